@@ -1,0 +1,139 @@
+import type { Ledger, RunKey, VertexWrite } from "#clients/ledger.ts";
+import { type VertexRow, vertexRowSchema } from "#core/contracts/ledger.ts";
+import { isTerminal } from "#core/dbt/status.ts";
+import { LedgerUnavailable } from "#core/errors.ts";
+import { keys } from "#core/names.ts";
+import { absent, allOf, anyOf, type Change, type Condition, equals, present } from "./expressions.ts";
+import { type RunExpiry, readRow, requireRow, vertexKey } from "./rows.ts";
+import type { DynamoTable, Refusal, Row } from "./table.ts";
+
+type VertexRows = Pick<
+  Ledger,
+  | "writeVertex"
+  | "readVertices"
+  | "readSomeVertices"
+  | "claimVertex"
+  | "setFinal"
+  | "markConsumerStarted"
+  | "setOutcome"
+>;
+
+/** What a task's first status of a vertex clears, unless it brings its own: an older try's story. */
+const TOLD_BY_A_TRY = [
+  "startedAtMs",
+  "endedAtMs",
+  "message",
+  "failures",
+  "executionSeconds",
+  "rowsAffected",
+  "compiledKey",
+  "batches",
+] as const;
+
+/**
+ * Writes of one status, at most: one as if the task had spoken of the vertex before, one that clears an older try, and
+ * one for a repetition by the SDK that meets its own first success. Each more would mean a second writer of the task.
+ */
+const WRITE_ATTEMPTS = 3;
+
+/** Vertex rows. Status attributes belong to the owner task, `final` to check-run, consumer attributes to its own. */
+export function vertexRows(table: DynamoTable, expiries: RunExpiry): VertexRows {
+  return {
+    async writeVertex(run, task, write) {
+      const key = vertexKey(run, write.uniqueId);
+      const given = statusAttributes(task, write, await expiries.of(run));
+      let row: Row = {};
+      for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt += 1) {
+        const refusal = await table.update(key, { ...given, ...within(task, write, row) });
+        if (refusal === null) return true;
+        row = refusal.row ?? {};
+        if (row.ownerTask !== undefined && row.ownerTask !== task) return false;
+        if (row.statusTask === task && row.endedAtMs !== undefined && !isTerminal(write.status)) return true;
+      }
+      throw new LedgerUnavailable(`Two writers of task ${task} met at ${write.uniqueId}: write again in a moment.`);
+    },
+
+    async readVertices(run) {
+      const rows = await table.query(keys.runPartition(run.project, run.runId), keys.vertexPrefix);
+      return rows.map(vertexRow);
+    },
+
+    async readSomeVertices(run, uniqueIds) {
+      const rows = await table.getMany(uniqueIds.map((uniqueId) => vertexKey(run, uniqueId)));
+      return rows.map(vertexRow);
+    },
+
+    async claimVertex(run, task, claim) {
+      const refusal = await table.update(vertexKey(run, claim.uniqueId), {
+        set: { ownerTask: task, expiresAt: await expiries.of(run) },
+        add: { epoch: 1, ...(claim.lostTask === undefined ? {} : { lostTasks: new Set([claim.lostTask]) }) },
+        remove: ["final", "finalReason", "rootCause"],
+        when: claim.from === null ? absent("ownerTask") : equals("ownerTask", claim.from),
+      });
+      return refusal === null || refusal.row?.ownerTask === task;
+    },
+
+    async setFinal(run, ownerTask, { uniqueId, ...final }) {
+      await table.update(vertexKey(run, uniqueId), {
+        set: { ...final, expiresAt: await expiries.of(run) },
+        setOnce: { ownerTask },
+        remove: final.rootCause === undefined ? ["rootCause"] : [],
+      });
+    },
+
+    async markConsumerStarted(run, uniqueId, atMs) {
+      mustExist(run, uniqueId, await table.update(vertexKey(run, uniqueId), onExisting({ consumerStartedAtMs: atMs })));
+    },
+
+    async setOutcome(run, uniqueId, { outcome, atMs }) {
+      const change = onExisting({ outcome, outcomeAtMs: atMs });
+      mustExist(run, uniqueId, await table.update(vertexKey(run, uniqueId), change));
+    },
+  };
+}
+
+/** Nobody's, or this task's. */
+const free = (task: number): Condition => anyOf(absent("ownerTask"), equals("ownerTask", task));
+
+/**
+ * How a status goes into the row that was last seen: over the story of an older try, which it clears, or into this
+ * task's own. A start that comes after the end of its own try (a request that the network held back) would reopen the
+ * vertex, so it needs a row without an end.
+ */
+function within(task: number, write: VertexWrite, row: Row): Change {
+  if (row.statusTask !== undefined && row.statusTask !== task)
+    return {
+      remove: TOLD_BY_A_TRY.filter((attribute) => write[attribute] === undefined),
+      when: allOf(free(task), equals("statusTask", row.statusTask)),
+    };
+  const sameTry = anyOf(absent("statusTask"), equals("statusTask", task));
+  return { when: allOf(free(task), isTerminal(write.status) ? sameTry : allOf(sameTry, absent("endedAtMs"))) };
+}
+
+function statusAttributes(task: number, { uniqueId: _, ...status }: VertexWrite, expiresAt: number): Change {
+  const tried = { tryTasks: new Set([task]) };
+  return {
+    set: { ...status, ownerTask: task, statusTask: task, expiresAt },
+    // dbt 2.0 prints starts for what it then skips: the skip takes the try back.
+    ...(status.evidence ? { add: tried } : { takeOut: tried }),
+  };
+}
+
+const onExisting = (attributes: Row): Change => ({ set: attributes, when: present("pk") });
+
+function mustExist(run: RunKey, uniqueId: string, refusal: Refusal | null): void {
+  if (refusal !== null) requireRow(refusal, vertexKey(run, uniqueId));
+}
+
+function vertexRow(row: Row): VertexRow {
+  const uniqueId = String(row.sk).slice(keys.vertexPrefix.length);
+  return readRow(vertexRowSchema, {
+    ...row,
+    uniqueId,
+    tryTasks: sorted(row.tryTasks),
+    lostTasks: sorted(row.lostTasks),
+  });
+}
+
+/** DynamoDB has no empty sets: an absent one is empty. */
+const sorted = (numbers: unknown): number[] => (numbers instanceof Set ? [...numbers].sort((a, b) => a - b) : []);

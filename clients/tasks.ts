@@ -1,0 +1,37 @@
+import type { LaunchTarget } from "#core/contracts/settings.ts";
+
+/** One launch of the dbt-runner. */
+export interface Launch {
+  readonly target: LaunchTarget;
+  readonly clientToken: string;
+  readonly startedBy: string;
+  /** Ids alone (core/contracts/environment): overrides are limited to 8,192 characters. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** RunTask's answer as data: refused launches are expected (no capacity) and counted. */
+export type LaunchAnswer = { readonly taskArn: string } | { readonly refused: string };
+
+/** What ECS says of a task. `missing` just after the launch means: wait. */
+export type TaskDescription =
+  | { readonly state: "starting" | "running" }
+  | { readonly state: "missing" }
+  | {
+      readonly state: "stopped";
+      readonly stopCode: string | null;
+      readonly stoppedReason: string | null;
+      readonly stoppedAtMs: number | null;
+      readonly exitCode: number | null;
+      readonly outOfMemory: boolean;
+      /** The container never ran: image, secret, capacity. */
+      readonly neverStarted: boolean;
+    };
+
+/** ECS. Throws `ServiceUnavailable` for throttling and network; everything else is a defect or a wrong deployment. */
+export interface Tasks {
+  launch(launch: Launch): Promise<LaunchAnswer>;
+  /** At most 100 tasks, all of one cluster. */
+  describe(cluster: string, containerName: string, taskArns: readonly string[]): Promise<Map<string, TaskDescription>>;
+  stop(cluster: string, taskArn: string, reason: string): Promise<void>;
+}

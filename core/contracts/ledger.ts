@@ -1,0 +1,215 @@
+import { z } from "zod";
+import { projectSettingsSchema } from "./settings.ts";
+
+/** A task's kind: the run's first build; a build of one failed vertex; one build of several; the plan alone. */
+export const taskKinds = ["producer", "fallback", "recovery", "plan"] as const;
+export type TaskKind = (typeof taskKinds)[number];
+
+/**
+ * A task's state. `claiming`: check-run has written the row and claims its vertices. `launching`: every vertex is
+ * claimed, RunTask is called until it takes. `running`: a container has passed the fence. `over`: the supervisor
+ * recorded that it reaped dbt, or ECS says STOPPED, or the launch was given up.
+ */
+export const taskStates = ["claiming", "launching", "running", "over"] as const;
+export type TaskState = (typeof taskStates)[number];
+
+/** A run's state. A run that is not `running` has its verdict. */
+export const runStates = ["running", "green", "red", "skipped", "stopped"] as const;
+export type RunState = (typeof runStates)[number];
+
+/** Why a build ended as it did, in one of few words; `sentence` and `nextStep` say it to a person. */
+export const causeSchema = z.object({
+  kind: z.enum([
+    "none",
+    "node",
+    "test",
+    "hook",
+    "parse",
+    "connection",
+    "profile",
+    "flags",
+    "empty_selection",
+    "killed",
+    "out_of_memory",
+    "terminated",
+    "unexplained_exit",
+    "unsupported_dbt",
+    "environment",
+    "launch",
+    "stopped",
+    "timeout",
+  ]),
+  sentence: z.string(),
+  nextStep: z.string().optional(),
+  /** The log's last lines that matter, at most 20. */
+  lines: z.array(z.string()).default([]),
+});
+export type Cause = z.infer<typeof causeSchema>;
+
+/** The end of a build as its supervisor saw it. Written once, by the container. */
+export const buildEndSchema = z.object({
+  endedAtMs: z.number(),
+  exitCode: z.number().nullable(),
+  signal: z.string().nullable(),
+  /** Reaped, not signalled by us, last summary line seen, exit code as its vertices explain. */
+  inOrder: z.boolean(),
+  cause: causeSchema,
+  /** A producer that ended before any status and whose cause lies outside the dbt project may be launched again. */
+  retryableLaunch: z.boolean().default(false),
+  failFast: z.boolean().default(false),
+  hookFailures: z.array(z.object({ name: z.string(), message: z.string(), phase: z.enum(["start", "end"]) })).default([]),
+  /** Selected vertices that run_results.json supplied because the log had a start and no end. */
+  filled: z.array(z.string()).default([]),
+  contradictions: z
+    .array(z.object({ uniqueId: z.string(), log: z.string(), file: z.string(), knownReason: z.string().nullable() }))
+    .default([]),
+  /** Wall milliseconds of the dbt process. */
+  dbtMs: z.number().default(0),
+});
+export type BuildEnd = z.infer<typeof buildEndSchema>;
+
+/** What ECS said of a task that is over. Written once, by check-run. */
+export const taskStopSchema = z.object({
+  stoppedAtMs: z.number(),
+  stopCode: z.string().nullable(),
+  stoppedReason: z.string().nullable(),
+  exitCode: z.number().nullable(),
+  outOfMemory: z.boolean(),
+  /** The container never started: counts as a launch failure, not as a try. */
+  neverStarted: z.boolean(),
+});
+export type TaskStop = z.infer<typeof taskStopSchema>;
+
+/** `RUN#<project>#<runId>` / `RUN`. Written by start-run, check-run (version, plan is the producer's), settle-run. */
+export const runRowSchema = z.object({
+  project: z.string(),
+  runId: z.string(),
+  executionArn: z.string(),
+  /** The run input as validated, without defaults of the project. */
+  input: z.record(z.string(), z.unknown()),
+  settings: projectSettingsSchema,
+  lockKey: z.string(),
+  round: z.int().min(1),
+  state: z.enum(runStates),
+  /** Optimistic lock of the decision maker: moves by one with each decision. */
+  version: z.int().min(0),
+  /** Number of the last task that was claimed; 0 before the producer. */
+  lastTask: z.int().min(0),
+  startedAtMs: z.number(),
+  deadlineAtMs: z.number(),
+  stopRequestedAtMs: z.number().optional(),
+  stopReason: z.string().optional(),
+  /** S3 key of the plan; set once, by the producer (or a plan task). */
+  planKey: z.string().optional(),
+  plannedVertices: z.int().optional(),
+  plannedNodes: z.int().optional(),
+  endedAtMs: z.number().optional(),
+  /** One sentence. */
+  verdict: z.string().optional(),
+  summaryKey: z.string().optional(),
+  /** When a recovery build was first held back for a failed vertex; cleared when it is launched. */
+  heldSinceMs: z.number().optional(),
+});
+export type RunRow = z.infer<typeof runRowSchema>;
+
+/** `RUN#<project>#<runId>` / `TASK#<n>`. Written by check-run until the fence is passed, then by its container. */
+export const taskRowSchema = z.object({
+  task: z.int().min(1),
+  kind: z.enum(taskKinds),
+  round: z.int().min(1),
+  /** One sentence: why this task exists. */
+  reason: z.string(),
+  /** S3 key of the set of vertices; absent for the producer, who owns what it plans. */
+  setKey: z.string().optional(),
+  setSize: z.int().optional(),
+  /** The first few ids of the set, for people. */
+  setSample: z.array(z.string()).default([]),
+  size: z.enum(["producer", "queue"]),
+  state: z.enum(taskStates),
+  claimedAtMs: z.number(),
+  clientToken: z.string(),
+  /** RunTask was called and refused, or its task stopped before the container started. */
+  launchFailures: z.int().default(0),
+  lastLaunchFailure: z.string().optional(),
+  nextLaunchAtMs: z.number().optional(),
+  launchedAtMs: z.number().optional(),
+  taskArn: z.string().optional(),
+  /** ARN of the container's task that passed the fence: the only writer from then on. */
+  fencedBy: z.string().optional(),
+  startedAtMs: z.number().optional(),
+  heartbeatAtMs: z.number().optional(),
+  /** Moves with every write of the task to a vertex: a reader that saw this number saw everything. */
+  sequence: z.int().default(0),
+  dbtVersion: z.string().optional(),
+  invocationId: z.string().optional(),
+  logStream: z.string().optional(),
+  end: buildEndSchema.optional(),
+  stop: taskStopSchema.optional(),
+});
+export type TaskRow = z.infer<typeof taskRowSchema>;
+
+/**
+ * `RUN#<project>#<runId>` / `VERTEX#<unique_id>`. Status attributes are written by the owner task under the condition
+ * that it still is the owner; `consumer…`, `outcome`, `final` by others, apart, and never touched by the owner.
+ */
+export const vertexRowSchema = z.object({
+  uniqueId: z.string(),
+  resourceType: z.string().optional(),
+  /** Number of the task that may write this vertex. */
+  ownerTask: z.int().min(1),
+  /** Moves by one with each claim. */
+  epoch: z.int().min(0).default(0),
+  /** Task numbers in which dbt really started or ended the vertex. */
+  tryTasks: z.array(z.int()).default([]),
+  /** Task numbers that claimed the vertex after an interruption: the interrupted try is no try. */
+  lostTasks: z.array(z.int()).default([]),
+  /** Task whose status stands here; smaller than `ownerTask` until the owner has said something. */
+  statusTask: z.int().optional(),
+  /** dbt's word, verbatim; `started` while it runs. */
+  status: z.string().optional(),
+  /** A start or an end that is no skip was printed in `statusTask`. */
+  evidence: z.boolean().optional(),
+  startedAtMs: z.number().optional(),
+  endedAtMs: z.number().optional(),
+  message: z.string().optional(),
+  failures: z.number().optional(),
+  executionSeconds: z.number().optional(),
+  rowsAffected: z.number().optional(),
+  relation: z.string().optional(),
+  compiledKey: z.string().optional(),
+  checksum: z.string().optional(),
+  batches: z.array(z.object({ name: z.string(), status: z.string() })).optional(),
+  /** When check-run started the node's consumer. */
+  consumerStartedAtMs: z.number().optional(),
+  /** How the node's consumer ended. Written by watch-node. */
+  outcome: z.enum(["green", "red", "skipped"]).optional(),
+  outcomeAtMs: z.number().optional(),
+  /** The decision maker's last word; see core/run/step. */
+  final: z.enum(["dead", "doomed", "not_built"]).optional(),
+  finalReason: z.string().optional(),
+  /** unique_id of the nearest root cause of a doomed vertex. */
+  rootCause: z.string().optional(),
+});
+export type VertexRow = z.infer<typeof vertexRowSchema>;
+
+/** `PROJECT#<project>` / `LOCK#<lockKey>`. Held while the execution runs or one of its tasks is not over. */
+export const lockRowSchema = z.object({
+  project: z.string(),
+  lockKey: z.string(),
+  runId: z.string(),
+  executionArn: z.string(),
+  takenAtMs: z.number(),
+});
+export type LockRow = z.infer<typeof lockRowSchema>;
+
+/** `PROJECT#<project>` / `RUN#<time>#<runId>`: index of past runs, newest last. */
+export const runIndexRowSchema = z.object({
+  project: z.string(),
+  runId: z.string(),
+  executionArn: z.string(),
+  startedAtMs: z.number(),
+  state: z.enum(runStates),
+  endedAtMs: z.number().optional(),
+  verdict: z.string().optional(),
+});
+export type RunIndexRow = z.infer<typeof runIndexRowSchema>;

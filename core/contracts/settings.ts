@@ -1,0 +1,86 @@
+import { z } from "zod";
+
+/** What gates what, how often a thing is tried, and how long a run may take. Defaults are those of docs/design.md. */
+export const policySchema = z.strictObject({
+  /** Further tries of a failed vertex, by kind; a vertex's own `meta.stepwatch.retries` wins. */
+  retries: z
+    .strictObject({ node: z.int().min(0).max(20).default(1), test: z.int().min(0).max(20).default(1) })
+    .prefault({}),
+  /** `transient`: failures known to be deterministic (compile, contract, permission, unit test) get no further try. */
+  retryOn: z.enum(["all", "transient"]).default("transient"),
+  /** Seconds before the first retry of a vertex; doubles with each further one. */
+  retryDelaySeconds: z.number().min(0).max(3600).default(5),
+  /** How often a vertex may be interrupted (its build was killed) before it is given up. Uses no try. */
+  losses: z.int().min(0).max(20).default(2),
+  /** How often ECS may fail to start one task before it is given up. Uses no try. */
+  launchFailures: z.int().min(0).max(50).default(5),
+  /** How often a producer is launched again that ended before any status for a cause outside the dbt project. */
+  producerRetries: z.int().min(0).max(20).default(2),
+  /** Seconds that a recovery build waits for a failed vertex that gates more of the set. */
+  holdSeconds: z.number().min(0).max(3600).default(5),
+  /** When failed vertices become free: after the build that owns them has ended. */
+  recovery: z.enum(["after"]).default("after"),
+  /** What is built again when only a test failed: the test, its node too, or nothing. */
+  onTestFailure: z.enum(["test", "node", "none"]).default("test"),
+  /** A vertex whose build was killed: `rebuild` unless its materialization is not safe to repeat; `stop` never rebuilds. */
+  interrupted: z.enum(["rebuild", "stop"]).default("rebuild"),
+  /** Seconds for the warehouse to drop the query of a killed build before its node is built again. */
+  orphanGraceSeconds: z.number().min(0).max(3600).default(10),
+  /** What a failed on-run-end hook makes of a run whose vertices are good. */
+  hookFailure: z.enum(["red", "warn"]).default("red"),
+  /** What a run does while another one holds its lock. */
+  overlap: z.enum(["queue", "skip", "refuse"]).default("queue"),
+  /** Minutes from the moment the run has its lock until it is ended. */
+  runTimeoutMinutes: z.int().min(1).max(10_080).default(240),
+  /** Seconds between two heartbeats of a task. */
+  heartbeatSeconds: z.number().min(0.5).max(60).default(10),
+  /** Seconds without a heartbeat after which ECS is asked what became of the task. */
+  lostAfterSeconds: z.number().min(2).max(600).default(60),
+  /** Days until the ledger's rows of a run expire. */
+  ttlDays: z.int().min(1).max(3650).default(60),
+  /** `build`: tests run inside the builds; `none`: no tests are run. */
+  testBehavior: z.enum(["build", "none"]).default("build"),
+  /** `eager`: each terminal status is durable within a second; `end`: statuses are written when the build ends. */
+  backup: z.enum(["eager", "end"]).default("eager"),
+  /** Whether a selection that finds nothing is green. */
+  allowEmpty: z.boolean().default(false),
+});
+export type Policy = z.infer<typeof policySchema>;
+
+/** Size of an ECS task. */
+export const taskSizeSchema = z.strictObject({
+  /** CPU units of ECS: 1024 are one vCPU. */
+  cpu: z.int().min(256).max(16_384).default(1024),
+  memoryMiB: z.int().min(512).max(122_880).default(2048),
+});
+export type TaskSize = z.infer<typeof taskSizeSchema>;
+
+/** How to launch a task of one size: everything RunTask needs, pinned per run. */
+export const launchTargetSchema = z.strictObject({
+  cluster: z.string(),
+  taskDefinitionArn: z.string(),
+  containerName: z.string(),
+  subnets: z.array(z.string()),
+  securityGroups: z.array(z.string()),
+  assignPublicIp: z.boolean(),
+});
+export type LaunchTarget = z.infer<typeof launchTargetSchema>;
+
+/**
+ * What the deployed stack knows of a project. Written at synth into the run machine's definition, copied by start-run
+ * to the run row, so that a redeploy changes nothing of a run that has begun.
+ */
+export const projectSettingsSchema = z.strictObject({
+  project: z.string(),
+  producer: launchTargetSchema,
+  executionQueue: launchTargetSchema.extend({
+    /** Tasks of the execution queue that may run at once. */
+    maxTasks: z.int().min(1).max(100),
+  }),
+  policy: policySchema,
+  /** `dbt build` options of stepwatch.yaml, under those of the run input. */
+  build: z.record(z.string(), z.unknown()),
+  threads: z.int().min(1).max(256).optional(),
+  target: z.string().optional(),
+});
+export type ProjectSettings = z.infer<typeof projectSettingsSchema>;

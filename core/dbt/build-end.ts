@@ -1,0 +1,84 @@
+import type { BuildLog, VertexReading } from "./build-log.ts";
+import { causeOf } from "./cause.ts";
+import { isUnsupportedDbt } from "./dbt-version.ts";
+
+export type CauseKind =
+  | "none"
+  | "node"
+  | "test"
+  | "hook"
+  | "parse"
+  | "connection"
+  | "profile"
+  | "flags"
+  | "empty_selection"
+  | "killed"
+  | "out_of_memory"
+  | "terminated"
+  | "unexplained_exit"
+  | "unsupported_dbt";
+
+/** Why a build ended as it did. */
+export interface Cause {
+  kind: CauseKind;
+  /** One sentence for people. */
+  sentence: string;
+  /** What to do next, one sentence. */
+  nextStep: string;
+  /** The log's last relevant lines, oldest first. */
+  lines: string[];
+}
+
+/** How the dbt process ended, as its supervisor saw it. */
+export interface ProcessEnd {
+  /** null when a signal ended it, or when nobody saw the end (a recorded log). */
+  exitCode: number | null;
+  signal: string | null;
+  signalledByUs: boolean;
+  /** The cgroup counted an out-of-memory kill during the build. */
+  outOfMemory?: boolean;
+  /** Tail of stderr: dbt refuses bad flags there, before it logs anything. */
+  stderrTail?: string;
+}
+
+export interface BuildEnd {
+  /** Reaped, not signalled by us, last summary line seen, exit code as the vertices explain. */
+  inOrder: boolean;
+  cause: Cause;
+  /** A launch that did nothing and that another launch may cure (connection, memory, killed before any status). */
+  retryableLaunch: boolean;
+}
+
+/** How a build ended, and why. Call it after `reconcile`, which may end vertices that the log left open. */
+export function buildEnded(log: BuildLog, end: ProcessEnd): BuildEnd {
+  const cause = causeOf(log, end);
+  const didNothing = ![...log.vertices.values()].some((vertex) => vertex.evidence);
+  const curable = ["connection", "killed", "out_of_memory", "terminated"].includes(cause.kind);
+  return { inOrder: endedInOrder(log, end), cause, retryableLaunch: didNothing && curable && !end.signalledByUs };
+}
+
+/** The end of a recorded log, of which nobody knows the exit code: what the last lines say. */
+export function endOfRecording(log: BuildLog): ProcessEnd {
+  const complete = log.sawLastSummary || log.emptySelection || log.fatal !== null;
+  return { exitCode: null, signal: complete ? null : "unknown", signalledByUs: log.signalledAtMs !== null };
+}
+
+function endedInOrder(log: BuildLog, end: ProcessEnd): boolean {
+  if (end.signal !== null || end.signalledByUs || end.outOfMemory === true) return false;
+  if (log.keyboardInterrupt || isUnsupportedDbt(log.dbtVersion ?? "")) return false;
+  if (!log.sawLastSummary && !log.emptySelection) return false;
+  if (log.fatal !== null && end.exitCode !== 0) return false;
+  return end.exitCode === null || explains(log, end.exitCode);
+}
+
+/** Whether vertices and hooks tell why dbt ended with this code: 0 for all good, 1 for something red, 2 never. */
+function explains(log: BuildLog, exitCode: number): boolean {
+  const red = [...log.vertices.values()].some(isRed) || log.hookFailures.length > 0 || log.skippedWithoutId.length > 0;
+  return exitCode === (red ? 1 : 0);
+}
+
+/** dbt does not count skipped exposures. */
+function isRed(vertex: VertexReading): boolean {
+  if (vertex.class === "not_built") return vertex.resourceType !== "exposure";
+  return vertex.class !== null && vertex.class !== "good" && vertex.class !== "skipped";
+}

@@ -1,0 +1,211 @@
+import { type FatalKind, fatalKind } from "./fatal-kind.ts";
+import type { FatalEvent, HookEvent, LogEvent } from "./log-events.ts";
+import { cutMessage } from "./message-text.ts";
+import { classOfStatus, isTerminal, type VertexClass } from "./status.ts";
+import { addToRecord, newVertexRecord, readingOf, type VertexRecord } from "./vertex-record.ts";
+
+export type { FatalKind } from "./fatal-kind.ts";
+
+/** One batch of a microbatch model. */
+export interface BatchReading {
+  name: string;
+  /** dbt's word: started, success, error, skipped. */
+  status: string;
+}
+
+/** What one build has said of one vertex so far. */
+export interface VertexReading {
+  uniqueId: string;
+  resourceType: string;
+  materialized: string;
+  /** dbt's word, verbatim; `started` while the vertex runs. */
+  status: string;
+  /** null while the vertex has not ended. */
+  class: VertexClass | null;
+  /** A try happened: dbt really started or ended the vertex. A start that was followed by a skip is none. */
+  evidence: boolean;
+  startedAtMs: number | null;
+  endedAtMs: number | null;
+  message: string | null;
+  failures: number | null;
+  executionSeconds: number | null;
+  rowsAffected: number | null;
+  relationName: string | null;
+  checksum: string | null;
+  compiledPath: string | null;
+  thread: string | null;
+  /** Only microbatch models in 1.9 to 1.12 have them. */
+  batches: BatchReading[];
+}
+
+/** What has to be written now. */
+export interface Change {
+  uniqueId: string;
+  what: "started" | "ended" | "message" | "batch";
+  vertex: VertexReading;
+}
+
+export interface HookFailure {
+  name: string;
+  message: string | null;
+  phase: "start" | "end" | "unknown";
+}
+
+/**
+ * Everything one invocation of dbt has said, in memory proportional to its vertices. Read it freely; it is changed by
+ * `applyEvent`, `markSignalled`, `reconcile` and `closeBuildLog` alone.
+ */
+export interface BuildLog {
+  vertices: Map<string, VertexReading>;
+  /** What the readings are made of. */
+  records: Map<string, VertexRecord>;
+  dbtVersion: string | null;
+  invocationId: string | null;
+  /** Number of vertices dbt set out to run, unit tests included, where it said so. */
+  nodeCount: number | null;
+  sawLastSummary: boolean;
+  /** What `CommandCompleted` says; null where it was not printed (1.x at info). */
+  success: boolean | null;
+  keyboardInterrupt: boolean;
+  hookFailures: HookFailure[];
+  fatal: { text: string; kind: FatalKind } | null;
+  /** dbt cancelled what was running: fail-fast or an interrupt. */
+  cancelled: boolean;
+  /** dbt says that it skips because of fail-fast, or was started with that flag. */
+  failFast: boolean;
+  emptySelection: boolean;
+  /** Relations that 1.x skipped without an id (children of an ephemeral model that failed). */
+  skippedWithoutId: { relation: string; schema: string }[];
+  signalledAtMs: number | null;
+  /** The last error and warning texts, oldest first, at most {@link LAST_LINES}. */
+  lastLines: string[];
+}
+
+/** How many error and warning texts are kept for the sentence that tells why a build ended. */
+export const LAST_LINES = 20;
+
+const LAST_LINE_CHARACTERS = 500;
+
+export function newBuildLog(): BuildLog {
+  return {
+    vertices: new Map(),
+    records: new Map(),
+    dbtVersion: null,
+    invocationId: null,
+    nodeCount: null,
+    sawLastSummary: false,
+    success: null,
+    keyboardInterrupt: false,
+    hookFailures: [],
+    fatal: null,
+    cancelled: false,
+    failFast: false,
+    emptySelection: false,
+    skippedWithoutId: [],
+    signalledAtMs: null,
+    lastLines: [],
+  };
+}
+
+/**
+ * Takes one event in and returns what changed for a vertex: nothing for a line that was there before. Lines of another
+ * invocation than the first one seen are not of this build and are ignored.
+ */
+export function applyEvent(log: BuildLog, event: LogEvent): Change[] {
+  if (event.invocationId !== null) {
+    log.invocationId ??= event.invocationId;
+    if (event.invocationId !== log.invocationId) return [];
+  }
+  keepLine(log, event);
+  switch (event.kind) {
+    case "started":
+    case "ended":
+      if (event.total !== null) log.nodeCount = Math.max(log.nodeCount ?? 0, event.total);
+      return changeVertex(log, event.vertex.uniqueId, (record) => addToRecord(record, event));
+    case "message":
+    case "batch":
+      return changeVertex(log, event.vertex.uniqueId, (record) => addToRecord(record, event));
+    default:
+      applyToBuild(log, event);
+      return [];
+  }
+}
+
+/** Changes one vertex's record and tells what became of its reading. */
+export function changeVertex(log: BuildLog, uniqueId: string, change: (record: VertexRecord) => void): Change[] {
+  const record = log.records.get(uniqueId) ?? newVertexRecord(uniqueId);
+  log.records.set(uniqueId, record);
+  change(record);
+  const before = log.vertices.get(uniqueId);
+  const after = readingOf(record, log.signalledAtMs);
+  log.vertices.set(uniqueId, after);
+  const what = difference(before, after);
+  return what === null ? [] : [{ uniqueId, what, vertex: after }];
+}
+
+function difference(before: VertexReading | undefined, after: VertexReading): Change["what"] | null {
+  if (after.class !== null && (after.class !== before?.class || after.status !== before.status)) return "ended";
+  if (JSON.stringify(before?.batches ?? []) !== JSON.stringify(after.batches)) return "batch";
+  if (after.evidence && !before?.evidence) return "started";
+  return before === undefined || JSON.stringify(before) === JSON.stringify(after) ? null : "message";
+}
+
+/**
+ * The supervisor has sent its own signal at this time: what had not ended by then is interrupted, whatever is printed
+ * later (1.x prints `error` for what it cancels, 2.0 even a false `success`).
+ */
+export function markSignalled(log: BuildLog, atMs: number): Change[] {
+  log.signalledAtMs ??= atMs;
+  return [...log.records.keys()].flatMap((uniqueId) => changeVertex(log, uniqueId, () => {}));
+}
+
+function applyToBuild(log: BuildLog, event: LogEvent): void {
+  if (event.kind === "version") log.dbtVersion ??= versionOf(event.version);
+  if (event.kind === "concurrency") log.nodeCount = Math.max(log.nodeCount ?? 0, event.nodeCount ?? 0) || null;
+  if (event.kind === "hook") applyHook(log, event);
+  if (event.kind === "fatal") applyFatal(log, event);
+  if (event.kind === "cancel") log.cancelled = true;
+  if (event.kind === "failFast" || (event.kind === "args" && event.failFast)) log.failFast = true;
+  if (event.kind === "emptySelection") log.emptySelection ||= event.part === "nothing";
+  if (event.kind === "skippedWithoutId") {
+    log.skippedWithoutId.push({ relation: event.relation, schema: event.schema });
+  }
+  if (event.kind === "summary") {
+    log.sawLastSummary ||= event.part !== "end";
+    log.keyboardInterrupt ||= event.keyboardInterrupt;
+    if (event.success !== null) log.success = event.success;
+  }
+}
+
+/** dbt 2 calls itself `dbt-fusion=2.0.0-preview.196`; a version is kept as its number. */
+function versionOf(text: string): string | null {
+  return /\d+\.\d+\S*/.exec(text)?.[0] ?? null;
+}
+
+function applyHook(log: BuildLog, event: HookEvent): void {
+  if (!isTerminal(event.status) || classOfStatus(event.status) === "good") return;
+  const known = log.hookFailures.find((hook) => hook.phase === event.phase && sameHook(hook.name, event.hookName));
+  if (known === undefined) log.hookFailures.push({ name: event.hookName, message: event.message, phase: event.phase });
+  else known.message ??= event.message;
+}
+
+/** 1.8 names a failed hook by its phase, 1.11 by its name (`harbour-on-run-start-0`). */
+function sameHook(a: string, b: string): boolean {
+  const [x, y] = [a.replaceAll(".", "-"), b.replaceAll(".", "-")];
+  return x === y || x.includes(y) || y.includes(x);
+}
+
+function applyFatal(log: BuildLog, event: FatalEvent): void {
+  const known = log.fatal;
+  if (known !== null && (event.part === "trace" || known.kind !== "unknown")) return;
+  log.fatal = { text: event.message, kind: fatalKind(event.message) };
+}
+
+function keepLine(log: BuildLog, event: LogEvent): void {
+  const failed = event.kind === "ended" && classOfStatus(event.status) === "failed";
+  if (event.level !== "error" && event.level !== "warn" && !failed) return;
+  const line = cutMessage(event.text.trim(), LAST_LINE_CHARACTERS);
+  if (line === "" || log.lastLines.includes(line)) return;
+  log.lastLines.push(line);
+  if (log.lastLines.length > LAST_LINES) log.lastLines.shift();
+}

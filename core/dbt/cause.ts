@@ -1,0 +1,127 @@
+import type { Cause, CauseKind, ProcessEnd } from "./build-end.ts";
+import type { BuildLog, VertexReading } from "./build-log.ts";
+import { isUnsupportedDbt, OLDEST_DBT } from "./dbt-version.ts";
+import { type FatalKind, fatalKind } from "./fatal-kind.ts";
+
+/** What to do next, by cause. */
+const NEXT_STEP: Readonly<Record<CauseKind, string>> = {
+  none: "Nothing.",
+  node: "Read the message of the first failed node; its descendants follow when it is repaired.",
+  test: "Look at the rows the test found; the tested tables are built.",
+  hook: "Repair the project's on-run hook; the vertices stand as they ended.",
+  parse: "Repair the project: `dbt parse` shows the same error.",
+  connection: "Check that the warehouse is reachable and free; the next launch may find it so.",
+  profile: "Check profiles.yml, the profile and the target named in stepwatch.yaml.",
+  flags: "Take the refused argument out of the run's options.",
+  empty_selection: "Check the selection for a typo; `dbt ls` with the same arguments lists what it finds.",
+  killed: "Look at the task's stop reason; the unfinished vertices can be built again.",
+  out_of_memory: "Give the task more memory or the build fewer threads.",
+  terminated: "Resume the run when it should go on.",
+  unexplained_exit: "Read the end of dbt's log.",
+  unsupported_dbt: `Install dbt ${OLDEST_DBT} or later.`,
+};
+
+const FATAL_CAUSE: Readonly<Record<FatalKind, CauseKind>> = {
+  parse: "parse",
+  connection: "connection",
+  hook: "hook",
+  profile: "profile",
+  flags: "flags",
+  memory: "out_of_memory",
+  unknown: "unexplained_exit",
+};
+
+/** Why the build ended as it did: from the outside (signals, memory) to the inside (hooks, nodes, tests). */
+export function causeOf(log: BuildLog, end: ProcessEnd): Cause {
+  const [kind, sentence] = outsideCause(log, end) ?? fatalCause(log, end) ?? vertexCause(log) ?? quietCause(log, end);
+  const stderr = end.stderrTail?.trim();
+  const lines = log.lastLines.length > 0 || !stderr ? log.lastLines : stderr.split("\n").slice(-10);
+  return { kind, sentence, nextStep: NEXT_STEP[kind], lines: kind === "none" ? [] : [...lines] };
+}
+
+type Told = readonly [CauseKind, string] | null;
+
+function outsideCause(log: BuildLog, end: ProcessEnd): Told {
+  if (isUnsupportedDbt(log.dbtVersion ?? "")) {
+    return ["unsupported_dbt", `dbt ${log.dbtVersion} is older than ${OLDEST_DBT}, the oldest that stepwatch reads.`];
+  }
+  if (end.outOfMemory === true) return ["out_of_memory", "dbt was killed because the container ran out of memory."];
+  if (end.signalledByUs) return ["terminated", "stepwatch stopped dbt."];
+  if (end.signal === "unknown") return ["killed", "The log ends in the middle of the build."];
+  const killed = end.signal ?? { 137: "SIGKILL", 143: "SIGTERM", 139: "SIGSEGV" }[end.exitCode ?? 0];
+  if (killed !== undefined) return ["killed", `dbt was ended by ${killed}, which stepwatch did not send.`];
+  return log.keyboardInterrupt ? ["killed", "dbt was interrupted by a signal that stepwatch did not send."] : null;
+}
+
+/** dbt gave up as a whole. Where a vertex or hook failed first, that is the reason and the crash its consequence. */
+function fatalCause(log: BuildLog, end: ProcessEnd): Told {
+  const startHook = log.hookFailures.find((hook) => hook.phase === "start");
+  if (startHook !== undefined) return hookCause(log);
+  if (end.exitCode === 0) return null;
+  const stderr = end.stderrTail ?? "";
+  const text = log.fatal?.text ?? (log.dbtVersion === null ? stderr : "");
+  if (text.trim() === "" || (hasFailed(log) && fatalKind(text) !== "memory")) return null;
+  const kind = FATAL_CAUSE[fatalKind(text)];
+  const line = firstLines(text);
+  return [
+    kind,
+    kind === "unexplained_exit" ? `dbt gave up: ${line}` : `${FATAL_SENTENCE[kind] ?? "dbt gave up"}: ${line}`,
+  ];
+}
+
+const FATAL_SENTENCE: Partial<Record<CauseKind, string>> = {
+  parse: "dbt could not parse the project",
+  connection: "dbt could not reach or open the warehouse",
+  hook: "dbt failed at a hook",
+  profile: "dbt could not use the profile",
+  flags: "dbt refused its arguments",
+  out_of_memory: "dbt ran out of memory",
+};
+
+function vertexCause(log: BuildLog): Told {
+  const red = [...log.vertices.values()].filter(
+    (vertex) => vertex.class === "failed" || vertex.class === "interrupted",
+  );
+  const nodes = red.filter((vertex) => !isTest(vertex));
+  if (nodes.length > 0) return ["node", `${count(nodes.length, "node")} failed, ${nodes[0]?.uniqueId} first.`];
+  if (red.length > 0) return ["test", `${count(red.length, "test")} failed, ${red[0]?.uniqueId} first.`];
+  return log.hookFailures.length > 0 ? hookCause(log) : null;
+}
+
+function hookCause(log: BuildLog): Told {
+  const hook = log.hookFailures[0];
+  const text = hook?.message ?? log.fatal?.text ?? null;
+  return ["hook", `The hook ${hook?.name} failed${text === null ? "." : `: ${firstLines(text)}`}`];
+}
+
+function quietCause(log: BuildLog, end: ProcessEnd): readonly [CauseKind, string] {
+  if (log.emptySelection && (end.exitCode === 0 || end.exitCode === null)) {
+    return ["empty_selection", "The selection found nothing to build."];
+  }
+  if (end.exitCode !== null && end.exitCode !== 0) {
+    return ["unexplained_exit", `dbt ended with exit code ${end.exitCode} although no vertex failed.`];
+  }
+  if (!log.sawLastSummary)
+    return ["unexplained_exit", "dbt ended without its closing line, though it reports success."];
+  return ["none", "Everything that dbt ran is good."];
+}
+
+function hasFailed(log: BuildLog): boolean {
+  return [...log.vertices.values()].some((vertex) => vertex.class === "failed");
+}
+
+function isTest(vertex: VertexReading): boolean {
+  return vertex.resourceType === "test" || vertex.resourceType === "unit_test";
+}
+
+function count(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? "" : "s"}`;
+}
+
+function firstLines(text: string): string {
+  const lines = text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
+  return lines.slice(0, 3).join(" ").slice(0, 400);
+}

@@ -1,0 +1,30 @@
+/** What made dbt give up as a whole. */
+export type FatalKind = "parse" | "connection" | "hook" | "profile" | "flags" | "memory" | "unknown";
+
+/**
+ * The kinds in the order in which they are tried: the narrow ones first, since a connection's text may well name a
+ * profile, and a parse error's may quote a database's. Texts of dbt-core 1.8 to 1.12 and dbt 2.0; the code words in
+ * parentheses are 2.0's.
+ */
+const KINDS: readonly (readonly [FatalKind, RegExp])[] = [
+  ["memory", /\bMemoryError\b|out of memory|cannot allocate memory/i],
+  [
+    "profile",
+    /does not have a target named|target '[^']*' not found in profile|could not find profile|profiles\.yml|credentials in profile|no profile|profile "[^"]*" (?:is|was) not/i,
+  ],
+  ["flags", /no such option|unexpected argument|invalid value for|is not a valid (?:choice|argument)|usage: dbt/i],
+  ["hook", /on-run-(?:start|end)|'Exposure' object has no attribute/i],
+  [
+    "connection",
+    /could not set lock on file|cannot open (?:file|database)|failed to create schema|could not connect|connection (?:refused|reset|timed out|to server|already closed)|failed to connect|could not translate host|timeout expired|temporar(?:y|ily) unavailable|network is unreachable|name or service not known|ssl (?:error|syscall)|OperationalError|authentication failed|access denied|DbDriverFailed|failed to load \w+ driver/i,
+  ],
+  [
+    "parse",
+    /Compilation Error|Parsing Error|YAML|syntax error|depends on a (?:node|source|macro) named|not found in project|cannot contain spaces|MacroSyntaxInvalid|SerializationError|DependencyNotFound|Duplicate|Validator Error|schema\.yml|dbt_project\.yml|dbt deps|packages/i,
+  ],
+];
+
+/** Sorts the text of dbt's last error into a kind; `unknown` where nothing of it is recognised. */
+export function fatalKind(text: string): FatalKind {
+  return KINDS.find(([, pattern]) => pattern.test(text))?.[0] ?? "unknown";
+}

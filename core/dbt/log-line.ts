@@ -1,0 +1,153 @@
+import { buildEventOf } from "./build-line.ts";
+import { hookOf } from "./hook-line.ts";
+import { type Fields, fieldsOf, messageOf, numberOf, textOf, timeOf } from "./line-fields.ts";
+import type {
+  BatchEvent,
+  EndedEvent,
+  LineFacts,
+  LogEvent,
+  LogLevel,
+  MessageEvent,
+  StartedEvent,
+  VertexFacts,
+} from "./log-events.ts";
+import { cutMessage, stripColours } from "./message-text.ts";
+import { isTerminal } from "./status.ts";
+import { statusOf } from "./status-of-line.ts";
+
+export type { LogEvent } from "./log-events.ts";
+
+/** Longest line worth parsing: 1.x debug lines reach 81 kB with 200 nodes. A caller may drop what is longer. */
+export const MAX_LINE_CHARACTERS = 4_000_000;
+
+/**
+ * One line of dbt's stdout as an event; null for a line that is none of dbt's (not JSON, a bare value, no `info.name`).
+ * Never throws: what a future dbt prints must not stop a build.
+ */
+export function readLine(text: string): LogEvent | null {
+  const start = text.trimStart();
+  if (!start.startsWith("{")) return null;
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(start);
+  } catch {
+    return null;
+  }
+  const info = fieldsOf(fieldsOf(parsed)?.info);
+  const name = textOf(info?.name);
+  if (info === null || name === "") return null;
+  return eventOf(lineFacts(name, info), fieldsOf(fieldsOf(parsed)?.data) ?? {});
+}
+
+const LEVELS: Readonly<Record<string, LogLevel>> = { debug: "debug", warn: "warn", warning: "warn", error: "error" };
+
+function lineFacts(name: string, info: Fields): LineFacts {
+  return {
+    name,
+    level: LEVELS[textOf(info.level)] ?? "info",
+    text: cutMessage(stripColours(textOf(info.msg))),
+    atMs: timeOf(info.ts),
+    thread: textOf(info.thread) || null,
+    invocationId: textOf(info.invocation_id) || null,
+  };
+}
+
+function vertexOf(data: Fields): VertexFacts | null {
+  const node = fieldsOf(data.node_info);
+  const uniqueId = textOf(node?.unique_id);
+  if (node === null || uniqueId === "") return null;
+  return {
+    uniqueId,
+    resourceType: textOf(node.resource_type) || uniqueId.slice(0, Math.max(0, uniqueId.indexOf("."))),
+    materialized: textOf(node.materialized),
+    name: textOf(node.node_name),
+    relationName: textOf(fieldsOf(node.node_relation)?.relation_name) || null,
+    checksum: textOf(node.node_checksum) || null,
+    startedAtMs: timeOf(node.node_started_at),
+    endedAtMs: timeOf(node.node_finished_at),
+  };
+}
+
+function eventOf(line: LineFacts, data: Fields): LogEvent {
+  const vertex = vertexOf(data);
+  const isHook = vertex?.resourceType === "operation" || line.name === "DatabaseErrorRunningHook";
+  const event = isHook ? hookOf(line, data, vertex) : vertex === null ? null : vertexEventOf(line, data, vertex);
+  return event ?? buildEventOf(line, data) ?? { ...line, kind: "text" };
+}
+
+/** Lines that dbt prints about one vertex, the end of the vertex first. */
+function vertexEventOf(line: LineFacts, data: Fields, vertex: VertexFacts): LogEvent | null {
+  if (line.name === "LogStartBatch" || line.name === "LogBatchResult") return batchOf(line, data, vertex);
+  if (line.name === "LogStartLine" || line.name === "NodeStart") return startOf(line, data, vertex, "started");
+  if (line.name === "NodeCompiling") return startOf(line, data, vertex, "compiling");
+  if (line.name === "NodeExecuting") return startOf(line, data, vertex, "executing");
+  if (line.name === "NodeFinished" || line.name === "SkippingDetails" || /^Log\w*Result$/.test(line.name)) {
+    return endOf(line, data, vertex);
+  }
+  return textAbout(line, data, vertex);
+}
+
+function startOf(line: LineFacts, data: Fields, vertex: VertexFacts, status: string): StartedEvent {
+  return {
+    ...line,
+    kind: "started",
+    vertex,
+    status,
+    proves: line.name !== "NodeStart",
+    total: numberOf(data.total),
+  };
+}
+
+function endOf(line: LineFacts, data: Fields, vertex: VertexFacts): EndedEvent | StartedEvent {
+  const status = statusOf(line, data);
+  if (!isTerminal(status)) return { ...startOf(line, data, vertex, "started"), proves: false };
+  const result = fieldsOf(data.run_result) ?? {};
+  return {
+    ...line,
+    kind: "ended",
+    vertex,
+    status,
+    source: line.name === "NodeFinished" ? "finish" : "line",
+    message: messageOf(result.message),
+    executionSeconds: numberOf(data.execution_time) ?? numberOf(result.execution_time),
+    failures: numberOf(data.num_failures) ?? numberOf(result.num_failures),
+    rowsAffected: numberOf(fieldsOf(result.adapter_response)?.rows_affected),
+    index: numberOf(data.index),
+    total: numberOf(data.total) ?? numberOf(data.num_models),
+  };
+}
+
+function batchOf(line: LineFacts, data: Fields, vertex: VertexFacts): BatchEvent {
+  const description = textOf(data.description);
+  const index = numberOf(data.batch_index);
+  const name = /^batch (.+?) of /.exec(description)?.[1] ?? (index === null ? description : `batch ${index}`);
+  const status = line.name === "LogStartBatch" ? "started" : statusOf(line, data);
+  return { ...line, kind: "batch", vertex, batch: { name, index, total: numberOf(data.total_batches), status } };
+}
+
+/** Texts in which dbt says of a vertex that it never ran it, though it prints them as errors. */
+const NEVER_RAN = /Skipping due to fail_fast|caused by compilation error in referenced ephemeral model/;
+
+function textAbout(line: LineFacts, data: Fields, vertex: VertexFacts): MessageEvent | null {
+  const base = { ...line, kind: "message" as const, vertex, compiledPath: null };
+  const saysFailed = NEVER_RAN.test(line.text) ? "skipped" : "failed";
+  switch (line.name) {
+    case "RunResultError":
+      return { ...base, says: saysFailed, weight: 5, message: messageOf(data.msg) ?? messageOf(line.text) };
+    case "RunResultFailure":
+    case "RunResultErrorNoMessage":
+      return { ...base, says: saysFailed, weight: 0, message: null };
+    case "RunResultWarningMessage":
+      return { ...base, says: null, weight: 4, message: messageOf(data.msg) };
+    case "GenericExceptionOnRun":
+    case "InternalErrorOnRun":
+    case "CatchableExceptionOnRun":
+      return { ...base, says: null, weight: 2, message: messageOf(data.exc) };
+    case "SQLCompiledPath":
+      return { ...base, says: null, weight: 0, message: null, compiledPath: textOf(data.path) || null };
+    case "Generic":
+      return line.level === "error" ? { ...base, says: "failed", weight: 3, message: messageOf(line.text) } : null;
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,63 @@
+import { z } from "zod";
+
+const optionalText = z.string().nullish().catch(null);
+const metaSchema = z.record(z.string(), z.unknown()).nullish().catch(null);
+
+/** One entry of any section; unknown fields are left out, bad ones read as absent. */
+export const nodeSchema = z.object({
+  unique_id: z.string().min(1),
+  resource_type: z.string(),
+  name: z.string().catch(""),
+  package_name: z.string().catch(""),
+  original_file_path: z.string().catch(""),
+  fqn: z.array(z.string()).catch([]),
+  depends_on: z
+    .object({ nodes: z.array(z.string()).catch([]) })
+    .nullish()
+    .catch(null),
+  raw_code: optionalText,
+  language: optionalText,
+  checksum: z
+    .union([z.object({ checksum: optionalText }), z.string()])
+    .nullish()
+    .catch(null),
+  relation_name: optionalText,
+  attached_node: optionalText,
+  version: z.union([z.string(), z.number()]).nullish().catch(null),
+  compiled_path: optionalText,
+  tags: z.array(z.string()).catch([]),
+  meta: metaSchema,
+  config: z
+    .object({
+      enabled: z.boolean().nullish().catch(null),
+      materialized: optionalText,
+      severity: optionalText,
+      on_error: optionalText,
+      incremental_strategy: optionalText,
+      meta: metaSchema,
+    })
+    .nullish()
+    .catch(null),
+});
+
+const section = z.record(z.string(), z.unknown()).nullish().catch(null);
+
+/** The file as a whole, its entries unread. */
+export const fileSchema = z.object({
+  metadata: z
+    .object({
+      dbt_version: optionalText,
+      invocation_id: optionalText,
+      project_name: optionalText,
+      adapter_type: optionalText,
+    })
+    .nullish(),
+  nodes: z.record(z.string(), z.unknown()),
+  sources: section,
+  exposures: section,
+  metrics: section,
+  semantic_models: section,
+  saved_queries: section,
+  functions: section,
+  unit_tests: section,
+});

@@ -1,0 +1,162 @@
+import type { BuildEnd } from "./build-end.ts";
+import { type BuildLog, type Change, changeVertex, type VertexReading } from "./build-log.ts";
+import type { RunResults } from "./run-results.ts";
+import type { VertexClass } from "./status.ts";
+import { bareWord } from "./vertex-record.ts";
+
+/** What the outcome of a planned vertex depends on; a plan's vertex has all of it. */
+export interface PlannedVertex {
+  uniqueId: string;
+  resourceType: string;
+  /** Planned vertices that must be good before this one is built. */
+  gateParents: readonly string[];
+  /** False for what dbt plans but never builds: ephemeral models, files without SQL, exposures. */
+  builds: boolean;
+}
+
+/** What one build alone says of a vertex when it is over. */
+export interface VertexOutcome extends Omit<VertexReading, "class"> {
+  class: VertexClass;
+  /** False for a vertex that the plan does not have; true when there is no plan. */
+  planned: boolean;
+}
+
+export interface OutcomeInput {
+  /** What was to be built. Without it only what dbt reported is told. */
+  plan?: readonly PlannedVertex[];
+  /** Closed by {@link closeBuildLog}. */
+  log: BuildLog;
+  end: BuildEnd;
+  /** Of the same invocation; names vertices that the log never mentions. */
+  runResults?: RunResults | null;
+}
+
+/** dbt's word is missing: these stand in its place. */
+export const NOT_REPORTED = "not reported";
+export const NOTHING_TO_BUILD = "nothing to build";
+
+/**
+ * The build is over: ends every vertex that started and never ended. After a build that ended in order that is a
+ * failure that dbt kept to itself; after any other the vertex was interrupted. Changes `log`.
+ */
+export function closeBuildLog(log: BuildLog, end: BuildEnd): Change[] {
+  return [...log.records.values()].flatMap((record) =>
+    changeVertex(log, record.uniqueId, (open) => {
+      if (log.vertices.get(open.uniqueId)?.class !== null) return;
+      if (open.saidFailed !== null) open.closed = bareWord("error", "failed", open.saidFailed.atMs);
+      else if (!open.proved || open.materialized === "ephemeral") open.closed = neverReached();
+      else if (end.inOrder && !log.failFast) open.closed = endedSilently();
+      else open.closed = bareWord("started", "interrupted", null);
+    }),
+  );
+}
+
+function neverReached() {
+  return { ...bareWord(NOT_REPORTED, "not_built", null), message: "The build ended before dbt built it." };
+}
+
+function endedSilently() {
+  return {
+    ...bareWord("started", "failed", null),
+    message: "dbt started it and ended without saying how it ended.",
+  };
+}
+
+/** Every planned vertex in one class, and what dbt reported beside the plan. Plan order, then the rest. */
+export function outcomes(input: OutcomeInput): VertexOutcome[] {
+  const { plan, log } = input;
+  const planned = new Map(plan?.map((vertex) => [vertex.uniqueId, vertex]));
+  const known = new Map<string, VertexOutcome>();
+  for (const vertex of log.vertices.values()) {
+    if (vertex.class === null) continue;
+    const isPlanned = plan === undefined || planned.has(vertex.uniqueId);
+    known.set(vertex.uniqueId, { ...vertex, class: vertex.class, planned: isPlanned });
+  }
+  for (const id of planned.keys()) unreported(id, planned, known, input);
+  const inPlanOrder = [...planned.keys()].flatMap((id) => known.get(id) ?? []);
+  const others = [...known.values()].filter((outcome) => !planned.has(outcome.uniqueId));
+  return [...inPlanOrder, ...others, ...(plan === undefined ? onlyInFile(input, known) : [])];
+}
+
+/** Fills `known` for a planned vertex that dbt never ended, its gate parents first. */
+function unreported(
+  id: string,
+  planned: ReadonlyMap<string, PlannedVertex>,
+  known: Map<string, VertexOutcome>,
+  input: OutcomeInput,
+): void {
+  const stack = [id];
+  const visiting = new Set<string>();
+  for (let at = stack.at(-1); at !== undefined; at = stack.at(-1)) {
+    const vertex = planned.get(at);
+    const open = vertex?.gateParents.filter(
+      (parent) => planned.has(parent) && !known.has(parent) && !visiting.has(parent),
+    );
+    if (vertex !== undefined && !known.has(at) && open !== undefined && open.length > 0 && !visiting.has(at)) {
+      visiting.add(at);
+      stack.push(...open);
+      continue;
+    }
+    stack.pop();
+    if (vertex !== undefined && !known.has(at)) known.set(at, silent(vertex, known, input));
+  }
+}
+
+/** The outcome of a planned vertex of which dbt said nothing: never green unless there was nothing to build (F9, F10). */
+function silent(vertex: PlannedVertex, known: ReadonlyMap<string, VertexOutcome>, input: OutcomeInput): VertexOutcome {
+  const { log, end } = input;
+  const parent = vertex.gateParents.find((id) => known.has(id) && known.get(id)?.class !== "good");
+  const missing = vertex.gateParents.find((id) => !known.has(id) && input.plan?.some((other) => other.uniqueId === id));
+  const blocker = parent ?? missing;
+  if (blocker !== undefined) return told(vertex, NOT_REPORTED, "not_built", `Its gate parent ${blocker} is not good.`);
+  if (!end.inOrder) return told(vertex, NOT_REPORTED, "not_built", "The build ended before dbt reached it.");
+  if (log.failFast || log.cancelled) return told(vertex, NOT_REPORTED, "not_built", "dbt stopped early (fail-fast).");
+  if (isStoppedByHook(log)) return told(vertex, NOT_REPORTED, "not_built", "A hook failed and dbt built nothing.");
+  if (!vertex.builds && !log.emptySelection) return told(vertex, NOTHING_TO_BUILD, "good", null);
+  const why = log.emptySelection ? "The selection found nothing." : "dbt did not select it: check the selection.";
+  return told(vertex, NOT_REPORTED, "failed", `Not selected by dbt. ${why}`);
+}
+
+function isStoppedByHook(log: BuildLog): boolean {
+  const built = [...log.vertices.values()].some((vertex) => vertex.evidence);
+  return !built && log.hookFailures.some((hook) => hook.phase !== "end");
+}
+
+function told(vertex: PlannedVertex, status: string, vertexClass: VertexClass, message: string | null): VertexOutcome {
+  return { ...blank(vertex.uniqueId, vertex.resourceType), status, class: vertexClass, message, planned: true };
+}
+
+/** Vertices that run_results.json alone names: dbt meant to build them and never began. Not built, whatever it says. */
+function onlyInFile(input: OutcomeInput, known: ReadonlyMap<string, VertexOutcome>): VertexOutcome[] {
+  const file = input.runResults ?? null;
+  if (file === null || file.invocationId === null || file.invocationId !== input.log.invocationId) return [];
+  return file.results
+    .filter(({ uniqueId }) => !known.has(uniqueId) && !uniqueId.startsWith("operation."))
+    .map((result) => ({
+      ...blank(result.uniqueId, result.uniqueId.slice(0, Math.max(0, result.uniqueId.indexOf(".")))),
+      message: result.message,
+    }));
+}
+
+function blank(uniqueId: string, resourceType: string): VertexOutcome {
+  return {
+    uniqueId,
+    resourceType,
+    materialized: "",
+    status: NOT_REPORTED,
+    class: "not_built",
+    evidence: false,
+    startedAtMs: null,
+    endedAtMs: null,
+    message: null,
+    failures: null,
+    executionSeconds: null,
+    rowsAffected: null,
+    relationName: null,
+    checksum: null,
+    compiledPath: null,
+    thread: null,
+    batches: [],
+    planned: true,
+  };
+}

@@ -1,0 +1,263 @@
+import type { BatchReading, VertexReading } from "./build-log.ts";
+import type { BatchEvent, EndedEvent, MessageEvent, StartedEvent, VertexFacts } from "./log-events.ts";
+import { classOfStatus, isTerminal, type VertexClass } from "./status.ts";
+
+/** One of dbt's final words on a vertex. */
+export interface LastWord {
+  status: string;
+  class: VertexClass;
+  /** When dbt wrote it; null when the line has no time. */
+  atMs: number | null;
+  endedAtMs: number | null;
+  message: string | null;
+  failures: number | null;
+  executionSeconds: number | null;
+  rowsAffected: number | null;
+  thread: string | null;
+}
+
+/**
+ * Everything one invocation has said of one vertex, kept apart by who said it, so that the sum does not depend on the
+ * order in which the lines came (row A8). Every join below is commutative and idempotent.
+ */
+export interface VertexRecord {
+  uniqueId: string;
+  resourceType: string;
+  materialized: string;
+  relationName: string | null;
+  checksum: string | null;
+  startedAtMs: number | null;
+  /** A start was printed that is more than 1.x's `NodeStart`. */
+  proved: boolean;
+  startThread: string | null;
+  /** From `Log…Result` and `SkippingDetails`. */
+  line: LastWord | null;
+  /** From `NodeFinished`. */
+  finish: LastWord | null;
+  /** From run_results.json, where the log holds a start and no end. */
+  filled: LastWord | null;
+  /** Set when the build is over, for what never ended. */
+  closed: LastWord | null;
+  /** An error line of dbt's names the vertex. `final`: dbt prints nothing more about it (1.x's `RunResult…`). */
+  saidFailed: { atMs: number | null; final: boolean } | null;
+  saidSkipped: { atMs: number | null } | null;
+  text: { weight: number; message: string } | null;
+  compiledPath: string | null;
+  batches: Map<string, { index: number; status: string }>;
+}
+
+export function newVertexRecord(uniqueId: string): VertexRecord {
+  return {
+    uniqueId,
+    resourceType: "",
+    materialized: "",
+    relationName: null,
+    checksum: null,
+    startedAtMs: null,
+    proved: false,
+    startThread: null,
+    line: null,
+    finish: null,
+    filled: null,
+    closed: null,
+    saidFailed: null,
+    saidSkipped: null,
+    text: null,
+    compiledPath: null,
+    batches: new Map(),
+  };
+}
+
+/** Takes one line about the vertex in. */
+export function addToRecord(record: VertexRecord, event: StartedEvent | EndedEvent | MessageEvent | BatchEvent): void {
+  addFacts(record, event.vertex);
+  if (event.kind === "started") {
+    record.startedAtMs = earliest(record.startedAtMs, event.vertex.startedAtMs ?? event.atMs);
+    record.proved ||= event.proves;
+    record.startThread = lesser(record.startThread, event.thread);
+  } else if (event.kind === "ended") {
+    const word = wordOf(event);
+    if (event.source === "line") record.line = worse(record.line, word);
+    else record.finish = worse(record.finish, word);
+    addText(record, 1, event.message);
+  } else if (event.kind === "batch") {
+    addBatch(record, event);
+  } else {
+    addText(record, event.weight, event.message);
+    record.compiledPath = lesser(record.compiledPath, event.compiledPath);
+    if (event.says === "failed") addFailure(record, event);
+    if (event.says === "skipped") record.saidSkipped = { atMs: earliest(record.saidSkipped?.atMs ?? null, event.atMs) };
+  }
+}
+
+function addFacts(record: VertexRecord, vertex: VertexFacts): void {
+  record.resourceType = lesser(record.resourceType || null, vertex.resourceType || null) ?? "";
+  record.materialized = lesser(record.materialized || null, vertex.materialized || null) ?? "";
+  record.relationName = lesser(record.relationName, vertex.relationName);
+  record.checksum = lesser(record.checksum, vertex.checksum);
+  record.startedAtMs = earliest(record.startedAtMs, vertex.startedAtMs);
+}
+
+function addFailure(record: VertexRecord, event: MessageEvent): void {
+  const final = event.name !== "Generic";
+  const before = record.saidFailed;
+  record.saidFailed =
+    before === null
+      ? { atMs: event.atMs, final }
+      : { atMs: earliest(before.atMs, event.atMs), final: before.final || final };
+}
+
+function addText(record: VertexRecord, weight: number, message: string | null): void {
+  if (message === null) return;
+  const before = record.text;
+  const wins =
+    before === null ||
+    weight > before.weight ||
+    (weight === before.weight && message.localeCompare(before.message) < 0);
+  if (wins) record.text = { weight, message };
+}
+
+function addBatch(record: VertexRecord, event: BatchEvent): void {
+  const { name, index, status } = event.batch;
+  const before = record.batches.get(name);
+  const after = { index: index ?? before?.index ?? 0, status };
+  if (before === undefined || batchRank(status) > batchRank(before.status)) record.batches.set(name, after);
+  if (isTerminal(status)) record.proved = true;
+}
+
+/** A batch's end beats its start; of two ends the worse one counts. */
+function batchRank(status: string): number {
+  return isTerminal(status) ? 1 + RANK[classOfStatus(status)] : 0;
+}
+
+/** Of two last words in one invocation the worse one counts: never green by a second line. */
+const RANK: Readonly<Record<VertexClass, number>> = { good: 0, skipped: 1, not_built: 2, interrupted: 3, failed: 4 };
+
+function worse(a: LastWord | null, b: LastWord | null): LastWord | null {
+  if (a === null || b === null) return a ?? b;
+  const difference = RANK[a.class] - RANK[b.class];
+  if (difference !== 0) return difference > 0 ? a : b;
+  return order(a) <= order(b) ? a : b;
+}
+
+/** A total order over equal words, so that joining does not depend on which line came first. */
+function order(word: LastWord): string {
+  const time = word.atMs === null ? "9".repeat(16) : String(word.atMs).padStart(16, "0");
+  return `${time} ${word.status} ${word.executionSeconds ?? ""} ${word.failures ?? ""} ${word.thread ?? ""}`;
+}
+
+function wordOf(event: EndedEvent): LastWord {
+  return {
+    status: event.status,
+    class: classOfStatus(event.status),
+    atMs: event.atMs,
+    endedAtMs: event.vertex.endedAtMs ?? event.atMs,
+    message: event.message,
+    failures: event.failures,
+    executionSeconds: event.executionSeconds,
+    rowsAffected: event.rowsAffected,
+    thread: event.thread,
+  };
+}
+
+/** A word without detail: for what is told by an error line, a file, or the end of the build. */
+export function bareWord(status: string, vertexClass: VertexClass, atMs: number | null): LastWord {
+  return {
+    status,
+    class: vertexClass,
+    atMs,
+    endedAtMs: atMs,
+    message: null,
+    failures: null,
+    executionSeconds: null,
+    rowsAffected: null,
+    thread: null,
+  };
+}
+
+/** What the log alone says of the vertex's end, before any signal of ours is thought of. */
+export function printedWord(record: VertexRecord): LastWord | null {
+  // 1.x prints NodeFinished for each batch of a microbatch model, under the model's own id.
+  const finish = record.batches.size > 0 ? null : record.finish;
+  const printed = detailed(worse(record.line, finish), record.line, finish);
+  if (printed !== null) {
+    const failed = record.saidFailed !== null && printed.class !== "failed" && printed.class !== "interrupted";
+    return failed
+      ? { ...printed, status: "error", class: "failed", atMs: earliest(printed.atMs, record.saidFailed?.atMs ?? null) }
+      : printed;
+  }
+  if (record.saidFailed?.final) return bareWord("error", "failed", record.saidFailed.atMs);
+  return record.saidSkipped === null ? null : bareWord("skipped", "not_built", record.saidSkipped.atMs);
+}
+
+/** The winning word with what only the other line knows. */
+function detailed(winner: LastWord | null, line: LastWord | null, finish: LastWord | null): LastWord | null {
+  if (winner === null || line === null || finish === null) return winner;
+  const status = line.class === finish.class ? line.status : winner.status;
+  return {
+    ...winner,
+    status,
+    atMs: line.class === finish.class ? earliest(line.atMs, finish.atMs) : winner.atMs,
+    endedAtMs: line.endedAtMs ?? finish.endedAtMs,
+    failures: line.failures ?? finish.failures,
+    executionSeconds: line.executionSeconds ?? finish.executionSeconds,
+    rowsAffected: line.rowsAffected ?? finish.rowsAffected,
+    thread: line.thread ?? finish.thread,
+  };
+}
+
+/** The vertex's last word with the supervisor's own signal in mind; null while it has none. */
+export function lastWord(record: VertexRecord, signalledAtMs: number | null): LastWord | null {
+  const word = printedWord(record) ?? record.filled;
+  if (signalledAtMs === null) return word ?? record.closed;
+  if (word !== null && word.atMs !== null && word.atMs <= signalledAtMs) return word;
+  const wasRunning = record.proved && (record.startedAtMs === null || record.startedAtMs <= signalledAtMs);
+  if (word === null) return wasRunning || record.proved ? interrupted("started", record) : record.closed;
+  if (word.class === "not_built" && !wasRunning) return word;
+  return { ...word, class: "interrupted" };
+}
+
+function interrupted(status: string, record: VertexRecord): LastWord {
+  return record.closed ?? bareWord(status, "interrupted", null);
+}
+
+/** What is told of the vertex. `evidence`: dbt really began it; a start that ended in a skip is none. */
+export function readingOf(record: VertexRecord, signalledAtMs: number | null): VertexReading {
+  const word = lastWord(record, signalledAtMs);
+  return {
+    uniqueId: record.uniqueId,
+    resourceType: record.resourceType,
+    materialized: record.materialized,
+    status: word?.status ?? "started",
+    class: word?.class ?? null,
+    evidence: word === null ? record.proved : word.class !== "not_built" && word.class !== "skipped",
+    startedAtMs: record.startedAtMs,
+    endedAtMs: word?.endedAtMs ?? null,
+    message: record.text?.message ?? word?.message ?? null,
+    failures: word?.failures ?? null,
+    executionSeconds: word?.executionSeconds ?? null,
+    rowsAffected: word?.rowsAffected ?? null,
+    relationName: record.relationName,
+    checksum: record.checksum,
+    compiledPath: record.compiledPath,
+    thread: word?.thread ?? record.startThread,
+    batches: batchesOf(record),
+  };
+}
+
+function batchesOf(record: VertexRecord): BatchReading[] {
+  return [...record.batches]
+    .sort(([nameA, a], [nameB, b]) => a.index - b.index || nameA.localeCompare(nameB))
+    .map(([name, { status }]) => ({ name, status }));
+}
+
+function earliest(a: number | null, b: number | null): number | null {
+  if (a === null || b === null) return a ?? b;
+  return Math.min(a, b);
+}
+
+/** The lesser of two texts: which one does not matter, that it does not depend on the order does. */
+function lesser(a: string | null, b: string | null): string | null {
+  if (a === null || b === null) return a ?? b;
+  return a <= b ? a : b;
+}

@@ -1,0 +1,80 @@
+import { createHash } from "node:crypto";
+
+/**
+ * Every name and key that crosses a process, made in one place. Parts are joined by characters that the parts can not
+ * hold, or closed by a hash, so that two runs, projects or nodes never share a name (behaviour D9).
+ */
+
+/** A project's name: letters, digits, `_` and `-`; no `#` and no `/`, which separate keys. */
+export const PROJECT_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,62}$/;
+
+/** A run's id is its execution's name: letters, digits, `-`, `_`, at most 80 characters. */
+export const RUN_ID = /^[A-Za-z0-9_-]{1,80}$/;
+
+/** Step Functions refuses longer names of executions and state machines. */
+export const MAX_EXECUTION_NAME = 80;
+
+const hash = (text: string, length: number) => createHash("sha256").update(text).digest("hex").slice(0, length);
+
+/** Characters outside letters, digits, `-` and `_` switch off CloudWatch logging of an execution: they become `-`. */
+const slug = (text: string) => text.replace(/[^A-Za-z0-9_-]/g, "-");
+
+/** A run id made here: sortable by time, unique by eight random hexadecimal digits. */
+export function newRunId(nowMs: number, random: string): string {
+  const time = new Date(nowMs).toISOString().replace(/[-:]/g, "").replace("T", "-").slice(0, 15);
+  return `${time}-${random.slice(0, 8)}`;
+}
+
+/**
+ * Name of a node's consumer execution: node first, for people, then a hash of run, round and unique_id, which alone
+ * makes it unique. The node's part is cut, the hash never.
+ */
+export function consumerName(run: { project: string; runId: string; round: number }, uniqueId: string): string {
+  const suffix = `-${hash(JSON.stringify([run.project, run.runId, run.round, uniqueId]), 12)}`;
+  const round = run.round === 1 ? "" : `-r${run.round}`;
+  const room = MAX_EXECUTION_NAME - suffix.length - round.length;
+  return `${slug(uniqueId).slice(0, room)}${round}${suffix}`;
+}
+
+/** ARN of an execution by its machine's ARN and its name. */
+export function executionArn(stateMachineArn: string, name: string): string {
+  return `${stateMachineArn.replace(":stateMachine:", ":execution:")}:${name}`;
+}
+
+/** RunTask's idempotency token, at most 64 characters: one per run and task number, so a repeated launch is one task. */
+export const clientToken = (run: { project: string; runId: string }, task: number, attempt: number): string =>
+  hash(JSON.stringify([run.project, run.runId, task, attempt]), 48);
+
+/** ECS' `startedBy`, at most 128 characters. */
+export const startedBy = (run: { project: string; runId: string }): string => `stepwatch/${run.runId}`.slice(0, 128);
+
+/** Keys of the ledger. */
+export const keys = {
+  runPartition: (project: string, runId: string) => `RUN#${project}#${runId}`,
+  run: "RUN",
+  task: (task: number) => `TASK#${String(task).padStart(6, "0")}`,
+  taskPrefix: "TASK#",
+  vertex: (uniqueId: string) => `VERTEX#${uniqueId}`,
+  vertexPrefix: "VERTEX#",
+  projectPartition: (project: string) => `PROJECT#${project}`,
+  lock: (lockKey: string) => `LOCK#${lockKey}`,
+  queue: (lockKey: string, atMs: number, runId: string) => `QUEUE#${lockKey}#${String(atMs).padStart(15, "0")}#${runId}`,
+  queuePrefix: (lockKey: string) => `QUEUE#${lockKey}#`,
+  runIndex: (startedAtMs: number, runId: string) => `RUN#${String(startedAtMs).padStart(15, "0")}#${runId}`,
+  runIndexPrefix: "RUN#",
+} as const;
+
+/** Keys of the artefact bucket, all below `runs/<project>/<runId>/`. */
+export const artefactKeys = {
+  prefix: (project: string, runId: string) => `runs/${project}/${runId}/`,
+  plan: (project: string, runId: string) => `runs/${project}/${runId}/plan.json`,
+  set: (project: string, runId: string, task: number, setHash: string) => `runs/${project}/${runId}/tasks/${task}/set-${setHash}.json`,
+  task: (project: string, runId: string, task: number, file: string) => `runs/${project}/${runId}/tasks/${task}/${file}`,
+  summary: (project: string, runId: string, round: number) => `runs/${project}/${runId}/summary-${round}.json`,
+} as const;
+
+/** Hash of a set of vertices, order-free: two attempts at one claim write the same object. */
+export const setHash = (uniqueIds: readonly string[]): string => hash([...uniqueIds].sort().join("\n"), 16);
+
+/** The lock that a run takes: one live run per project and target. */
+export const lockKey = (target: string | undefined): string => target ?? "default";

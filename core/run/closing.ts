@@ -1,0 +1,87 @@
+import type { TaskRow } from "#core/contracts/ledger.ts";
+import type { Policy } from "#core/contracts/settings.ts";
+import { givenUp } from "#core/run/retry-rule.ts";
+import type { VertexView } from "#core/run/vertex-view.ts";
+
+/** The last word on a vertex that will not be built again in this round. */
+export interface Closing {
+  readonly uniqueId: string;
+  readonly final: "dead" | "doomed" | "not_built";
+  readonly finalReason: string;
+  /** unique_id of the nearest vertex that is the cause; its own id where it is the cause itself. */
+  readonly rootCause?: string;
+}
+
+/** Why the producer's end leaves its not-built vertices not built, whatever the vertices say; null if they may recover. */
+export function noRecoveryAfter(producer: TaskRow | null): string | null {
+  const end = producer?.end;
+  if (!end) return null;
+  const startHook = end.hookFailures.find((hook) => hook.phase === "start");
+  if (startHook) return `The on-run-start hook ${startHook.name} failed: ${startHook.message}`;
+  const final = new Set(["parse", "profile", "flags", "unsupported_dbt", "environment", "empty_selection", "hook", "connection"]);
+  return final.has(end.cause.kind) ? end.cause.sentence : null;
+}
+
+/**
+ * Last words, by one pass in gate order: what is given up is dead, what it gates is doomed by the nearest root, and
+ * where the producer's end forbids recovery (a broken project, a failed start hook, fail-fast with a dead vertex) the
+ * rest is not built. Words that stand in the ledger already are kept: a last word is never taken back in its round.
+ */
+export function closings(
+  views: ReadonlyMap<string, VertexView>,
+  policy: Policy,
+  producer: TaskRow | null,
+  noRecovery: string | null = null,
+): Map<string, Closing> {
+  const closed = new Map<string, Closing>();
+  const forbidden = noRecoveryAfter(producer) ?? noRecovery;
+  for (const [id, view] of views) {
+    const word = standingWord(view) ?? failureWord(view, policy, closed) ?? gatedWord(view, closed) ?? forbiddenWord(view, forbidden);
+    if (word) closed.set(id, word);
+  }
+  if (producer?.end?.failFast && [...closed.values()].some((word) => word.final === "dead")) {
+    for (const [id, view] of views) {
+      if (!closed.has(id) && view.class === "not_built" && view.free) closed.set(id, stopped(id, "dbt stopped at its first failure (fail-fast), which did not recover."));
+    }
+  }
+  return closed;
+}
+
+function standingWord(view: VertexView): Closing | null {
+  const row = view.row;
+  if (!row?.final) return null;
+  return {
+    uniqueId: view.plan.uniqueId,
+    final: row.final,
+    finalReason: row.finalReason ?? "",
+    ...(row.rootCause ? { rootCause: row.rootCause } : {}),
+  };
+}
+
+function failureWord(view: VertexView, policy: Policy, closed: ReadonlyMap<string, Closing>): Closing | null {
+  if (!view.free || (view.class !== "failed" && view.class !== "interrupted")) return null;
+  const uniqueId = view.plan.uniqueId;
+  const reason = givenUp(view, policy);
+  if (reason) return { uniqueId, final: "dead", finalReason: reason, rootCause: uniqueId };
+  const parent = view.plan.gateParents.find((id) => closed.has(id));
+  if (!parent) return null;
+  return { uniqueId, final: "dead", finalReason: `Not tried again: ${parent}, which gates it, is not good.`, rootCause: uniqueId };
+}
+
+function gatedWord(view: VertexView, closed: ReadonlyMap<string, Closing>): Closing | null {
+  if (view.class !== "not_built" || !view.free) return null;
+  const parent = view.plan.gateParents.find((id) => closed.get(id)?.rootCause !== undefined) ?? view.plan.gateParents.find((id) => closed.has(id));
+  if (!parent) return null;
+  const word = closed.get(parent)!;
+  const uniqueId = view.plan.uniqueId;
+  if (word.rootCause === undefined) return { uniqueId, final: "not_built", finalReason: word.finalReason };
+  return { uniqueId, final: "doomed", finalReason: `Upstream failed: ${word.rootCause}`, rootCause: word.rootCause };
+}
+
+function forbiddenWord(view: VertexView, reason: string | null): Closing | null {
+  if (reason === null || view.class !== "not_built" || !view.free) return null;
+  return stopped(view.plan.uniqueId, reason);
+}
+
+/** The last word of a vertex that nothing of its own keeps from being built. */
+export const stopped = (uniqueId: string, finalReason: string): Closing => ({ uniqueId, final: "not_built", finalReason });

@@ -1,0 +1,138 @@
+import { z } from "zod";
+import { dbtGraph, type Manifest, type ManifestNode, nodesOf } from "#core/dbt/manifest.ts";
+import { gateGraph, isBuilt } from "./gate-graph.ts";
+import { type Plan, type PlanVertex, planVertexSchema } from "./plan.ts";
+import { needsUniqueKey } from "./unique-keys.ts";
+
+export interface PlanSource {
+  readonly project: string;
+  readonly runId: string;
+  readonly manifest: Manifest;
+  /** What dbt selects, in any order; sources, metrics and analyses among it are no vertices and are left out. */
+  readonly selectedIds: readonly string[];
+  readonly source: Plan["source"];
+  /** Incremental models that have a `unique_key`. */
+  readonly uniqueKeys: ReadonlySet<string>;
+  /** dbt's version where the manifest does not name it. */
+  readonly dbtVersion: string;
+}
+
+/** Types of `dbt build`, hence of a plan. `dbt ls` also lists sources, metrics, analyses and semantic models. */
+const VERTEX_TYPES: ReadonlySet<string> = new Set(
+  planVertexSchema.shape.resourceType.options.filter((type) => type !== "semantic_model"),
+);
+
+/** The plan of a run: dbt's selection, with dbt's own gates reduced to it. Deterministic: sorted by id. */
+export function makePlan(input: PlanSource): Plan {
+  const { manifest } = input;
+  const warnings: string[] = [];
+  const selected = [...new Set(input.selectedIds)].sort();
+  const unknown = selected.filter((id) => !manifest.nodes.has(id));
+  if (unknown.length > 0) warnings.push(`dbt selects ${unknown.length} ids that its manifest does not have: ${sample(unknown)}.`);
+  const ids = selected.filter((id) => VERTEX_TYPES.has(manifest.nodes.get(id)?.resourceType ?? ""));
+  const gates = gateGraph(dbtGraph(manifest), ids);
+  const chosen = new Set(ids);
+  const vertices = ids.map((id) => {
+    const node = manifest.nodes.get(id)!;
+    const gateParents = (gates.get(id) ?? []).filter((parent) => chosen.has(parent));
+    const nodes = nodesOf(manifest, id).filter((tested) => chosen.has(tested));
+    return { ...planVertex(node, input.uniqueKeys), gateParents, nodes, overrides: overridesOf(node, warnings) };
+  });
+  warnings.push(...hookWarnings(manifest));
+  return {
+    contract: 1,
+    project: input.project,
+    runId: input.runId,
+    dbtVersion: manifest.dbtVersion ?? input.dbtVersion,
+    adapterType: manifest.adapterType,
+    dbtProject: manifest.projectName ?? "",
+    source: input.source,
+    vertices,
+    warnings,
+  };
+}
+
+function planVertex(node: ManifestNode, uniqueKeys: ReadonlySet<string>): Omit<PlanVertex, "gateParents" | "nodes" | "overrides"> {
+  return {
+    uniqueId: node.uniqueId,
+    name: node.version === null ? node.name : `${node.name}.v${node.version}`,
+    resourceType: node.resourceType as PlanVertex["resourceType"],
+    materialized: node.materialized || null,
+    builds: isBuilt(node),
+    fqn: [...node.fqn],
+    packageName: node.packageName,
+    originalFilePath: node.originalFilePath,
+    safeToRepeat: safeToRepeat(node, uniqueKeys),
+    onErrorContinue: node.onError === "continue",
+  };
+}
+
+const overridesSchema = z.strictObject({ retries: z.int().min(0).max(20).optional() });
+
+/** `meta.stepwatch`; dbt may be building by now, so that a bad value is ignored with a warning (behaviour H5). */
+function overridesOf(node: ManifestNode, warnings: string[]): PlanVertex["overrides"] {
+  if (node.stepwatchMeta === undefined || node.stepwatchMeta === null) return {};
+  const parsed = overridesSchema.safeParse(node.stepwatchMeta);
+  if (parsed.success) return parsed.data.retries === undefined ? {} : { retries: parsed.data.retries };
+  const why = parsed.error.issues.map((issue) => `${issue.path.join(".") || "value"}: ${issue.message}`).join("; ");
+  warnings.push(`meta.stepwatch of ${node.uniqueId} is ignored (${why}).`);
+  return {};
+}
+
+/**
+ * Materializations of a model that leave the same rows when they are built twice, also after a first time that was cut
+ * off. Of the other types: a seed is replaced; a snapshot compares with what stands in its table and adds only what
+ * differs from it; a test and a function leave nothing, or replace what they leave.
+ */
+const REPEATABLE: ReadonlySet<string> = new Set([
+  "view",
+  "table",
+  "ephemeral",
+  "materialized_view",
+  "dynamic_table",
+  "streaming_table",
+  "external",
+]);
+
+/** Strategies of an incremental model that find a row again by its key. */
+const REPEATABLE_STRATEGIES: ReadonlySet<string> = new Set(["merge", "delete+insert"]);
+
+/**
+ * Whether a vertex whose build was killed may be built again without doubling rows (behaviour D12). Not safe: an
+ * incremental model that appends, that has no `unique_key` to find its rows again, or that overwrites partitions, which
+ * some warehouses do outside a transaction; and any materialization of the project's own, of which nobody knows.
+ */
+function safeToRepeat(node: ManifestNode, uniqueKeys: ReadonlySet<string>): boolean {
+  if (node.resourceType !== "model") return true;
+  if (!needsUniqueKey(node)) return node.materialized === "incremental" || REPEATABLE.has(node.materialized);
+  const replaces = node.incrementalStrategy === null || REPEATABLE_STRATEGIES.has(node.incrementalStrategy);
+  return replaces && uniqueKeys.has(node.uniqueId);
+}
+
+/** on-run hooks run in every dbt process of a run, hence again in each fallback and recovery build (behaviour G18). */
+function hookWarnings(manifest: Manifest): string[] {
+  const hooks = [...manifest.nodes.values()].filter((node) => node.resourceType === "operation");
+  if (hooks.length === 0) return [];
+  return [
+    `The project has ${hooks.length} on-run hooks, which run again in each fallback and recovery build; STEPWATCH_BUILD_KIND tells them (${sample(hooks.map((hook) => hook.name))}).`,
+  ];
+}
+
+/** What `dbt build` runs of the whole project when nothing selects. */
+export function buildableIds(manifest: Manifest): string[] {
+  return [...manifest.nodes.values()].filter((node) => VERTEX_TYPES.has(node.resourceType)).map((node) => node.uniqueId);
+}
+
+/**
+ * Whether a whole-project plan agrees with the number of vertices that dbt set out to run. dbt counts what it runs,
+ * which leaves out ephemerals and files without SQL; by version and line, unit tests and exposures are in or out.
+ */
+export function agreesWithCount(plan: Plan, nodeCount: number): boolean {
+  const count = (type: string) => plan.vertices.filter((vertex) => vertex.resourceType === type).length;
+  const built = plan.vertices.filter((vertex) => vertex.builds).length;
+  const silent = count("exposure") + count("saved_query");
+  const unitTests = count("unit_test");
+  return [built, built - unitTests, built + silent, built + silent - unitTests].includes(nodeCount);
+}
+
+const sample = (ids: readonly string[]) => (ids.length <= 3 ? ids.join(", ") : `${ids.slice(0, 3).join(", ")}, …`);

@@ -1,0 +1,57 @@
+import { z } from "zod";
+
+/**
+ * The plan: every vertex that the run's selection holds, with the vertices that gate it. One object in S3, written
+ * once by the producer; the run row points to it. See docs/adr/0014-the-plan-is-one-object.md.
+ */
+export const planVertexSchema = z.object({
+  uniqueId: z.string(),
+  /** What a person calls it. */
+  name: z.string(),
+  resourceType: z.enum(["model", "seed", "snapshot", "test", "unit_test", "exposure", "saved_query", "semantic_model", "function"]),
+  materialized: z.string().nullable(),
+  /** False for what dbt plans but never builds: ephemeral models, files without SQL. */
+  builds: z.boolean(),
+  /** Vertices of the plan that must be good before this one may be built; edges through unselected nodes included. */
+  gateParents: z.array(z.string()),
+  /** Of a test or unit test: the nodes of the plan whose result it is part of. Empty for tests on sources alone. */
+  nodes: z.array(z.string()),
+  /** What exact selection needs, as the manifest has it. */
+  fqn: z.array(z.string()),
+  packageName: z.string(),
+  originalFilePath: z.string(),
+  /** `meta.stepwatch`, as far as it is valid. */
+  overrides: z.object({ retries: z.int().min(0).optional() }).default({}),
+  /** The materialization can be built twice without doubling rows or history. */
+  safeToRepeat: z.boolean().default(true),
+  onErrorContinue: z.boolean().default(false),
+});
+export type PlanVertex = z.infer<typeof planVertexSchema>;
+
+export const planSchema = z.object({
+  contract: z.literal(1),
+  project: z.string(),
+  runId: z.string(),
+  dbtVersion: z.string(),
+  adapterType: z.string().nullable(),
+  /** The dbt project's own name, as in `model.<name>.…`. */
+  dbtProject: z.string(),
+  /** Where the selection came from: `manifest` (nothing selects) or `ls`. */
+  source: z.enum(["manifest", "ls"]),
+  vertices: z.array(planVertexSchema),
+  /** Known limits of this run that a person should see (hooks that run in every build, ignored meta values …). */
+  warnings: z.array(z.string()),
+});
+export type Plan = z.infer<typeof planSchema>;
+
+/** Resource types whose vertices have a consumer execution of their own. */
+export const NODE_TYPES: ReadonlySet<string> = new Set(["model", "seed", "snapshot"]);
+
+/** Resource types that are tests. */
+export const TEST_TYPES: ReadonlySet<string> = new Set(["test", "unit_test"]);
+
+/** Whether a vertex is a node that dbt builds, hence has a consumer. */
+export const hasConsumer = (vertex: PlanVertex): boolean => NODE_TYPES.has(vertex.resourceType) && vertex.builds;
+
+/** Warehouses that one process at a time may write: the cap is 1 and recovery waits for the build's end. */
+export const SINGLE_WRITERS: ReadonlySet<string> = new Set(["duckdb", "sqlite"]);

@@ -1,0 +1,61 @@
+import { isGood, type VertexView } from "#core/run/vertex-view.ts";
+
+/** What core/run/step has decided of each vertex so far, over the views. */
+export interface Standing {
+  readonly views: ReadonlyMap<string, VertexView>;
+  /** Vertices with a last word (dead, doomed, not built for good). */
+  readonly closed: ReadonlySet<string>;
+}
+
+/** Failed or interrupted, and not given up: it will be built again, or is being built again. */
+export function mayRecover(view: VertexView, standing: Standing): boolean {
+  if (standing.closed.has(view.plan.uniqueId)) return false;
+  if (view.class === "failed" || view.class === "interrupted") return true;
+  return !view.free && view.class !== "good" && view.owner?.kind === "fallback";
+}
+
+/**
+ * The recovery set: the greatest set of not-built, free, open vertices whose gate parents are good or in the set.
+ * One pass in gate order finds it, since a vertex is in the set if and only if all of its parents are good or in it.
+ */
+export function recoverySet(standing: Standing): string[] {
+  const set = new Set<string>();
+  for (const [id, view] of standing.views) {
+    if (view.class !== "not_built" || !view.free || standing.closed.has(id)) continue;
+    if (view.plan.gateParents.every((parent) => set.has(parent) || isGood(standing.views.get(parent)))) set.add(id);
+  }
+  return [...set];
+}
+
+/** Vertices that still wait for a failed or interrupted one: what a moment's patience would add to the set. */
+export function gatedByRecovering(standing: Standing): Map<string, string[]> {
+  const reached = new Map<string, string[]>();
+  const waitsFor = new Map<string, Set<string>>();
+  for (const [id, view] of standing.views) {
+    const causes = new Set<string>();
+    for (const parent of view.plan.gateParents) {
+      const parentView = standing.views.get(parent);
+      if (parentView && mayRecover(parentView, standing)) causes.add(parent);
+      for (const cause of waitsFor.get(parent) ?? []) causes.add(cause);
+    }
+    waitsFor.set(id, causes);
+    if (view.class !== "not_built" || standing.closed.has(id)) continue;
+    for (const cause of causes) reached.set(cause, [...(reached.get(cause) ?? []), id]);
+  }
+  return reached;
+}
+
+/**
+ * What one fallback builds: the vertex, those of its unit tests that are not good, and those of its data tests that
+ * are free and whose other gate parents are good (behaviour C13). A good vertex is never in it.
+ */
+export function fallbackSet(root: VertexView, standing: Standing): string[] {
+  const set = [root.plan.uniqueId];
+  if (root.plan.resourceType === "test" || root.plan.resourceType === "unit_test") return set;
+  for (const [id, view] of standing.views) {
+    if (view.plan.resourceType !== "test" || !view.plan.nodes.includes(root.plan.uniqueId)) continue;
+    if (view.class !== "not_built" || !view.free || standing.closed.has(id)) continue;
+    if (view.plan.gateParents.every((parent) => parent === root.plan.uniqueId || isGood(standing.views.get(parent)))) set.push(id);
+  }
+  return set;
+}

@@ -1,0 +1,62 @@
+import type { Policy } from "#core/contracts/settings.ts";
+import type { VertexView } from "#core/run/vertex-view.ts";
+
+/**
+ * Messages of failures that a second try of the same code can not mend, in the words of dbt and its adapters
+ * (behaviour G16). Matched against the first lines only: a table's data must not make a failure deterministic.
+ */
+const DETERMINISTIC: readonly { readonly pattern: RegExp; readonly why: string }[] = [
+  { pattern: /^\s*compilation error/i, why: "a compilation error" },
+  { pattern: /this model has an enforced contract that failed/i, why: "a contract violation" },
+  { pattern: /\b(permission denied|access denied|insufficient privileges|not authorized|not authorised)\b/i, why: "a missing permission" },
+];
+
+/** Why a further try is of no use whatever the count; null if it may help. */
+export function deterministicFailure(view: VertexView): string | null {
+  if (view.plan.resourceType === "unit_test") return "a unit test";
+  const head = (view.row?.message ?? "").split("\n").slice(0, 3).join("\n");
+  return DETERMINISTIC.find((rule) => rule.pattern.test(head))?.why ?? null;
+}
+
+/** Further tries that a vertex may have, of its own `meta.stepwatch` or by the policy for its kind. */
+export function retriesOf(view: VertexView, policy: Policy): number {
+  const isTest = view.plan.resourceType === "test" || view.plan.resourceType === "unit_test";
+  return view.plan.overrides.retries ?? (isTest ? policy.retries.test : policy.retries.node);
+}
+
+/** Why a failed or interrupted vertex is given up for good; null if it may be built again. One sentence. */
+export function givenUp(view: VertexView, policy: Policy): string | null {
+  if (view.notSelected) return "dbt did not select it: the build ended in order and never mentioned it.";
+  if (view.launchGivenUp) return `Its task could not be started: ${view.owner?.lastLaunchFailure ?? view.owner?.stop?.stoppedReason ?? "no reason given"}`;
+  if (view.class === "interrupted") return interruptedForGood(view, policy);
+  const isTest = view.plan.resourceType === "test";
+  if (isTest && policy.onTestFailure === "none") return "Its tries are used up: onTestFailure is none.";
+  if (policy.retryOn === "transient") {
+    const why = deterministicFailure(view);
+    if (why) return `Not tried again: ${why} fails the same way each time (retryOn: transient).`;
+  }
+  const allowed = 1 + retriesOf(view, policy);
+  if (view.tries >= allowed) return `Its tries are used up: ${view.tries} of ${allowed}.`;
+  return null;
+}
+
+function interruptedForGood(view: VertexView, policy: Policy): string | null {
+  const repeatable = view.plan.safeToRepeat && policy.interrupted === "rebuild";
+  if (!repeatable) {
+    return `Outcome unknown: its build was killed while it ran, and building a ${view.plan.materialized ?? view.plan.resourceType} twice may double rows. Look at the table, then retry or mark it.`;
+  }
+  if (view.lost > policy.losses) return `Each of ${view.lost} builds that ran it was killed.`;
+  return null;
+}
+
+/**
+ * The moment from which a failed or interrupted vertex may be built again. Milliseconds. A failure waits
+ * `retryDelaySeconds`, doubled with each try; an interruption waits until its orphaned query has had time to end (D12).
+ */
+export function retryAtMs(view: VertexView, policy: Policy, orphanGraceSeconds: number): number {
+  if (view.class === "interrupted") {
+    const end = view.owner?.end?.endedAtMs ?? view.owner?.stop?.stoppedAtMs ?? view.endedAtMs;
+    return end + orphanGraceSeconds * 1000;
+  }
+  return view.endedAtMs + policy.retryDelaySeconds * 1000 * 2 ** Math.max(0, view.tries - 1);
+}

@@ -1,0 +1,251 @@
+import type { TaskKind, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
+import type { Policy } from "#core/contracts/settings.ts";
+import { type Closing, closings, stopped } from "#core/run/closing.ts";
+import { NODE_TYPES, type Plan, SINGLE_WRITERS } from "#core/run/plan.ts";
+import { fallbackSet, gatedByRecovering, mayRecover, recoverySet, type Standing } from "#core/run/recovery-set.ts";
+import { retryAtMs } from "#core/run/retry-rule.ts";
+import { currentProducer, isGood, isOver, overAtMs, type VertexView, viewVertices } from "#core/run/vertex-view.ts";
+
+/** All that the rule of the system looks at. Tasks must have been read before rows (behaviour F12). */
+export interface StepInput {
+  readonly plan: Plan | null;
+  readonly rows: readonly VertexRow[];
+  /** In order of their numbers. */
+  readonly tasks: readonly TaskRow[];
+  readonly policy: Policy;
+  /** The execution queue's cap. */
+  readonly maxTasks: number;
+  /** Set when nothing may be launched any more: a person's stop, or the run's deadline. */
+  readonly stopReason: string | null;
+  readonly heldSinceMs: number | null;
+  readonly nowMs: number;
+}
+
+/** One build to launch. A producer has no set: it owns what it plans. */
+export interface LaunchDecision {
+  readonly kind: TaskKind;
+  readonly uniqueIds: readonly string[];
+  readonly claims: readonly { readonly uniqueId: string; readonly from: number | null; readonly lostTask?: number }[];
+  readonly size: "producer" | "queue";
+  readonly reason: string;
+}
+
+export interface Decision {
+  readonly launches: readonly LaunchDecision[];
+  /** Last words that the ledger does not have yet. */
+  readonly finals: readonly Closing[];
+  /** Live tasks are to be stopped. */
+  readonly stopTasks: boolean;
+  /** Since when a recovery build is held back; null if none is. */
+  readonly heldSinceMs: number | null;
+  /** Nothing is left to wait for: the verdict can be given. */
+  readonly settle: boolean;
+}
+
+const nothing: Decision = { launches: [], finals: [], stopTasks: false, heldSinceMs: null, settle: false };
+
+/**
+ * The rule of the whole system: pure, and the only place that decides what is built, when, and when a run is over.
+ * See docs/design.md, "The step", for its invariants; test/core/run/step.properties holds them on random graphs.
+ */
+export function step(input: StepInput): Decision {
+  const live = input.tasks.filter((task) => !isOver(task));
+  const producer = currentProducer(input.tasks);
+  if (input.stopReason !== null) return stopping(input, live, input.stopReason);
+  if (producer === null) return launch(producerLaunch("The run begins."));
+  if (!isOver(producer)) return nothing;
+  if (live.some((task) => task.kind === "plan")) return nothing;
+  const relaunch = relaunchOfProducer(input, producer);
+  if (relaunch) return relaunch;
+  if (input.plan === null) return planless(input);
+  return recover(input, input.plan, live, producer);
+}
+
+const launch = (...launches: LaunchDecision[]): Decision => ({ ...nothing, launches });
+
+const producerLaunch = (reason: string, size: LaunchDecision["size"] = "producer"): LaunchDecision => ({ kind: "producer", uniqueIds: [], claims: [], size, reason });
+
+const touched = (rows: readonly VertexRow[]): boolean => rows.some((row) => row.tryTasks.length > 0);
+
+/** The run is being stopped: nothing more is launched, live tasks are ended, and the rest is not built. */
+function stopping(input: StepInput, live: readonly TaskRow[], reason: string): Decision {
+  if (live.length > 0) return { ...nothing, stopTasks: true };
+  if (input.plan === null) return { ...nothing, settle: true };
+  const views = viewVertices(input.plan, input.rows, input.tasks);
+  const closed = closings(views, input.policy, currentProducer(input.tasks));
+  return { ...nothing, finals: unwritten(closeRest(views, closed, reason), views), settle: true };
+}
+
+/** A producer that ended before any vertex began, for a cause outside the dbt project, is launched again (D3). */
+function relaunchOfProducer(input: StepInput, producer: TaskRow): Decision | null {
+  if (touched(input.rows)) return null;
+  if (!outsideCause(producer)) return null;
+  const producers = input.tasks.filter((task) => task.kind === "producer").length;
+  if (producers > input.policy.producerRetries) return null;
+  const dueAtMs = overAtMs(producer) + input.policy.retryDelaySeconds * 1000 * 2 ** (producers - 1);
+  if (input.nowMs < dueAtMs) return nothing;
+  const size = ranOutOfMemory(producer) ? "queue" : producer.size;
+  return launch(producerLaunch(`Task ${producer.task} ended before any node began: ${endOf(producer)}`, size));
+}
+
+/** Whether a task ended for a cause outside the dbt project: its supervisor says so, or it was killed without a word. */
+function outsideCause(task: TaskRow): boolean {
+  if (task.end) return task.end.retryableLaunch;
+  return task.stop !== undefined && !task.stop.neverStarted;
+}
+
+/** A producer that ran out of memory is launched again on the execution queue's larger size (D4). */
+const ranOutOfMemory = (task: TaskRow): boolean => task.end?.cause.kind === "out_of_memory" || task.stop?.outOfMemory === true;
+
+const endOf = (task: TaskRow): string =>
+  task.end?.cause.sentence ?? task.stop?.stoppedReason ?? `exit code ${task.stop?.exitCode ?? "unknown"}`;
+
+/**
+ * No plan, and the producer is over. If dbt has begun to build, only a plan can say what is left: a task makes it.
+ * Otherwise the run is over, and its verdict is the producer's cause.
+ */
+function planless(input: StepInput): Decision {
+  const plans = input.tasks.filter((task) => task.kind === "plan").length;
+  if (touched(input.rows) && plans <= input.policy.producerRetries) {
+    return launch({ kind: "plan", uniqueIds: [], claims: [], size: "queue", reason: "The producer ended before its plan was known." });
+  }
+  return { ...nothing, settle: true };
+}
+
+function recover(input: StepInput, plan: Plan, live: readonly TaskRow[], producer: TaskRow): Decision {
+  const views = viewVertices(plan, input.rows, input.tasks);
+  const forbidden = producer.end?.inOrder || touched(input.rows) ? null : endOf(producer);
+  const closed = closings(views, input.policy, producer, forbidden);
+  const standing: Standing = { views, closed: new Set(closed.keys()) };
+  const cap = SINGLE_WRITERS.has(plan.adapterType ?? "") ? 1 : input.maxTasks;
+  const quiet = quietUntilMs(input);
+  if (quiet === null) return silenced(input, views, closed, live);
+  const room = input.nowMs < quiet ? 0 : cap - live.length;
+  const singles = dueSingles(input, standing, plan).slice(0, Math.max(0, room));
+  const wave = recoveryWave(input, standing, producer);
+  const launches = [...singles, ...(wave.launch && singles.length < room ? [wave.launch] : [])];
+  const waveWaits = wave.launch !== null && launches.length === singles.length;
+  const heldSinceMs = wave.held ? (input.heldSinceMs ?? input.nowMs) : null;
+  if (launches.length > 0 || wave.held || waveWaits || awaited(standing)) {
+    return { ...nothing, launches, finals: unwritten(closed, views), heldSinceMs };
+  }
+  return { ...nothing, ...ending(views, closed, live) };
+}
+
+/** Task after task ended before any node began: what is not good by now is given up. */
+function silenced(input: StepInput, views: ReadonlyMap<string, VertexView>, closed: ReadonlyMap<string, Closing>, live: readonly TaskRow[]): Decision {
+  if (live.length > 0) return nothing;
+  const reason = `Task after task ended before any node began; the last: ${endOf(input.tasks.at(-1)!)}`;
+  return { ...nothing, finals: unwritten(closeRest(views, closed, reason), views), settle: true };
+}
+
+/** Some vertex will be built again, or is in a live task: there is something to wait for. */
+function awaited(standing: Standing): boolean {
+  for (const [id, view] of standing.views) {
+    if (standing.closed.has(id)) continue;
+    if (!view.free && view.class !== "good") return true;
+    if (view.class !== "failed" && view.class !== "interrupted") continue;
+    if (view.plan.gateParents.every((parent) => isGood(standing.views.get(parent)))) return true;
+  }
+  return false;
+}
+
+/** Nothing can be launched and nothing is awaited: what is open is closed, and the run is over with its last task. */
+function ending(views: ReadonlyMap<string, VertexView>, closed: ReadonlyMap<string, Closing>, live: readonly TaskRow[]): Pick<Decision, "finals" | "settle"> {
+  if (live.length > 0) return { finals: unwritten(closed, views), settle: false };
+  return { finals: unwritten(closeRest(views, closed, "No build of this run could reach it."), views), settle: true };
+}
+
+function closeRest(views: ReadonlyMap<string, VertexView>, closed: ReadonlyMap<string, Closing>, reason: string): Map<string, Closing> {
+  const all = new Map(closed);
+  for (const [id, view] of views) {
+    if (!all.has(id) && view.class !== "good" && view.class !== "skipped") all.set(id, stopped(id, reason));
+  }
+  return all;
+}
+
+const unwritten = (closed: ReadonlyMap<string, Closing>, views: ReadonlyMap<string, VertexView>): Closing[] =>
+  [...closed.values()].filter((word) => views.get(word.uniqueId)?.row?.final !== word.final);
+
+/**
+ * Tasks of the execution queue that ended before any vertex began (killed at parse, no connection, a failed start hook)
+ * use nobody's tries, so they have a bound and a back-off of their own. Null: the bound is reached, nothing more is launched.
+ */
+function quietUntilMs(input: StepInput): number | null {
+  const begun = new Set(input.rows.flatMap((row) => row.tryTasks));
+  const silent = input.tasks.filter((task) => isOver(task) && (task.kind === "fallback" || task.kind === "recovery") && !begun.has(task.task) && !cleanAndEmpty(task));
+  if (silent.length > input.policy.launchFailures) return null;
+  const last = silent.at(-1);
+  return last ? overAtMs(last) + input.policy.retryDelaySeconds * 1000 * 2 ** (silent.length - 1) : 0;
+}
+
+/** A build in order that had only vertices which dbt never builds. */
+const cleanAndEmpty = (task: TaskRow): boolean => task.end?.inOrder === true && task.end.cause.kind === "none";
+
+/** Fallbacks that are due now: those that gate most first. */
+function dueSingles(input: StepInput, standing: Standing, plan: Plan): LaunchDecision[] {
+  const gated = gatedByRecovering(standing);
+  const grace = SINGLE_WRITERS.has(plan.adapterType ?? "") ? 0 : input.policy.orphanGraceSeconds;
+  const due = [...standing.views.values()].filter((view) => isDue(view, input, standing, grace));
+  due.sort((a, b) => (gated.get(b.plan.uniqueId)?.length ?? 0) - (gated.get(a.plan.uniqueId)?.length ?? 0));
+  const taken = new Set<string>();
+  const launches: LaunchDecision[] = [];
+  for (const view of due) {
+    if (taken.has(view.plan.uniqueId)) continue;
+    const uniqueIds = rebuildSet(view, input.policy, standing).filter((id) => !taken.has(id));
+    for (const id of uniqueIds) taken.add(id);
+    const what = view.class === "interrupted" ? "was interrupted" : "failed";
+    launches.push({ kind: "fallback", uniqueIds, claims: claimsOf(uniqueIds, standing), size: "queue", reason: `${view.plan.uniqueId} ${what}: it is built alone.` });
+  }
+  return launches;
+}
+
+function isDue(view: VertexView, input: StepInput, standing: Standing, graceSeconds: number): boolean {
+  if (!view.free || (view.class !== "failed" && view.class !== "interrupted")) return false;
+  if (standing.closed.has(view.plan.uniqueId)) return false;
+  if (!view.plan.gateParents.every((parent) => isGood(standing.views.get(parent)))) return false;
+  return input.nowMs >= retryAtMs(view, input.policy, graceSeconds);
+}
+
+/** A failed test is a failed vertex: its node is not rebuilt (rows would double) unless the policy says so (C12). */
+function rebuildSet(root: VertexView, policy: Policy, standing: Standing): string[] {
+  if (root.plan.resourceType !== "test" || policy.onTestFailure !== "node") return fallbackSet(root, standing);
+  const nodes = root.plan.nodes.filter((id) => {
+    const node = standing.views.get(id);
+    return node !== undefined && node.free && isGood(node) && NODE_TYPES.has(node.plan.resourceType);
+  });
+  return [...nodes, root.plan.uniqueId];
+}
+
+function claimsOf(uniqueIds: readonly string[], standing: Standing): LaunchDecision["claims"] {
+  return uniqueIds.map((uniqueId) => {
+    const view = standing.views.get(uniqueId)!;
+    const from = view.owner?.task ?? null;
+    const lost = view.class === "interrupted" ? view.row?.statusTask : undefined;
+    return lost === undefined ? { uniqueId, from } : { uniqueId, from, lostTask: lost };
+  });
+}
+
+/**
+ * One recovery build per wave: the recovery set, held back for `holdSeconds` while a failed vertex that gates more is
+ * still being retried, and for as long as a vertex that was running in a killed build has its first lone retry: it may
+ * be what kills builds, and the rest is to follow in one build (behaviour D4, G21).
+ */
+function recoveryWave(input: StepInput, standing: Standing, producer: TaskRow): { launch: LaunchDecision | null; held: boolean } {
+  const uniqueIds = recoverySet(standing);
+  if (uniqueIds.length === 0) return { launch: null, held: false };
+  const gating = [...gatedByRecovering(standing).keys()].map((id) => standing.views.get(id)!);
+  const recovering = [...standing.views.values()].filter((view) => mayRecover(view, standing));
+  if (producer.end?.failFast && recovering.length > 0) return { launch: null, held: true };
+  if (recovering.some(firstLoneRetry)) return { launch: null, held: true };
+  const sinceMs = input.heldSinceMs ?? input.nowMs;
+  if (gating.length > 0 && input.nowMs < sinceMs + input.policy.holdSeconds * 1000) return { launch: null, held: true };
+  const reason = `${uniqueIds.length} ${uniqueIds.length === 1 ? "vertex was" : "vertices were"} not built, and all that gates them is good.`;
+  return { launch: { kind: "recovery", uniqueIds, claims: claimsOf(uniqueIds, standing), size: "queue", reason }, held: false };
+}
+
+/** Interrupted once, and its lone retry has not ended yet. */
+function firstLoneRetry(view: VertexView): boolean {
+  if (view.class === "interrupted") return view.lost === 1;
+  return !view.free && view.lost === 1 && view.tries <= 1;
+}

@@ -1,0 +1,79 @@
+import type { TaskRow, TaskStop } from "#core/contracts/ledger.ts";
+import type { Policy } from "#core/contracts/settings.ts";
+import { overAtMs } from "#core/run/vertex-view.ts";
+
+/** What ECS says of a task, as clients/tasks translates it. */
+export type EcsView =
+  | { readonly state: "starting" | "running" | "missing" }
+  | {
+      readonly state: "stopped";
+      readonly stopCode: string | null;
+      readonly stoppedReason: string | null;
+      readonly stoppedAtMs: number | null;
+      readonly exitCode: number | null;
+      readonly outOfMemory: boolean;
+      readonly neverStarted: boolean;
+    };
+
+/** What check-run does about one live task. */
+export type TaskMove =
+  | { readonly move: "none" }
+  /** The launch came to nothing: try again later under a new token, or give up. */
+  | { readonly move: "launch_failed"; readonly reason: string }
+  | { readonly move: "over"; readonly stop: TaskStop };
+
+/** How long ECS may say MISSING of a task that it was asked to run; its API is eventually consistent. Milliseconds. */
+export const MISSING_GRACE_MS = 5 * 60_000;
+
+/**
+ * How long a task may be on its way to the fence. Image pulls of some GB take minutes; a task that needs longer never
+ * starts, in our experience, and would hold the run for its whole deadline. Milliseconds.
+ */
+export const START_PATIENCE_MS = 20 * 60_000;
+
+/**
+ * Whether ECS is to be asked about a task: always while it is on its way to the fence (nothing else would tell that it
+ * failed to start), later only when its heartbeat is silent (behaviour D10).
+ */
+export function asksEcs(task: TaskRow, policy: Policy, nowMs: number): boolean {
+  if (task.taskArn === undefined && task.fencedBy === undefined) return false;
+  if (task.state === "launching") return true;
+  const lastSign = task.heartbeatAtMs ?? task.startedAtMs ?? task.claimedAtMs;
+  return task.state === "running" && nowMs - lastSign > policy.lostAfterSeconds * 1000;
+}
+
+/** The task's real state decides, not the age of its heartbeat; MISSING means wait, then over (behaviour D10, D11). */
+export function taskMove(task: TaskRow, ecs: EcsView, nowMs: number): TaskMove {
+  if (ecs.state === "stopped") {
+    if (task.state === "launching" && ecs.neverStarted) return { move: "launch_failed", reason: ecs.stoppedReason ?? ecs.stopCode ?? "the task stopped before its container started" };
+    const { stopCode, stoppedReason, exitCode, outOfMemory, neverStarted } = ecs;
+    return { move: "over", stop: { stoppedAtMs: ecs.stoppedAtMs ?? nowMs, stopCode, stoppedReason, exitCode, outOfMemory, neverStarted } };
+  }
+  const lastSign = task.heartbeatAtMs ?? task.startedAtMs ?? task.launchedAtMs ?? task.claimedAtMs;
+  if (ecs.state === "missing") {
+    if (nowMs - lastSign < MISSING_GRACE_MS) return { move: "none" };
+    return { move: "over", stop: ended(nowMs, "ECS no longer knows the task.") };
+  }
+  if (task.state === "launching" && nowMs - lastSign > START_PATIENCE_MS) return { move: "launch_failed", reason: `The task did not start within ${START_PATIENCE_MS / 60_000} minutes.` };
+  return { move: "none" };
+}
+
+/** The record of a task that ended without ECS' own word. */
+export const ended = (stoppedAtMs: number, stoppedReason: string, neverStarted = false): TaskStop => ({
+  stoppedAtMs,
+  stopCode: null,
+  stoppedReason,
+  exitCode: null,
+  outOfMemory: false,
+  neverStarted,
+});
+
+/** Back-off of launches: the retry delay, doubled with each failure, at most five minutes. Milliseconds since 1970. */
+export function nextLaunchAtMs(failures: number, policy: Policy, nowMs: number): number {
+  return nowMs + Math.min(300_000, Math.max(1, policy.retryDelaySeconds) * 1000 * 2 ** (failures - 1));
+}
+
+/** Whether a check has anything to gain from the vertices: nothing can be decided while the producer lives and is silent. */
+export function signatureOf(tasks: readonly TaskRow[], planKey: string | undefined): string {
+  return JSON.stringify([planKey ?? null, tasks.map((task) => [task.task, task.state, task.sequence, task.state === "over" ? overAtMs(task) : 0])]);
+}

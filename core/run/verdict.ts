@@ -1,0 +1,124 @@
+import type { Cause, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
+import type { Policy } from "#core/contracts/settings.ts";
+import { classOfStatus, isTerminal } from "#core/dbt/status.ts";
+import type { Plan } from "#core/run/plan.ts";
+import { currentProducer, type VertexView, viewVertices } from "#core/run/vertex-view.ts";
+
+/** What is wrong with a run, one entry per root cause: a failed test is one, not one for each vertex that it gates. */
+export interface RunCause {
+  readonly kind: "vertex" | "run";
+  readonly uniqueId?: string;
+  readonly sentence: string;
+  readonly nextStep?: string;
+  readonly lines: readonly string[];
+  /** Vertices that are not built because of it. */
+  readonly gates: number;
+}
+
+export interface Verdict {
+  readonly state: "green" | "red" | "stopped";
+  readonly sentence: string;
+  readonly causes: readonly RunCause[];
+}
+
+/**
+ * The verdict. Green only if every planned vertex is good by evidence and nothing else is wrong: what nobody reported
+ * is never green. Consumers are not asked (behaviour F16).
+ */
+export function verdict(input: {
+  readonly plan: Plan | null;
+  readonly rows: readonly VertexRow[];
+  readonly tasks: readonly TaskRow[];
+  readonly policy: Policy;
+  readonly stopReason: string | null;
+  readonly selectsByState: boolean;
+}): Verdict {
+  const producer = currentProducer(input.tasks);
+  const views = input.plan ? viewVertices(input.plan, input.rows, input.tasks) : new Map<string, VertexView>();
+  const runCauses = causesOfRun(input, producer);
+  const causes = [...runCauses, ...causesOfVertices(views), ...causesOfUnplanned(input.plan, input.rows)];
+  const bad = [...views.values()].filter((view) => view.class !== "good" && view.class !== "skipped").length;
+  if (input.stopReason !== null && bad > 0) return { state: "stopped", sentence: `Stopped: ${input.stopReason}`, causes };
+  if (causes.length === 0 && bad === 0) return { state: "green", sentence: greenSentence(views), causes };
+  if (causes.length === 0) return { state: "red", sentence: `${bad} vertices have no result.`, causes };
+  return { state: "red", sentence: redSentence(causes, bad), causes };
+}
+
+function greenSentence(views: ReadonlyMap<string, VertexView>): string {
+  const retried = [...views.values()].filter((view) => view.tries > 1).length;
+  return `Every one of ${views.size} vertices is good${retried > 0 ? `, ${retried} after a retry` : ""}.`;
+}
+
+function redSentence(causes: readonly RunCause[], bad: number): string {
+  const first = causes[0]!;
+  const rest = causes.length > 1 ? ` (and ${causes.length - 1} more ${causes.length === 2 ? "cause" : "causes"})` : "";
+  return `${bad > 0 ? `${bad} vertices are not good: ` : ""}${first.sentence}${rest}`;
+}
+
+function causesOfRun(input: Parameters<typeof verdict>[0], producer: TaskRow | null): RunCause[] {
+  const causes: RunCause[] = [];
+  const end = producer?.end;
+  const stopped = input.stopReason !== null;
+  if (!producer && !stopped) causes.push(ofRun("The run ended before its producer was launched."));
+  if (producer && !end && producer.stop && input.plan === null) causes.push(ofRun(stopSentence(producer)));
+  if (end && end.cause.kind === "empty_selection") {
+    if (!input.policy.allowEmpty && !input.selectsByState) causes.push(ofCause(end.cause));
+  } else if (end && WHOLE_RUN.has(end.cause.kind)) causes.push(ofCause(end.cause));
+  else if (end && input.plan === null) causes.push(ofCause(end.cause, "The plan of the run is not known."));
+  if (input.plan && input.plan.vertices.length === 0 && end?.cause.kind !== "empty_selection" && !input.policy.allowEmpty && !input.selectsByState) {
+    causes.push(ofRun("The selection found nothing to build."));
+  }
+  return [...causes, ...causesOfBuilds(input)];
+}
+
+/** Causes of a producer's end that no vertex's recovery can mend. */
+const WHOLE_RUN: ReadonlySet<string> = new Set(["parse", "profile", "flags", "unsupported_dbt", "environment", "connection"]);
+
+/** Hooks that failed, and exit codes that no vertex of their build explains (B10, B11). */
+function causesOfBuilds(input: Parameters<typeof verdict>[0]): RunCause[] {
+  const causes = new Map<string, RunCause>();
+  for (const task of input.tasks) {
+    for (const hook of task.end?.hookFailures ?? []) {
+      if (hook.phase === "end" && input.policy.hookFailure === "warn") continue;
+      causes.set(`hook ${hook.name}`, { ...ofRun(`The on-run-${hook.phase} hook ${hook.name} failed: ${hook.message}`), nextStep: "Mend the hook; hookFailure: warn keeps a failed on-run-end hook from making a run red." });
+    }
+    if (task.end?.cause.kind === "unexplained_exit") causes.set(`exit ${task.task}`, ofCause(task.end.cause, `Task ${task.task}:`));
+  }
+  return [...causes.values()];
+}
+
+const stopSentence = (task: TaskRow): string =>
+  `Task ${task.task} (${task.kind}) ended before dbt said anything: ${task.stop?.stoppedReason ?? task.lastLaunchFailure ?? "no reason given"}${task.stop?.exitCode === null || task.stop?.exitCode === undefined ? "" : ` (exit code ${task.stop.exitCode})`}.`;
+
+const ofRun = (sentence: string): RunCause => ({ kind: "run", sentence, lines: [], gates: 0 });
+
+const ofCause = (cause: Cause, before?: string): RunCause => ({
+  kind: "run",
+  sentence: before ? `${before} ${cause.sentence}` : cause.sentence,
+  ...(cause.nextStep ? { nextStep: cause.nextStep } : {}),
+  lines: cause.lines,
+  gates: 0,
+});
+
+function causesOfVertices(views: ReadonlyMap<string, VertexView>): RunCause[] {
+  const gates = new Map<string, number>();
+  for (const view of views.values()) {
+    const root = view.row?.rootCause;
+    if (view.row?.final === "doomed" && root) gates.set(root, (gates.get(root) ?? 0) + 1);
+  }
+  const causes: RunCause[] = [];
+  for (const [id, view] of views) {
+    if (view.class !== "failed" && view.class !== "interrupted") continue;
+    const words = [view.row?.message?.split("\n").slice(0, 6).join("\n"), view.row?.finalReason].filter(Boolean).join("\n");
+    causes.push({ kind: "vertex", uniqueId: id, sentence: `${id} ${view.class === "failed" ? "failed" : "was interrupted"}: ${words || view.row?.status || "no message"}`, lines: [], gates: gates.get(id) ?? 0 });
+  }
+  return causes.sort((a, b) => b.gates - a.gates);
+}
+
+/** A vertex that the plan does not have and that dbt reported as failed: never a green run (A14). */
+function causesOfUnplanned(plan: Plan | null, rows: readonly VertexRow[]): RunCause[] {
+  const planned = new Set(plan?.vertices.map((vertex) => vertex.uniqueId));
+  return rows
+    .filter((row) => !planned.has(row.uniqueId) && row.status !== undefined && (!isTerminal(row.status) || ["failed", "interrupted"].includes(classOfStatus(row.status))))
+    .map((row) => ({ kind: "vertex" as const, uniqueId: row.uniqueId, sentence: `${row.uniqueId}, which the plan does not have, ended as ${row.status}: ${row.message ?? ""}`.trim(), lines: [], gates: 0 }));
+}

@@ -1,0 +1,90 @@
+import type { Artefacts } from "#clients/artefacts.ts";
+import type { Executions } from "#clients/executions.ts";
+import type { Ledger } from "#clients/ledger.ts";
+import type { Tasks } from "#clients/tasks.ts";
+import type { RunRow, TaskRow } from "#core/contracts/ledger.ts";
+import { CONTRACT, type ConsumerReference, type RunReference } from "#core/contracts/payloads.ts";
+import { RowMissing } from "#core/errors.ts";
+import { consumerName } from "#core/names.ts";
+import { eachLimited } from "#core/run/limit.ts";
+import type { Plan } from "#core/run/plan.ts";
+import { type Decision, step } from "#core/run/step.ts";
+import { consumersDue, stopReason } from "#core/run/summary.ts";
+import { signatureOf } from "#core/run/task-watch.ts";
+import { currentProducer, isOver } from "#core/run/vertex-view.ts";
+import { claimTask, finishLaunches, observeTasks, stopTasks } from "./launches.ts";
+
+export interface CheckRunDeps {
+  readonly ledger: Ledger;
+  readonly artefacts: Pick<Artefacts, "putJson" | "getJson">;
+  readonly tasks: Tasks;
+  readonly executions: Pick<Executions, "start">;
+  readonly readPlan: (planKey: string) => Promise<Plan | null>;
+  readonly consumerMachineArn: string;
+  readonly nowMs: () => number;
+  /** What a warm function saw last, by run: a turn in which nothing moved reads no vertices. Loss costs one read. */
+  readonly seen: Map<string, string>;
+}
+
+/** StartExecution calls at once: far below every quota, and MiniStack takes about 50 a second. */
+const CONSUMERS_AT_ONCE = 10;
+
+/**
+ * One turn of the run's loop, the only place where a run is decided: learns what became of its tasks, applies the step
+ * under the run's version, launches, starts consumers. Any number of these may run at once or die anywhere: a decision
+ * that lost the version is dropped, and a task that is found half launched is finished under the same number.
+ * @throws RowMissing
+ */
+export async function checkRun(reference: RunReference, deps: CheckRunDeps): Promise<"waiting" | "settle"> {
+  if (reference.skipped !== undefined) return "settle";
+  const run = await deps.ledger.readRun(reference);
+  if (!run) throw new RowMissing(`The ledger has no run ${reference.runId} of project ${reference.project}.`);
+  if (run.state !== "running") return "settle";
+  const stop = stopReason(run, deps.nowMs());
+  const tasks = await presentTasks(run, stop, deps);
+  const signature = signatureOf(tasks, run.planKey);
+  const producer = currentProducer(tasks);
+  const building = producer !== null && !isOver(producer);
+  if (stop === null && building && deps.seen.get(run.runId) === signature) return "waiting";
+  const rows = await deps.ledger.readVertices(run);
+  const plan = run.planKey ? await deps.readPlan(run.planKey) : null;
+  const { policy, executionQueue } = run.settings;
+  const decision = step({ plan, rows, tasks, policy, maxTasks: executionQueue.maxTasks, stopReason: stop, heldSinceMs: run.heldSinceMs ?? null, nowMs: deps.nowMs() });
+  const taken = await carryOut(run, decision, tasks, deps);
+  if (plan) await startConsumers(run, consumersDue(plan, rows), deps);
+  deps.seen.set(run.runId, signature);
+  return taken && decision.settle ? "settle" : "waiting";
+}
+
+/** The tasks as they are now: half-finished launches are finished first, then ECS is asked where nothing else tells. */
+async function presentTasks(run: RunRow, stop: string | null, deps: CheckRunDeps): Promise<TaskRow[]> {
+  const tasks = await deps.ledger.readTasks(run);
+  const finished = stop === null && (await finishLaunches(run, tasks, deps));
+  const observed = await observeTasks(run, finished ? await deps.ledger.readTasks(run) : tasks, deps);
+  return observed || finished ? await deps.ledger.readTasks(run) : tasks;
+}
+
+/** False: the run's version moved on, so somebody else decided: nothing more is done with this decision. */
+async function carryOut(run: RunRow, decision: Decision, tasks: readonly TaskRow[], deps: CheckRunDeps): Promise<boolean> {
+  if (decision.stopTasks) await stopTasks(run, tasks, deps);
+  let version = run.version;
+  for (const launch of decision.launches) {
+    const task = run.lastTask + 1 + version - run.version;
+    if (!(await claimTask(run, version, task, launch, deps))) return false;
+    version += 1;
+  }
+  const owner = currentProducer(tasks)?.task ?? 1;
+  await eachLimited(decision.finals, CONSUMERS_AT_ONCE, (final) => deps.ledger.setFinal(run, owner, final));
+  if (decision.launches.length === 0 && decision.heldSinceMs !== (run.heldSinceMs ?? null)) {
+    return await deps.ledger.setHeldSince(run, version, decision.heldSinceMs);
+  }
+  return true;
+}
+
+async function startConsumers(run: RunRow, uniqueIds: readonly string[], deps: CheckRunDeps): Promise<void> {
+  await eachLimited(uniqueIds, CONSUMERS_AT_ONCE, async (uniqueId) => {
+    const consumer: ConsumerReference = { contract: CONTRACT, project: run.project, runId: run.runId, round: run.round, uniqueId };
+    await deps.executions.start(deps.consumerMachineArn, consumerName(run, uniqueId), consumer);
+    await deps.ledger.markConsumerStarted(run, uniqueId, deps.nowMs());
+  });
+}

@@ -1,0 +1,140 @@
+import type { VertexClaim } from "#clients/ledger.ts";
+import type { RunRow, TaskRow } from "#core/contracts/ledger.ts";
+import { z } from "zod";
+import { artefactKeys, clientToken, setHash, startedBy } from "#core/names.ts";
+import { eachLimited } from "#core/run/limit.ts";
+import type { LaunchDecision } from "#core/run/step.ts";
+import { asksEcs, ended, nextLaunchAtMs, taskMove } from "#core/run/task-watch.ts";
+import type { CheckRunDeps } from "./check-run.ts";
+
+/** The set of a task as it lies in S3: what its build is to build, and the claims that make it the owner. */
+const setSchema = z.object({
+  uniqueIds: z.array(z.string()),
+  claims: z.array(z.object({ uniqueId: z.string(), from: z.number().nullable(), lostTask: z.number().optional() })),
+});
+
+/** Claims of vertices at once; each is one conditional update. */
+const CLAIMS_AT_ONCE = 16;
+
+/** Ids of a set that its task's row shows to people. */
+const SET_SAMPLE = 5;
+
+/**
+ * Takes the next task number for a decision and launches it. The order makes every crash harmless: the set lies in S3
+ * before the row names it, the row (with number and token) before the first claim, all claims before RunTask.
+ * False: the version has moved, nothing was taken.
+ */
+export async function claimTask(run: RunRow, version: number, task: number, launch: LaunchDecision, deps: CheckRunDeps): Promise<boolean> {
+  const hasSet = launch.uniqueIds.length > 0;
+  const setKey = hasSet ? artefactKeys.set(run.project, run.runId, task, setHash(launch.uniqueIds)) : undefined;
+  if (setKey) await deps.artefacts.putJson(setKey, { uniqueIds: launch.uniqueIds, claims: launch.claims });
+  const row: TaskRow = {
+    task,
+    kind: launch.kind,
+    round: run.round,
+    reason: launch.reason,
+    ...(setKey ? { setKey, setSize: launch.uniqueIds.length } : {}),
+    setSample: launch.uniqueIds.slice(0, SET_SAMPLE),
+    size: launch.size,
+    state: "claiming",
+    claimedAtMs: deps.nowMs(),
+    clientToken: clientToken(run, task, 0),
+    launchFailures: 0,
+    sequence: 0,
+  };
+  if (!(await deps.ledger.createTask(run, version, row))) return false;
+  if (await claimVertices(run, row, launch.claims, deps)) await launchTask(run, row, deps);
+  return true;
+}
+
+/** Finishes what an earlier check left between claim and RunTask. True: something was done, read the tasks again. */
+export async function finishLaunches(run: RunRow, tasks: readonly TaskRow[], deps: CheckRunDeps): Promise<boolean> {
+  let done = false;
+  for (const task of tasks) {
+    if (task.state === "claiming") {
+      const set = task.setKey ? setSchema.parse(await deps.artefacts.getJson(task.setKey)) : { claims: [] };
+      if (await claimVertices(run, task, set.claims as VertexClaim[], deps)) await launchTask(run, task, deps);
+      done = true;
+    } else if (task.state === "launching" && task.taskArn === undefined && deps.nowMs() >= (task.nextLaunchAtMs ?? 0)) {
+      await launchTask(run, task, deps);
+      done = true;
+    }
+  }
+  return done;
+}
+
+/** False: a vertex belongs to somebody else by now; the task is over without having begun, and the next turn decides anew. */
+async function claimVertices(run: RunRow, task: TaskRow, claims: readonly VertexClaim[], deps: CheckRunDeps): Promise<boolean> {
+  let lost: string | null = null;
+  await eachLimited(claims, CLAIMS_AT_ONCE, async (claim) => {
+    if (!(await deps.ledger.claimVertex(run, task.task, claim))) lost = claim.uniqueId;
+  });
+  if (lost !== null) {
+    await deps.ledger.markStopped(run, task.task, ended(deps.nowMs(), `Not launched: ${lost} has another owner by now.`));
+    return false;
+  }
+  await deps.ledger.markClaimed(run, task.task);
+  return true;
+}
+
+async function launchTask(run: RunRow, task: TaskRow, deps: CheckRunDeps): Promise<void> {
+  const target = task.size === "producer" ? run.settings.producer : run.settings.executionQueue;
+  const answer = await deps.tasks.launch({
+    target,
+    clientToken: task.clientToken,
+    startedBy: startedBy(run),
+    environment: { STEPWATCH_RUN_ID: run.runId, STEPWATCH_TASK: String(task.task) },
+    tags: { "stepwatch:project": run.project, "stepwatch:run": run.runId, "stepwatch:task": String(task.task), "stepwatch:kind": task.kind },
+  });
+  if ("taskArn" in answer) await deps.ledger.markLaunched(run, task.task, { taskArn: answer.taskArn, launchedAtMs: deps.nowMs() });
+  else await launchFailed(run, task, answer.refused, deps);
+}
+
+/** A launch that failed uses no try; after the policy's bound the task is given up (behaviour D11). */
+async function launchFailed(run: RunRow, task: TaskRow, reason: string, deps: CheckRunDeps): Promise<void> {
+  const failures = task.launchFailures + 1;
+  const { policy } = run.settings;
+  if (failures > policy.launchFailures) {
+    const last = `Given up after ${failures} launches: ${reason}`;
+    await deps.ledger.markStopped(run, task.task, ended(deps.nowMs(), last, true));
+    return;
+  }
+  const next = { reason, launchFailures: failures, nextLaunchAtMs: nextLaunchAtMs(failures, policy, deps.nowMs()), clientToken: clientToken(run, task.task, failures) };
+  await deps.ledger.markLaunchFailed(run, task.task, next);
+}
+
+/** Asks ECS about live tasks where nothing else tells. True: a task moved, read the tasks again. */
+export async function observeTasks(run: RunRow, tasks: readonly TaskRow[], deps: CheckRunDeps): Promise<boolean> {
+  const { policy, producer, executionQueue } = run.settings;
+  const asked = tasks.filter((task) => asksEcs(task, policy, deps.nowMs()));
+  let moved = false;
+  for (const target of [producer, executionQueue]) {
+    const ours = asked.filter((task) => (task.size === "producer" ? producer : executionQueue) === target);
+    if (ours.length === 0) continue;
+    const answers = await deps.tasks.describe(target.cluster, target.containerName, ours.map(arnOf));
+    for (const task of ours) moved = (await move(run, task, answers.get(arnOf(task)) ?? { state: "missing" }, deps)) || moved;
+  }
+  return moved;
+}
+
+const arnOf = (task: TaskRow): string => task.fencedBy ?? task.taskArn!;
+
+async function move(run: RunRow, task: TaskRow, ecs: Parameters<typeof taskMove>[1], deps: CheckRunDeps): Promise<boolean> {
+  const next = taskMove(task, ecs, deps.nowMs());
+  if (next.move === "none") return false;
+  if (next.move === "over") return await deps.ledger.markStopped(run, task.task, next.stop);
+  const target = task.size === "producer" ? run.settings.producer : run.settings.executionQueue;
+  if (ecs.state !== "stopped") await deps.tasks.stop(target.cluster, arnOf(task), next.reason);
+  await launchFailed(run, task, next.reason, deps);
+  return true;
+}
+
+/** Stops every live task; one that was never launched is over at once. */
+export async function stopTasks(run: RunRow, tasks: readonly TaskRow[], deps: CheckRunDeps): Promise<void> {
+  for (const task of tasks) {
+    if (task.state === "over") continue;
+    const target = task.size === "producer" ? run.settings.producer : run.settings.executionQueue;
+    if (task.fencedBy ?? task.taskArn) await deps.tasks.stop(target.cluster, arnOf(task), "The run is being stopped.");
+    else await deps.ledger.markStopped(run, task.task, ended(deps.nowMs(), "The run was stopped before the task was launched.", true));
+  }
+}

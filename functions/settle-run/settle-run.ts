@@ -1,0 +1,47 @@
+import type { Artefacts } from "#clients/artefacts.ts";
+import type { Ledger } from "#clients/ledger.ts";
+import type { RunRow } from "#core/contracts/ledger.ts";
+import { CONTRACT, type RunOutput, type RunReference } from "#core/contracts/payloads.ts";
+import { RowMissing, RunFailed } from "#core/errors.ts";
+import { artefactKeys } from "#core/names.ts";
+import type { Plan } from "#core/run/plan.ts";
+import { summarise, verdictOf } from "#core/run/summary.ts";
+
+export interface SettleRunDeps {
+  readonly ledger: Ledger;
+  readonly artefacts: Pick<Artefacts, "putJson">;
+  readonly readPlan: (planKey: string) => Promise<Plan | null>;
+  readonly nowMs: () => number;
+}
+
+/**
+ * Gives the verdict, writes the summary, gives the lock back. Run twice, the first verdict stands and the rest is
+ * repeated. Green comes back as data; everything else is thrown.
+ * @throws RunFailed, RowMissing
+ */
+export async function settleRun(reference: RunReference, deps: SettleRunDeps): Promise<RunOutput> {
+  const { project, runId } = reference;
+  if (reference.skipped !== undefined) return { contract: CONTRACT, project, runId, state: "skipped", verdict: reference.skipped };
+  const before = await deps.ledger.readRun(reference);
+  if (!before) throw new RowMissing(`The ledger has no run ${runId} of project ${project}.`);
+  const run = before.state === "running" ? await giveVerdict(before, deps) : before;
+  const { executionArn, startedAtMs, state, settings } = run;
+  await deps.ledger.putRunIndex({ project, runId, executionArn, startedAtMs, state, ...(run.endedAtMs === undefined ? {} : { endedAtMs: run.endedAtMs }), ...(run.verdict === undefined ? {} : { verdict: run.verdict }) }, settings.policy.ttlDays);
+  await deps.ledger.releaseLock(project, run.lockKey, runId);
+  const sentence = run.verdict ?? state;
+  if (state !== "green") throw new RunFailed(`${sentence}\nLook further: npx stepwatch status ${runId}; npx stepwatch tasks ${runId}; npx stepwatch logs ${runId}`);
+  return { contract: CONTRACT, project, runId, state, verdict: sentence, ...(run.summaryKey === undefined ? {} : { summaryKey: run.summaryKey }) };
+}
+
+async function giveVerdict(before: RunRow, deps: SettleRunDeps): Promise<RunRow> {
+  const tasks = await deps.ledger.readTasks(before);
+  const rows = await deps.ledger.readVertices(before);
+  const plan = before.planKey ? await deps.readPlan(before.planKey) : null;
+  const nowMs = deps.nowMs();
+  const given = verdictOf({ run: before, plan, rows, tasks, nowMs });
+  const summaryKey = artefactKeys.summary(before.project, before.runId, before.round);
+  const run: RunRow = { ...before, state: given.state, verdict: given.sentence, endedAtMs: nowMs, summaryKey };
+  await deps.artefacts.putJson(summaryKey, summarise({ run, plan, rows, tasks, nowMs }));
+  const first = await deps.ledger.endRun(before, { state: given.state, verdict: given.sentence, summaryKey, endedAtMs: nowMs });
+  return first ? run : ((await deps.ledger.readRun(before)) ?? run);
+}

@@ -1,0 +1,25 @@
+import { dynamoLedger } from "#clients/dynamo-ledger.ts";
+import { sfnExecutions } from "#clients/sfn-executions.ts";
+import { functionEnvironmentSchema, parseEnvironment } from "#core/contracts/environment.ts";
+import { startRunPayloadSchema } from "#core/contracts/payloads.ts";
+import { FatalError } from "#core/errors.ts";
+import { startRun } from "./start-run.ts";
+
+const environment = parseEnvironment(functionEnvironmentSchema, process.env);
+const ledger = dynamoLedger({ table: environment.STEPWATCH_TABLE });
+const executions = sfnExecutions({});
+
+/**
+ * `Start run`. Triggered by the run machine's first state with a task token, once a turn while the run waits for its
+ * lock. Twice for one run: the second finds lock and row as the first left them and answers the same.
+ */
+export async function handler(event: unknown): Promise<void> {
+  const payload = startRunPayloadSchema.parse(event);
+  try {
+    const reference = await startRun(payload, { ledger, executions, nowMs: Date.now });
+    if (reference) await executions.succeed(payload.taskToken, reference);
+  } catch (error) {
+    if (!(error instanceof FatalError)) throw error;
+    await executions.fail(payload.taskToken, { name: error.name, cause: error.message });
+  }
+}

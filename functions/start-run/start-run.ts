@@ -1,0 +1,105 @@
+import type { Executions } from "#clients/executions.ts";
+import type { Ledger } from "#clients/ledger.ts";
+import type { LockRow, RunRow } from "#core/contracts/ledger.ts";
+import { CONTRACT, type RunReference, type StartRunPayload } from "#core/contracts/payloads.ts";
+import { effectiveOptions, parseRunInput } from "#core/contracts/run-input.ts";
+import type { ProjectSettings } from "#core/contracts/settings.ts";
+import { InputError, RunLocked } from "#core/errors.ts";
+import { lockKey, RUN_ID } from "#core/names.ts";
+import { isOver } from "#core/run/vertex-view.ts";
+
+export interface StartRunDeps {
+  readonly ledger: Ledger;
+  readonly executions: Pick<Executions, "describe">;
+  readonly nowMs: () => number;
+}
+
+/** Runs that may wait for one lock. More would only pile up: the oldest schedule is behind by ten runs then. */
+const QUEUE_BOUND = 10;
+
+/**
+ * Validates the input, takes the project's lock and writes the run. Null: the run waits in the lock's queue, ask again
+ * with the next turn. Run twice, it changes nothing: lock and row recognise their run.
+ * @throws InputError, RunLocked
+ */
+export async function startRun(payload: StartRunPayload, deps: StartRunDeps): Promise<RunReference | null> {
+  const { execution } = payload;
+  const input = parseRunInput(payload.input);
+  const settings = payload.projects[input.project];
+  if (!settings) throw new InputError("Run input refused", [`project = "${input.project}": this stack has ${Object.keys(payload.projects).join(", ") || "no project"}`]);
+  if (!RUN_ID.test(execution.name)) throw new InputError("Run input refused", [`execution name = "${execution.name}": letters, digits, - and _ only, at most 80`]);
+  const options = effectiveOptions(settings, input);
+  const lock: LockRow = { project: input.project, lockKey: lockKey(options.target), runId: execution.name, executionArn: execution.arn, takenAtMs: deps.nowMs() };
+  const reference: RunReference = { contract: CONTRACT, project: input.project, runId: execution.name, round: 1 };
+  const holder = await lockOrHolder(lock, settings, deps);
+  if (holder === "wait") return null;
+  if (holder && settings.policy.overlap === "skip") return { ...reference, skipped: `Run ${holder.runId} holds the lock ${lock.lockKey} (overlap: skip).` };
+  if (holder) throw new RunLocked(lock.lockKey, holder.runId);
+  const effective = input.allowEmpty === undefined ? settings : { ...settings, policy: { ...settings.policy, allowEmpty: input.allowEmpty } };
+  await writeRun(lock, input, effective, deps);
+  return reference;
+}
+
+async function writeRun(lock: LockRow, input: Record<string, unknown>, settings: ProjectSettings, deps: StartRunDeps): Promise<void> {
+  const nowMs = deps.nowMs();
+  const run: RunRow = {
+    project: lock.project,
+    runId: lock.runId,
+    executionArn: lock.executionArn,
+    input,
+    settings,
+    lockKey: lock.lockKey,
+    round: 1,
+    state: "running",
+    version: 0,
+    lastTask: 0,
+    startedAtMs: nowMs,
+    deadlineAtMs: nowMs + settings.policy.runTimeoutMinutes * 60_000,
+  };
+  if (!(await deps.ledger.createRun(run))) return;
+  const { project, runId, executionArn } = run;
+  await deps.ledger.putRunIndex({ project, runId, executionArn, startedAtMs: nowMs, state: "running" }, settings.policy.ttlDays);
+}
+
+/** Null: the lock is ours. A row: somebody holds it and the policy is not to wait. `wait`: we stand in the queue. */
+async function lockOrHolder(lock: LockRow, settings: ProjectSettings, deps: StartRunDeps): Promise<LockRow | "wait" | null> {
+  if (settings.policy.overlap !== "queue") return takeOrReplace(lock, deps);
+  const mine = await deps.ledger.readRun(lock);
+  if (mine) return takeOrReplace(lock, deps);
+  const queue = await deps.ledger.joinQueue(lock.project, lock.lockKey, { runId: lock.runId, atMs: lock.takenAtMs, executionArn: lock.executionArn });
+  const ahead = await liveAhead(queue, lock, deps);
+  const entry = queue.find((one) => one.runId === lock.runId);
+  if (ahead >= QUEUE_BOUND) {
+    if (entry) await deps.ledger.leaveQueue(lock.project, lock.lockKey, entry);
+    return (await deps.ledger.readLock(lock.project, lock.lockKey)) ?? lock;
+  }
+  if (ahead > 0 || (await takeOrReplace(lock, deps)) !== null) return "wait";
+  if (entry) await deps.ledger.leaveQueue(lock.project, lock.lockKey, entry);
+  return null;
+}
+
+/** Runs before ours in the queue whose execution still runs; entries of others are cleared away. */
+async function liveAhead(queue: Awaited<ReturnType<Ledger["joinQueue"]>>, lock: LockRow, deps: StartRunDeps): Promise<number> {
+  let ahead = 0;
+  for (const entry of queue) {
+    if (entry.runId === lock.runId) break;
+    const execution = await deps.executions.describe(entry.executionArn);
+    if (execution?.status === "RUNNING") ahead += 1;
+    else await deps.ledger.leaveQueue(lock.project, lock.lockKey, entry);
+  }
+  return ahead;
+}
+
+/** Takes the lock, also from a holder that is gone: its execution ended and each of its tasks is over or silent. */
+async function takeOrReplace(lock: LockRow, deps: StartRunDeps): Promise<LockRow | null> {
+  const holder = await deps.ledger.takeLock(lock);
+  if (holder === null) return null;
+  const execution = await deps.executions.describe(holder.executionArn);
+  if (execution?.status === "RUNNING") return holder;
+  const tasks = await deps.ledger.readTasks(holder);
+  const run = await deps.ledger.readRun(holder);
+  const silentMs = (run?.settings.policy.lostAfterSeconds ?? 60) * 1000;
+  const alive = tasks.some((task) => !isOver(task) && deps.nowMs() - (task.heartbeatAtMs ?? task.launchedAtMs ?? task.claimedAtMs) < silentMs);
+  if (alive) return holder;
+  return (await deps.ledger.replaceLock(lock, { runId: holder.runId })) ? null : holder;
+}

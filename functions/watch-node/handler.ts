@@ -1,0 +1,24 @@
+import { dynamoLedger } from "#clients/dynamo-ledger.ts";
+import { planReader } from "#clients/plan-reader.ts";
+import { s3Artefacts } from "#clients/s3-artefacts.ts";
+import { sfnExecutions } from "#clients/sfn-executions.ts";
+import { functionEnvironmentSchema, parseEnvironment } from "#core/contracts/environment.ts";
+import { watchNodePayloadSchema } from "#core/contracts/payloads.ts";
+import { FatalError } from "#core/errors.ts";
+import { watchNode } from "./watch-node.ts";
+
+const environment = parseEnvironment(functionEnvironmentSchema, process.env);
+const ledger = dynamoLedger({ table: environment.STEPWATCH_TABLE });
+const executions = sfnExecutions({});
+const readPlan = planReader(s3Artefacts({ bucket: environment.STEPWATCH_BUCKET }));
+
+/** `Watch node`. Triggered by each turn of a consumer's wait with a task token; harmless when it runs twice. */
+export async function handler(event: unknown): Promise<void> {
+  const payload = watchNodePayloadSchema.parse(event);
+  try {
+    await watchNode(payload.taskToken, payload.consumer, { ledger, executions, readPlan, nowMs: Date.now });
+  } catch (error) {
+    if (!(error instanceof FatalError)) throw error;
+    await executions.fail(payload.taskToken, { name: error.name, cause: error.message });
+  }
+}

@@ -1,0 +1,43 @@
+import type { Executions } from "#clients/executions.ts";
+import type { Ledger } from "#clients/ledger.ts";
+import { CONTRACT, type ConsumerOutput, type ConsumerReference } from "#core/contracts/payloads.ts";
+import { NodeFailed, RowMissing } from "#core/errors.ts";
+import { type ConsumerAnswer, consumerAnswer, rowsOfConsumer } from "#core/run/consumer.ts";
+import type { Plan } from "#core/run/plan.ts";
+
+export interface WatchNodeDeps {
+  readonly ledger: Ledger;
+  readonly executions: Pick<Executions, "succeed" | "fail">;
+  /** The plan object; a warm function may keep it, since a plan is written once. */
+  readonly readPlan: (planKey: string) => Promise<Plan | null>;
+  readonly nowMs: () => number;
+}
+
+/**
+ * One turn of a consumer: reads the ledger and ends the wait if there is a word on the node. Run twice, it says the
+ * same; a late token is no error. Mirrors only: nothing of the run depends on it (behaviour F16).
+ * @throws RowMissing
+ */
+export async function watchNode(taskToken: string, consumer: ConsumerReference, deps: WatchNodeDeps): Promise<ConsumerAnswer["state"]> {
+  const run = await deps.ledger.readRun(consumer);
+  if (!run) throw new RowMissing(`The ledger has no run ${consumer.runId} of project ${consumer.project}: it has expired or never began.`);
+  const plan = run.planKey ? await deps.readPlan(run.planKey) : null;
+  if (!plan) return run.state === "running" ? "waiting" : answerWith(taskToken, consumer, { state: "red", status: "none", tries: 0, message: run.verdict ?? run.state }, deps);
+  const tasks = await deps.ledger.readTasks(consumer);
+  const rows = await deps.ledger.readSomeVertices(consumer, rowsOfConsumer(plan, consumer.uniqueId));
+  return answerWith(taskToken, consumer, consumerAnswer(plan, consumer.uniqueId, rows, tasks, run), deps);
+}
+
+async function answerWith(taskToken: string, consumer: ConsumerReference, answer: ConsumerAnswer, deps: WatchNodeDeps): Promise<ConsumerAnswer["state"]> {
+  if (answer.state === "waiting") return "waiting";
+  await deps.ledger.setOutcome(consumer, consumer.uniqueId, { outcome: answer.state, atMs: deps.nowMs() });
+  if (answer.state === "red") {
+    const verdict = new NodeFailed(`${consumer.uniqueId}: ${answer.message}`);
+    await deps.executions.fail(taskToken, { name: verdict.name, cause: verdict.message });
+    return "red";
+  }
+  const { state: outcome, status, tries } = answer;
+  const output: ConsumerOutput = { contract: CONTRACT, uniqueId: consumer.uniqueId, outcome, status, tries, notes: [...answer.notes] };
+  await deps.executions.succeed(taskToken, output);
+  return outcome;
+}
