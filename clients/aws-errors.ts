@@ -46,16 +46,6 @@ const NETWORK_CODES: ReadonlySet<string> = new Set([
   "ETIMEDOUT",
 ]);
 
-/**
- * The names that stepwatch's own functions throw for what passes by itself, for the machines' Retry lists, each with
- * the reason why it is transient.
- */
-export const retryableErrorNames = {
-  LedgerUnavailable: "DynamoDB throttled, failed by itself or was out of reach",
-  ServiceUnavailable: "ECS, S3 or Step Functions throttled, failed by itself or was out of reach",
-  VersionMoved: "another check decided between our read and our write: the next one reads again",
-} as const;
-
 interface AwsErrorFacts {
   readonly name: string;
   readonly message: string;

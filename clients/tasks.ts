@@ -1,4 +1,7 @@
 import type { LaunchTarget } from "#core/contracts/settings.ts";
+import type { TaskDescription } from "#core/run/task-stop.ts";
+
+export type { TaskDescription };
 
 /** One launch of the dbt-runner. */
 export interface Launch {
@@ -12,21 +15,6 @@ export interface Launch {
 
 /** RunTask's answer as data: refused launches are expected (no capacity) and counted. */
 export type LaunchAnswer = { readonly taskArn: string } | { readonly refused: string };
-
-/** What ECS says of a task. `missing` just after the launch means: wait. */
-export type TaskDescription =
-  | { readonly state: "starting" | "running" }
-  | { readonly state: "missing" }
-  | {
-      readonly state: "stopped";
-      readonly stopCode: string | null;
-      readonly stoppedReason: string | null;
-      readonly stoppedAtMs: number | null;
-      readonly exitCode: number | null;
-      readonly outOfMemory: boolean;
-      /** The container never ran: image, secret, capacity. */
-      readonly neverStarted: boolean;
-    };
 
 /** ECS. Throws `ServiceUnavailable` for throttling and network; everything else is a defect or a wrong deployment. */
 export interface Tasks {

@@ -1,26 +1,36 @@
 import { z } from "zod";
+import { FatalError } from "#core/errors.ts";
+import { reasonAgainst } from "./extra-args.ts";
 
-/** Options of `dbt build` that a person may set, in the run input and in stepwatch.yaml. */
+const text = z.string().min(1);
+
+/**
+ * Options of `dbt build` that a person may set, in the run input and in stepwatch.yaml. What has a field here is given
+ * by that field and not by `extraArgs`, so that a recovery build knows what to keep and what to leave (row G2).
+ */
 export const buildOptionsSchema = z.strictObject({
-  select: z.array(z.string().min(1)).optional(),
-  exclude: z.array(z.string().min(1)).optional(),
-  selector: z.string().min(1).optional(),
-  resourceTypes: z.array(z.string().min(1)).optional(),
-  excludeResourceTypes: z.array(z.string().min(1)).optional(),
+  select: z.array(text).optional(),
+  exclude: z.array(text).optional(),
+  selector: text.optional(),
+  resourceTypes: z.array(text).optional(),
+  excludeResourceTypes: z.array(text).optional(),
   vars: z.record(z.string(), z.json()).optional(),
   fullRefresh: z.boolean().optional(),
   threads: z.int().min(1).max(256).optional(),
-  target: z.string().min(1).optional(),
-  profile: z.string().min(1).optional(),
+  target: text.optional(),
+  profile: text.optional(),
   indirectSelection: z.enum(["eager", "cautious", "buildable", "empty"]).optional(),
+  /** `false` overrules `DBT_FAIL_FAST` and the project's flags. */
   failFast: z.boolean().optional(),
   favorState: z.boolean().optional(),
   defer: z.boolean().optional(),
-  state: z.string().min(1).optional(),
-  deferState: z.string().min(1).optional(),
-  eventTimeStart: z.string().min(1).optional(),
-  eventTimeEnd: z.string().min(1).optional(),
-  sample: z.string().min(1).optional(),
+  state: text.optional(),
+  deferState: text.optional(),
+  /** As dbt takes it: a date, or date and time, UTC. */
+  eventTimeStart: text.optional(),
+  eventTimeEnd: text.optional(),
+  /** dbt's sample window, such as `3 days` or `{"start": …, "end": …}`. */
+  sample: text.optional(),
   empty: z.boolean().optional(),
   warnError: z.boolean().optional(),
   warnErrorOptions: z.record(z.string(), z.json()).optional(),
@@ -29,9 +39,10 @@ export const buildOptionsSchema = z.strictObject({
   extraArgs: z.array(z.string()).optional(),
 });
 
+/** Options of one `dbt build`; an absent one leaves dbt's own default, environment and project flags in force. */
 export type BuildOptions = z.infer<typeof buildOptionsSchema>;
 
-/** Where one dbt process reads and writes. Each process of a run has its own target and log folder. */
+/** Where one dbt process reads and writes. Each process of a run has its own target and log folder (row D13). */
 export interface DbtFolders {
   projectDir: string;
   profilesDir: string;
@@ -40,7 +51,7 @@ export interface DbtFolders {
 }
 
 /** A flag that a person asked for and that stepwatch can not pass to dbt. */
-export class DbtFlagRefused extends Error {
+export class DbtFlagRefused extends FatalError {
   override readonly name = "DbtFlagRefused";
   readonly flag: string;
   constructor(flag: string, reason: string) {
@@ -49,31 +60,164 @@ export class DbtFlagRefused extends Error {
   }
 }
 
-/** `dbt build`, everything after the executable. @throws {@link DbtFlagRefused} */
-export function buildArgv(_folders: DbtFolders, _options: BuildOptions, _selection?: readonly string[]): string[] {
-  throw new Error("unwritten");
+/**
+ * Refuses what would blind the reader, fight our own flags, or hide from a recovery build. Values may follow a flag as
+ * `--flag value` or `--flag=value`; whether dbt knows the flag is dbt's to say.
+ * @throws {@link DbtFlagRefused}
+ */
+export function checkExtraArgs(extraArgs: readonly string[]): void {
+  for (const argument of extraArgs) {
+    const reason = reasonAgainst(argument);
+    if (reason !== null) throw new DbtFlagRefused(argument.split("=", 1)[0] ?? argument, reason);
+  }
 }
 
-/** `dbt test` with the same options; what only `build` knows is left out. */
-export function testArgv(_folders: DbtFolders, _options: BuildOptions, _selection?: readonly string[]): string[] {
-  throw new Error("unwritten");
+/**
+ * What makes dbt speak JSON at info on stdout whatever environment and project flags say (row A20); on the command
+ * line these win over `DBT_QUIET`, `DBT_LOG_LEVEL`, `DBT_LOG_FORMAT`, `DBT_DEBUG`, `DBT_WRITE_JSON` in 1.8 to 1.12 and
+ * in 2.0. Debug would print fourteen times the bytes.
+ */
+const SPEAKS: readonly string[] = [
+  ...["--log-format", "json", "--log-level", "info", "--no-quiet", "--no-debug"],
+  ...["--no-use-colors", "--write-json"],
+];
+
+/** A list on stdout and nothing else: text, since the JSON format would wrap each line of the list in an event. */
+const LISTS: readonly string[] = [
+  "--log-format",
+  "text",
+  "--log-level",
+  "info",
+  "--quiet",
+  "--no-debug",
+  "--no-use-colors",
+];
+
+/**
+ * `dbt build`, everything after the executable. `selection` stands for select, exclude, selector and indirect
+ * selection where given (see `exactSelection`).
+ * @throws `DbtFlagRefused`
+ */
+export function buildArgv(folders: DbtFolders, options: BuildOptions, selection?: readonly string[]): string[] {
+  checkExtraArgs(options.extraArgs ?? []);
+  return [
+    "build",
+    ...SPEAKS,
+    ...foldersOf(folders),
+    ...targetOf(options),
+    ...flag("--threads", options.threads),
+    ...(selection ?? [...selectionOf(options), ...typesOf(options)]),
+    ...stateOf(options),
+    ...flag("--event-time-start", options.eventTimeStart),
+    ...flag("--event-time-end", options.eventTimeEnd),
+    ...flag("--sample", options.sample),
+    ...(options.empty === true ? ["--empty"] : []),
+    ...(options.fullRefresh === true ? ["--full-refresh"] : []),
+    ...runningOf(options),
+    ...(options.extraArgs ?? []),
+  ];
 }
 
-/** `dbt ls --output json --output-keys …`: one JSON object per line, and nothing else on stdout. */
-export function lsArgv(_folders: DbtFolders, _options: BuildOptions): string[] {
-  throw new Error("unwritten");
+/** `dbt test` with the same options; what `build` alone knows is left out. @throws `DbtFlagRefused` */
+export function testArgv(folders: DbtFolders, options: BuildOptions, selection?: readonly string[]): string[] {
+  checkExtraArgs(options.extraArgs ?? []);
+  return [
+    "test",
+    ...SPEAKS,
+    ...foldersOf(folders),
+    ...targetOf(options),
+    ...flag("--threads", options.threads),
+    ...(selection ?? selectionOf(options)),
+    ...stateOf(options),
+    ...runningOf(options),
+    ...(options.extraArgs ?? []),
+  ];
 }
 
-export function parseArgv(_folders: DbtFolders, _options: BuildOptions): string[] {
-  throw new Error("unwritten");
+/** `dbt ls`: one JSON object per selected vertex on stdout, with what a plan needs, and nothing else. */
+export function lsArgv(folders: DbtFolders, options: BuildOptions): string[] {
+  return [
+    "ls",
+    ...LISTS,
+    ...["--output", "json", "--output-keys", "unique_id", "fqn", "resource_type", "original_file_path"],
+    ...foldersOf(folders),
+    ...targetOf(options),
+    ...selectionOf(options),
+    ...typesOf(options),
+    ...flag("--state", options.state),
+    ...(options.noPartialParse === true ? ["--no-partial-parse"] : []),
+  ];
 }
 
-/** The options that a fallback or a recovery build takes over from the run (row G2). */
-export function recoveryOptions(_options: BuildOptions): BuildOptions {
-  throw new Error("unwritten");
+/** `dbt parse`: writes manifest.json and tells of parse errors as events. */
+export function parseArgv(folders: DbtFolders, options: BuildOptions): string[] {
+  return ["parse", ...SPEAKS, ...foldersOf(folders), ...targetOf(options)];
 }
 
-/** Refuses what would blind the reader or fight our own flags. @throws {@link DbtFlagRefused} */
-export function checkExtraArgs(_extraArgs: readonly string[]): void {
-  throw new Error("unwritten");
+/**
+ * The options that a fallback or a recovery build takes over from the run (row G2). Left out: what selects, and
+ * `favorState`, with which dbt would read production for a node that this run has built (row G24). Fail-fast is
+ * switched off, also against the environment.
+ */
+export function recoveryOptions(options: BuildOptions): BuildOptions {
+  const { select, exclude, selector, resourceTypes, excludeResourceTypes, indirectSelection, favorState, ...kept } =
+    options;
+  return { ...kept, failFast: false };
+}
+
+function foldersOf(folders: DbtFolders): string[] {
+  return [
+    ...["--project-dir", folders.projectDir, "--profiles-dir", folders.profilesDir],
+    ...["--target-path", folders.targetDir, "--log-path", folders.logDir],
+  ];
+}
+
+function targetOf(options: BuildOptions): string[] {
+  const vars = options.vars === undefined ? undefined : JSON.stringify(options.vars);
+  return [...flag("--profile", options.profile), ...flag("--target", options.target), ...flag("--vars", vars)];
+}
+
+function selectionOf(options: BuildOptions): string[] {
+  return [
+    ...list("--select", options.select),
+    ...list("--exclude", options.exclude),
+    ...flag("--selector", options.selector),
+    ...flag("--indirect-selection", options.indirectSelection),
+  ];
+}
+
+/** One flag per type: 1.8 takes no list here. */
+function typesOf(options: BuildOptions): string[] {
+  return [
+    ...(options.resourceTypes ?? []).flatMap((type) => ["--resource-type", type]),
+    ...(options.excludeResourceTypes ?? []).flatMap((type) => ["--exclude-resource-type", type]),
+  ];
+}
+
+function stateOf(options: BuildOptions): string[] {
+  return [
+    ...flag("--state", options.state),
+    ...(options.defer === true ? ["--defer"] : []),
+    ...flag("--defer-state", options.deferState),
+    ...(options.favorState === true ? ["--favor-state"] : []),
+  ];
+}
+
+function runningOf(options: BuildOptions): string[] {
+  const warnings = options.warnErrorOptions === undefined ? undefined : JSON.stringify(options.warnErrorOptions);
+  return [
+    ...(options.failFast === undefined ? [] : [options.failFast ? "--fail-fast" : "--no-fail-fast"]),
+    ...(options.storeFailures === true ? ["--store-failures"] : []),
+    ...(options.warnError === true ? ["--warn-error"] : []),
+    ...flag("--warn-error-options", warnings),
+    ...(options.noPartialParse === true ? ["--no-partial-parse"] : []),
+  ];
+}
+
+function flag(name: string, value: string | number | undefined): string[] {
+  return value === undefined ? [] : [name, String(value)];
+}
+
+function list(name: string, values: readonly string[] | undefined): string[] {
+  return values === undefined || values.length === 0 ? [] : [name, ...values];
 }

@@ -1,6 +1,8 @@
 import type { BuildLog, VertexReading } from "./build-log.ts";
 import { causeOf } from "./cause.ts";
-import { isUnsupportedDbt } from "./dbt-version.ts";
+import { isUnsupportedDbt, OLDEST_DBT } from "./dbt-version.ts";
+
+export { isUnsupportedDbt, OLDEST_DBT };
 
 export type CauseKind =
   | "none"
@@ -51,10 +53,19 @@ export interface BuildEnd {
 
 /** How a build ended, and why. Call it after `reconcile`, which may end vertices that the log left open. */
 export function buildEnded(log: BuildLog, end: ProcessEnd): BuildEnd {
-  const cause = causeOf(log, end);
+  const cause = isUnsupportedDbt(log.dbtVersion ?? "") ? unsupported(log) : causeOf(log, end);
   const didNothing = ![...log.vertices.values()].some((vertex) => vertex.evidence);
   const curable = ["connection", "killed", "out_of_memory", "terminated"].includes(cause.kind);
   return { inOrder: endedInOrder(log, end), cause, retryableLaunch: didNothing && curable && !end.signalledByUs };
+}
+
+function unsupported(log: BuildLog): Cause {
+  return {
+    kind: "unsupported_dbt",
+    sentence: `dbt ${log.dbtVersion} is older than ${OLDEST_DBT}, the oldest that stepwatch reads.`,
+    nextStep: `Install dbt ${OLDEST_DBT} or later.`,
+    lines: [],
+  };
 }
 
 /** The end of a recorded log, of which nobody knows the exit code: what the last lines say. */
@@ -65,7 +76,7 @@ export function endOfRecording(log: BuildLog): ProcessEnd {
 
 function endedInOrder(log: BuildLog, end: ProcessEnd): boolean {
   if (end.signal !== null || end.signalledByUs || end.outOfMemory === true) return false;
-  if (log.keyboardInterrupt || isUnsupportedDbt(log.dbtVersion ?? "")) return false;
+  if (log.keyboardInterrupt || log.tasksCancelled || isUnsupportedDbt(log.dbtVersion ?? "")) return false;
   if (!log.sawLastSummary && !log.emptySelection) return false;
   if (log.fatal !== null && end.exitCode !== 0) return false;
   return end.exitCode === null || explains(log, end.exitCode);

@@ -17,6 +17,7 @@ export function buildEventOf(line: LineFacts, data: Fields): LogEvent | null {
         threads: numberOf(data.num_threads),
       };
     case "StatsLine":
+    case "FreshnessCheckComplete":
       return { ...line, kind: "summary", part: "counts", success: null, keyboardInterrupt: false };
     case "EndOfRunSummary":
       return {

@@ -66,7 +66,10 @@ export interface BuildLog {
   sawLastSummary: boolean;
   /** What `CommandCompleted` says; null where it was not printed (1.x at info). */
   success: boolean | null;
+  /** dbt 1 says that a signal interrupted it. */
   keyboardInterrupt: boolean;
+  /** dbt 2 cancelled a running vertex: after a signal, or by fail-fast. */
+  tasksCancelled: boolean;
   hookFailures: HookFailure[];
   fatal: { text: string; kind: FatalKind } | null;
   /** dbt cancelled what was running: fail-fast or an interrupt. */
@@ -96,6 +99,7 @@ export function newBuildLog(): BuildLog {
     sawLastSummary: false,
     success: null,
     keyboardInterrupt: false,
+    tasksCancelled: false,
     hookFailures: [],
     fatal: null,
     cancelled: false,
@@ -124,11 +128,17 @@ export function applyEvent(log: BuildLog, event: LogEvent): Change[] {
       return changeVertex(log, event.vertex.uniqueId, (record) => addToRecord(record, event));
     case "message":
     case "batch":
+      log.tasksCancelled ||= event.kind === "message" && saysCancelled(event.text);
       return changeVertex(log, event.vertex.uniqueId, (record) => addToRecord(record, event));
     default:
       applyToBuild(log, event);
       return [];
   }
+}
+
+/** dbt 2 cancels a running vertex with this code, after an interrupt or a fail-fast. */
+function saysCancelled(text: string): boolean {
+  return /\(dbt1404\)|\bTaskCancelled\b/.test(text);
 }
 
 /** Changes one vertex's record and tells what became of its reading. */

@@ -1,10 +1,9 @@
 import type { Cause, CauseKind, ProcessEnd } from "./build-end.ts";
 import type { BuildLog, VertexReading } from "./build-log.ts";
-import { isUnsupportedDbt, OLDEST_DBT } from "./dbt-version.ts";
 import { type FatalKind, fatalKind } from "./fatal-kind.ts";
 
 /** What to do next, by cause. */
-const NEXT_STEP: Readonly<Record<CauseKind, string>> = {
+const NEXT_STEP: Readonly<Record<Exclude<CauseKind, "unsupported_dbt">, string>> = {
   none: "Nothing.",
   node: "Read the message of the first failed node; its descendants follow when it is repaired.",
   test: "Look at the rows the test found; the tested tables are built.",
@@ -18,10 +17,9 @@ const NEXT_STEP: Readonly<Record<CauseKind, string>> = {
   out_of_memory: "Give the task more memory or the build fewer threads.",
   terminated: "Resume the run when it should go on.",
   unexplained_exit: "Read the end of dbt's log.",
-  unsupported_dbt: `Install dbt ${OLDEST_DBT} or later.`,
 };
 
-const FATAL_CAUSE: Readonly<Record<FatalKind, CauseKind>> = {
+const FATAL_CAUSE: Readonly<Record<FatalKind, Kind>> = {
   parse: "parse",
   connection: "connection",
   hook: "hook",
@@ -39,18 +37,17 @@ export function causeOf(log: BuildLog, end: ProcessEnd): Cause {
   return { kind, sentence, nextStep: NEXT_STEP[kind], lines: kind === "none" ? [] : [...lines] };
 }
 
-type Told = readonly [CauseKind, string] | null;
+type Kind = keyof typeof NEXT_STEP;
+type Told = readonly [Kind, string] | null;
 
 function outsideCause(log: BuildLog, end: ProcessEnd): Told {
-  if (isUnsupportedDbt(log.dbtVersion ?? "")) {
-    return ["unsupported_dbt", `dbt ${log.dbtVersion} is older than ${OLDEST_DBT}, the oldest that stepwatch reads.`];
-  }
   if (end.outOfMemory === true) return ["out_of_memory", "dbt was killed because the container ran out of memory."];
   if (end.signalledByUs) return ["terminated", "stepwatch stopped dbt."];
   if (end.signal === "unknown") return ["killed", "The log ends in the middle of the build."];
   const killed = end.signal ?? { 137: "SIGKILL", 143: "SIGTERM", 139: "SIGSEGV" }[end.exitCode ?? 0];
   if (killed !== undefined) return ["killed", `dbt was ended by ${killed}, which stepwatch did not send.`];
-  return log.keyboardInterrupt ? ["killed", "dbt was interrupted by a signal that stepwatch did not send."] : null;
+  const interrupted = log.keyboardInterrupt || (log.tasksCancelled && !log.failFast);
+  return interrupted ? ["killed", "dbt was interrupted by a signal that stepwatch did not send."] : null;
 }
 
 /** dbt gave up as a whole. Where a vertex or hook failed first, that is the reason and the crash its consequence. */
@@ -69,7 +66,7 @@ function fatalCause(log: BuildLog, end: ProcessEnd): Told {
   ];
 }
 
-const FATAL_SENTENCE: Partial<Record<CauseKind, string>> = {
+const FATAL_SENTENCE: Partial<Record<Kind, string>> = {
   parse: "dbt could not parse the project",
   connection: "dbt could not reach or open the warehouse",
   hook: "dbt failed at a hook",
@@ -90,11 +87,12 @@ function vertexCause(log: BuildLog): Told {
 
 function hookCause(log: BuildLog): Told {
   const hook = log.hookFailures[0];
-  const text = hook?.message ?? log.fatal?.text ?? null;
+  // 1.12 crashes over an exposure after such a failure: that text would lead astray.
+  const text = hook?.message ?? (/has no attribute/.test(log.fatal?.text ?? "") ? null : log.fatal?.text) ?? null;
   return ["hook", `The hook ${hook?.name} failed${text === null ? "." : `: ${firstLines(text)}`}`];
 }
 
-function quietCause(log: BuildLog, end: ProcessEnd): readonly [CauseKind, string] {
+function quietCause(log: BuildLog, end: ProcessEnd): readonly [Kind, string] {
   if (log.emptySelection && (end.exitCode === 0 || end.exitCode === null)) {
     return ["empty_selection", "The selection found nothing to build."];
   }

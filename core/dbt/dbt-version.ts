@@ -1,11 +1,11 @@
-/** The oldest dbt that is read, as major and minor. */
-export const OLDEST_DBT = "1.8";
-
 /** Major and minor of what dbt says it is (`1.11.16`, `2.0.0-preview.196`); null when that can not be read. */
 export function dbtVersionOf(version: string): { major: number; minor: number } | null {
   const [, major, minor] = /(\d+)\.(\d+)/.exec(version) ?? [];
   return major === undefined || minor === undefined ? null : { major: Number(major), minor: Number(minor) };
 }
+
+/** The oldest dbt that is read, as major and minor. */
+export const OLDEST_DBT = "1.8";
 
 /** Whether this dbt is older than {@link OLDEST_DBT}. A version that can not be read is not refused (row A13). */
 export function isUnsupportedDbt(version: string): boolean {

@@ -34,6 +34,10 @@ export const nodeSchema = z.object({
       severity: optionalText,
       on_error: optionalText,
       incremental_strategy: optionalText,
+      unique_key: z
+        .union([z.string(), z.array(z.string())])
+        .nullish()
+        .catch(null),
       meta: metaSchema,
     })
     .nullish()

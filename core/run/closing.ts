@@ -18,6 +18,7 @@ export function noRecoveryAfter(producer: TaskRow | null): string | null {
   if (!end) return null;
   const startHook = end.hookFailures.find((hook) => hook.phase === "start");
   if (startHook) return `The on-run-start hook ${startHook.name} failed: ${startHook.message}`;
+  if (end.cause.kind === "hook" && end.hookFailures.length > 0) return null;
   const final = new Set(["parse", "profile", "flags", "unsupported_dbt", "environment", "empty_selection", "hook", "connection"]);
   return final.has(end.cause.kind) ? end.cause.sentence : null;
 }
@@ -36,7 +37,7 @@ export function closings(
   const closed = new Map<string, Closing>();
   const forbidden = noRecoveryAfter(producer) ?? noRecovery;
   for (const [id, view] of views) {
-    const word = standingWord(view) ?? failureWord(view, policy, closed) ?? gatedWord(view, closed) ?? forbiddenWord(view, forbidden);
+    const word = standingWord(view) ?? failureWord(view, policy, closed, forbidden) ?? gatedWord(view, closed) ?? forbiddenWord(view, forbidden);
     if (word) closed.set(id, word);
   }
   if (producer?.end?.failFast && [...closed.values()].some((word) => word.final === "dead")) {
@@ -58,15 +59,17 @@ function standingWord(view: VertexView): Closing | null {
   };
 }
 
-function failureWord(view: VertexView, policy: Policy, closed: ReadonlyMap<string, Closing>): Closing | null {
-  if (!view.free || (view.class !== "failed" && view.class !== "interrupted")) return null;
-  const uniqueId = view.plan.uniqueId;
-  const reason = givenUp(view, policy);
-  if (reason) return { uniqueId, final: "dead", finalReason: reason, rootCause: uniqueId };
+function failureWord(view: VertexView, policy: Policy, closed: ReadonlyMap<string, Closing>, forbidden: string | null): Closing | null {
+  if (!view.free || !isFailure(view)) return null;
+  const reason = givenUp(view, policy) ?? (forbidden === null ? null : `Not tried again: ${forbidden}`);
+  if (reason) return dead(view.plan.uniqueId, reason);
   const parent = view.plan.gateParents.find((id) => closed.has(id));
-  if (!parent) return null;
-  return { uniqueId, final: "dead", finalReason: `Not tried again: ${parent}, which gates it, is not good.`, rootCause: uniqueId };
+  return parent ? dead(view.plan.uniqueId, `Not tried again: ${parent}, which gates it, is not good.`) : null;
 }
+
+const isFailure = (view: VertexView): boolean => view.class === "failed" || view.class === "interrupted";
+
+const dead = (uniqueId: string, finalReason: string): Closing => ({ uniqueId, final: "dead", finalReason, rootCause: uniqueId });
 
 function gatedWord(view: VertexView, closed: ReadonlyMap<string, Closing>): Closing | null {
   if (view.class !== "not_built" || !view.free) return null;
@@ -85,3 +88,13 @@ function forbiddenWord(view: VertexView, reason: string | null): Closing | null 
 
 /** The last word of a vertex that nothing of its own keeps from being built. */
 export const stopped = (uniqueId: string, finalReason: string): Closing => ({ uniqueId, final: "not_built", finalReason });
+
+/** Last words for everything that is not good, when nothing more will be built. What failed stays a failure. */
+export function closeRest(views: ReadonlyMap<string, VertexView>, closed: ReadonlyMap<string, Closing>, reason: string): Map<string, Closing> {
+  const all = new Map(closed);
+  for (const [id, view] of views) {
+    if (all.has(id) || view.class === "good" || view.class === "skipped") continue;
+    all.set(id, isFailure(view) ? dead(id, `Not tried again: ${reason}`) : stopped(id, reason));
+  }
+  return all;
+}

@@ -38,7 +38,7 @@ export function consumerAnswer(plan: Plan, uniqueId: string, rows: readonly Vert
   if (node.row?.final) return red(node, lastWord(node));
   if (node.class !== "good") return overWithoutWord(node, run);
   const tests = testsOf(plan, uniqueId).map((id) => views.get(id)!);
-  const failed = tests.find((test) => test.row?.final === "dead");
+  const failed = tests.find((test) => test.row?.final !== undefined && (test.class === "failed" || test.class === "interrupted"));
   if (failed) return red(node, `Its test ${failed.plan.uniqueId} is not good: ${lastWord(failed)}`);
   const open = tests.find((test) => !settled(test, node));
   if (open) return run.state === "running" ? waiting : red(node, `Its test ${open.plan.uniqueId} has no result.`);

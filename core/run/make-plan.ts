@@ -2,7 +2,6 @@ import { z } from "zod";
 import { dbtGraph, type Manifest, type ManifestNode, nodesOf } from "#core/dbt/manifest.ts";
 import { gateGraph, isBuilt } from "./gate-graph.ts";
 import { type Plan, type PlanVertex, planVertexSchema } from "./plan.ts";
-import { needsUniqueKey } from "./unique-keys.ts";
 
 export interface PlanSource {
   readonly project: string;
@@ -11,8 +10,6 @@ export interface PlanSource {
   /** What dbt selects, in any order; sources, metrics and analyses among it are no vertices and are left out. */
   readonly selectedIds: readonly string[];
   readonly source: Plan["source"];
-  /** Incremental models that have a `unique_key`. */
-  readonly uniqueKeys: ReadonlySet<string>;
   /** dbt's version where the manifest does not name it. */
   readonly dbtVersion: string;
 }
@@ -28,7 +25,8 @@ export function makePlan(input: PlanSource): Plan {
   const warnings: string[] = [];
   const selected = [...new Set(input.selectedIds)].sort();
   const unknown = selected.filter((id) => !manifest.nodes.has(id));
-  if (unknown.length > 0) warnings.push(`dbt selects ${unknown.length} ids that its manifest does not have: ${sample(unknown)}.`);
+  if (unknown.length > 0)
+    warnings.push(`dbt selects ${unknown.length} ids that its manifest does not have: ${sample(unknown)}.`);
   const ids = selected.filter((id) => VERTEX_TYPES.has(manifest.nodes.get(id)?.resourceType ?? ""));
   const gates = gateGraph(dbtGraph(manifest), ids);
   const chosen = new Set(ids);
@@ -36,7 +34,7 @@ export function makePlan(input: PlanSource): Plan {
     const node = manifest.nodes.get(id)!;
     const gateParents = (gates.get(id) ?? []).filter((parent) => chosen.has(parent));
     const nodes = nodesOf(manifest, id).filter((tested) => chosen.has(tested));
-    return { ...planVertex(node, input.uniqueKeys), gateParents, nodes, overrides: overridesOf(node, warnings) };
+    return { ...planVertex(node), gateParents, nodes, overrides: overridesOf(node, warnings) };
   });
   warnings.push(...hookWarnings(manifest));
   return {
@@ -52,7 +50,7 @@ export function makePlan(input: PlanSource): Plan {
   };
 }
 
-function planVertex(node: ManifestNode, uniqueKeys: ReadonlySet<string>): Omit<PlanVertex, "gateParents" | "nodes" | "overrides"> {
+function planVertex(node: ManifestNode): Omit<PlanVertex, "gateParents" | "nodes" | "overrides"> {
   return {
     uniqueId: node.uniqueId,
     name: node.version === null ? node.name : `${node.name}.v${node.version}`,
@@ -62,7 +60,7 @@ function planVertex(node: ManifestNode, uniqueKeys: ReadonlySet<string>): Omit<P
     fqn: [...node.fqn],
     packageName: node.packageName,
     originalFilePath: node.originalFilePath,
-    safeToRepeat: safeToRepeat(node, uniqueKeys),
+    safeToRepeat: safeToRepeat(node),
     onErrorContinue: node.onError === "continue",
   };
 }
@@ -102,11 +100,12 @@ const REPEATABLE_STRATEGIES: ReadonlySet<string> = new Set(["merge", "delete+ins
  * incremental model that appends, that has no `unique_key` to find its rows again, or that overwrites partitions, which
  * some warehouses do outside a transaction; and any materialization of the project's own, of which nobody knows.
  */
-function safeToRepeat(node: ManifestNode, uniqueKeys: ReadonlySet<string>): boolean {
+function safeToRepeat(node: ManifestNode): boolean {
   if (node.resourceType !== "model") return true;
-  if (!needsUniqueKey(node)) return node.materialized === "incremental" || REPEATABLE.has(node.materialized);
+  if (node.materialized !== "incremental") return REPEATABLE.has(node.materialized);
+  if (node.incrementalStrategy === "microbatch") return true;
   const replaces = node.incrementalStrategy === null || REPEATABLE_STRATEGIES.has(node.incrementalStrategy);
-  return replaces && uniqueKeys.has(node.uniqueId);
+  return replaces && node.hasUniqueKey;
 }
 
 /** on-run hooks run in every dbt process of a run, hence again in each fallback and recovery build (behaviour G18). */
@@ -120,7 +119,9 @@ function hookWarnings(manifest: Manifest): string[] {
 
 /** What `dbt build` runs of the whole project when nothing selects. */
 export function buildableIds(manifest: Manifest): string[] {
-  return [...manifest.nodes.values()].filter((node) => VERTEX_TYPES.has(node.resourceType)).map((node) => node.uniqueId);
+  return [...manifest.nodes.values()]
+    .filter((node) => VERTEX_TYPES.has(node.resourceType))
+    .map((node) => node.uniqueId);
 }
 
 /**

@@ -50,6 +50,9 @@ export const NODE_TYPES: ReadonlySet<string> = new Set(["model", "seed", "snapsh
 /** Resource types that are tests. */
 export const TEST_TYPES: ReadonlySet<string> = new Set(["test", "unit_test"]);
 
+/** Resource types for which no build does anything; some versions of dbt say `no-op`, others nothing. */
+export const NO_OPS: ReadonlySet<string> = new Set(["exposure", "saved_query", "semantic_model"]);
+
 /** Whether a vertex is a node that dbt builds, hence has a consumer. */
 export const hasConsumer = (vertex: PlanVertex): boolean => NODE_TYPES.has(vertex.resourceType) && vertex.builds;
 

@@ -1,6 +1,6 @@
 import type { TaskKind, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import type { Policy } from "#core/contracts/settings.ts";
-import { type Closing, closings, stopped } from "#core/run/closing.ts";
+import { type Closing, closeRest, closings } from "#core/run/closing.ts";
 import { NODE_TYPES, type Plan, SINGLE_WRITERS } from "#core/run/plan.ts";
 import { fallbackSet, gatedByRecovering, mayRecover, recoverySet, type Standing } from "#core/run/recovery-set.ts";
 import { retryAtMs } from "#core/run/retry-rule.ts";
@@ -65,7 +65,8 @@ const launch = (...launches: LaunchDecision[]): Decision => ({ ...nothing, launc
 
 const producerLaunch = (reason: string, size: LaunchDecision["size"] = "producer"): LaunchDecision => ({ kind: "producer", uniqueIds: [], claims: [], size, reason });
 
-const touched = (rows: readonly VertexRow[]): boolean => rows.some((row) => row.tryTasks.length > 0);
+/** Whether any build has said anything of a vertex: a second producer could not write over it. */
+const touched = (rows: readonly VertexRow[]): boolean => rows.some((row) => row.tryTasks.length > 0 || row.status !== undefined);
 
 /** The run is being stopped: nothing more is launched, live tasks are ended, and the rest is not built. */
 function stopping(input: StepInput, live: readonly TaskRow[], reason: string): Decision {
@@ -88,9 +89,12 @@ function relaunchOfProducer(input: StepInput, producer: TaskRow): Decision | nul
   return launch(producerLaunch(`Task ${producer.task} ended before any node began: ${endOf(producer)}`, size));
 }
 
-/** Whether a task ended for a cause outside the dbt project: its supervisor says so, or it was killed without a word. */
+/**
+ * Whether a task ended for a cause outside the dbt project: its supervisor says so, or was told to end by somebody who
+ * is not this run (Spot, a deployment), or it was killed without a word.
+ */
 function outsideCause(task: TaskRow): boolean {
-  if (task.end) return task.end.retryableLaunch;
+  if (task.end) return task.end.retryableLaunch || task.end.cause.kind === "terminated";
   return task.stop !== undefined && !task.stop.neverStarted;
 }
 
@@ -156,14 +160,6 @@ function ending(views: ReadonlyMap<string, VertexView>, closed: ReadonlyMap<stri
   return { finals: unwritten(closeRest(views, closed, "No build of this run could reach it."), views), settle: true };
 }
 
-function closeRest(views: ReadonlyMap<string, VertexView>, closed: ReadonlyMap<string, Closing>, reason: string): Map<string, Closing> {
-  const all = new Map(closed);
-  for (const [id, view] of views) {
-    if (!all.has(id) && view.class !== "good" && view.class !== "skipped") all.set(id, stopped(id, reason));
-  }
-  return all;
-}
-
 const unwritten = (closed: ReadonlyMap<string, Closing>, views: ReadonlyMap<string, VertexView>): Closing[] =>
   [...closed.values()].filter((word) => views.get(word.uniqueId)?.row?.final !== word.final);
 
@@ -176,8 +172,11 @@ function quietUntilMs(input: StepInput): number | null {
   const silent = input.tasks.filter((task) => isOver(task) && (task.kind === "fallback" || task.kind === "recovery") && !begun.has(task.task) && !cleanAndEmpty(task));
   if (silent.length > input.policy.launchFailures) return null;
   const last = silent.at(-1);
-  return last ? overAtMs(last) + input.policy.retryDelaySeconds * 1000 * 2 ** (silent.length - 1) : 0;
+  return last ? overAtMs(last) + Math.min(LONGEST_QUIET_MS, input.policy.retryDelaySeconds * 1000 * 2 ** (silent.length - 1)) : 0;
 }
+
+/** As the back-off of launches (core/run/task-watch): a run is not to sleep until its deadline. Milliseconds. */
+const LONGEST_QUIET_MS = 300_000;
 
 /** A build in order that had only vertices which dbt never builds. */
 const cleanAndEmpty = (task: TaskRow): boolean => task.end?.inOrder === true && task.end.cause.kind === "none";
@@ -192,7 +191,8 @@ function dueSingles(input: StepInput, standing: Standing, plan: Plan): LaunchDec
   const launches: LaunchDecision[] = [];
   for (const view of due) {
     if (taken.has(view.plan.uniqueId)) continue;
-    const uniqueIds = rebuildSet(view, input.policy, standing).filter((id) => !taken.has(id));
+    const uniqueIds = rebuildSet(view, input.policy, standing);
+    if (uniqueIds.some((id) => taken.has(id)) || view.plan.gateParents.some((id) => taken.has(id))) continue;
     for (const id of uniqueIds) taken.add(id);
     const what = view.class === "interrupted" ? "was interrupted" : "failed";
     launches.push({ kind: "fallback", uniqueIds, claims: claimsOf(uniqueIds, standing), size: "queue", reason: `${view.plan.uniqueId} ${what}: it is built alone.` });
@@ -207,20 +207,28 @@ function isDue(view: VertexView, input: StepInput, standing: Standing, graceSeco
   return input.nowMs >= retryAtMs(view, input.policy, graceSeconds);
 }
 
-/** A failed test is a failed vertex: its node is not rebuilt (rows would double) unless the policy says so (C12). */
+/**
+ * A failed test is a failed vertex: its node is not rebuilt (rows would double) unless the policy says so (C12). Then
+ * every test of the node runs again with it, also a good one: it would be older than the node's last build.
+ */
 function rebuildSet(root: VertexView, policy: Policy, standing: Standing): string[] {
   if (root.plan.resourceType !== "test" || policy.onTestFailure !== "node") return fallbackSet(root, standing);
   const nodes = root.plan.nodes.filter((id) => {
     const node = standing.views.get(id);
     return node !== undefined && node.free && isGood(node) && NODE_TYPES.has(node.plan.resourceType);
   });
-  return [...nodes, root.plan.uniqueId];
+  const others = [...standing.views.values()].filter((view) => view !== root && isTestOf(view, nodes) && view.free && !standing.closed.has(view.plan.uniqueId));
+  const ready = others.filter((view) => view.plan.gateParents.every((parent) => isGood(standing.views.get(parent))));
+  return [...nodes, root.plan.uniqueId, ...ready.map((view) => view.plan.uniqueId)];
 }
+
+const isTestOf = (view: VertexView, nodes: readonly string[]): boolean =>
+  view.plan.resourceType === "test" && view.plan.nodes.some((id) => nodes.includes(id));
 
 function claimsOf(uniqueIds: readonly string[], standing: Standing): LaunchDecision["claims"] {
   return uniqueIds.map((uniqueId) => {
     const view = standing.views.get(uniqueId)!;
-    const from = view.owner?.task ?? null;
+    const from = view.row?.ownerTask ?? null;
     const lost = view.class === "interrupted" ? view.row?.statusTask : undefined;
     return lost === undefined ? { uniqueId, from } : { uniqueId, from, lostTask: lost };
   });
@@ -235,7 +243,7 @@ function recoveryWave(input: StepInput, standing: Standing, producer: TaskRow): 
   const uniqueIds = recoverySet(standing);
   if (uniqueIds.length === 0) return { launch: null, held: false };
   const gating = [...gatedByRecovering(standing).keys()].map((id) => standing.views.get(id)!);
-  const recovering = [...standing.views.values()].filter((view) => mayRecover(view, standing));
+  const recovering = [...standing.views.values()].filter((view) => mayRecover(view, standing) && !waitsForWave(view, standing));
   if (producer.end?.failFast && recovering.length > 0) return { launch: null, held: true };
   if (recovering.some(firstLoneRetry)) return { launch: null, held: true };
   const sinceMs = input.heldSinceMs ?? input.nowMs;
@@ -243,6 +251,10 @@ function recoveryWave(input: StepInput, standing: Standing, producer: TaskRow): 
   const reason = `${uniqueIds.length} ${uniqueIds.length === 1 ? "vertex was" : "vertices were"} not built, and all that gates them is good.`;
   return { launch: { kind: "recovery", uniqueIds, claims: claimsOf(uniqueIds, standing), size: "queue", reason }, held: false };
 }
+
+/** What is itself gated by a vertex of the wave can not be waited for. */
+const waitsForWave = (view: VertexView, standing: Standing): boolean =>
+  view.free && !view.plan.gateParents.every((parent) => isGood(standing.views.get(parent)));
 
 /** Interrupted once, and its lone retry has not ended yet. */
 function firstLoneRetry(view: VertexView): boolean {

@@ -38,7 +38,7 @@ export function verdict(input: {
   const runCauses = causesOfRun(input, producer);
   const causes = [...runCauses, ...causesOfVertices(views), ...causesOfUnplanned(input.plan, input.rows)];
   const bad = [...views.values()].filter((view) => view.class !== "good" && view.class !== "skipped").length;
-  if (input.stopReason !== null && bad > 0) return { state: "stopped", sentence: `Stopped: ${input.stopReason}`, causes };
+  if (input.stopReason !== null && (bad > 0 || input.plan === null)) return { state: "stopped", sentence: `Stopped: ${input.stopReason}`, causes };
   if (causes.length === 0 && bad === 0) return { state: "green", sentence: greenSentence(views), causes };
   if (causes.length === 0) return { state: "red", sentence: `${bad} vertices have no result.`, causes };
   return { state: "red", sentence: redSentence(causes, bad), causes };

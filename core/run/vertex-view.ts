@@ -1,6 +1,6 @@
 import type { TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import { classOfStatus, isTerminal, type VertexClass } from "#core/dbt/status.ts";
-import type { Plan, PlanVertex } from "#core/run/plan.ts";
+import { NO_OPS, type Plan, type PlanVertex } from "#core/run/plan.ts";
 
 /**
  * How one vertex stands, derived from plan, row and tasks alone; nothing here is stored.
@@ -24,6 +24,8 @@ export interface VertexView {
   readonly launchGivenUp: boolean;
   /** When the vertex last ended (or its owner, if the vertex said nothing); 0 if never. Milliseconds. */
   readonly endedAtMs: number;
+  /** Number of the task in whose build the vertex became good; 0 if it is not good. */
+  readonly goodIn: number;
 }
 
 /** A task that can write no more: its supervisor reaped dbt, ECS says STOPPED, or its launch was given up. */
@@ -68,27 +70,63 @@ export function viewVertices(plan: Plan, rows: readonly VertexRow[], tasks: read
   const rowOf = new Map(rows.map((row) => [row.uniqueId, row]));
   const taskOf = new Map(tasks.map((task) => [task.task, task]));
   const producer = currentProducer(tasks);
+  const passed = passedIn(plan, rowOf);
   const views = new Map<string, VertexView>();
   for (const vertex of inGateOrder(plan.vertices)) {
     const row = rowOf.get(vertex.uniqueId) ?? null;
     const owner = row ? (taskOf.get(row.ownerTask) ?? null) : producer;
-    const gatesGood = vertex.gateParents.every((id) => isGood(views.get(id)));
-    views.set(vertex.uniqueId, viewVertex(vertex, row, owner, gatesGood));
+    const gates = gatesOf(vertex.gateParents.map((id) => views.get(id)));
+    views.set(vertex.uniqueId, viewVertex({ plan: vertex, row, owner, gates, passedIn: passed.get(vertex.uniqueId) ?? null }));
   }
   return views;
+}
+
+interface Gates {
+  readonly good: boolean;
+  /** The build in which the last of the gate parents became good; Infinity if one of them is not good. */
+  readonly goodIn: number;
+}
+
+function gatesOf(parents: readonly (VertexView | undefined)[]): Gates {
+  const good = parents.every(isGood);
+  return { good, goodIn: good ? Math.max(0, ...parents.map((parent) => parent!.goodIn)) : Number.POSITIVE_INFINITY };
+}
+
+/**
+ * What dbt builds nothing for is silent, also when dbt has been past it: a child that began proves that it was good.
+ * Without this, a build that was cut short leaves an ephemeral unproven, and what failed below it could not be retried.
+ */
+function passedIn(plan: Plan, rowOf: ReadonlyMap<string, VertexRow>): Map<string, number> {
+  const silent = new Set(plan.vertices.filter((vertex) => !vertex.builds && !vertex.onErrorContinue).map((vertex) => vertex.uniqueId));
+  const passed = new Map<string, number>();
+  for (const vertex of plan.vertices) {
+    const tries = rowOf.get(vertex.uniqueId)?.tryTasks ?? [];
+    if (tries.length === 0) continue;
+    for (const parent of vertex.gateParents) {
+      if (silent.has(parent)) passed.set(parent, Math.min(passed.get(parent) ?? Number.POSITIVE_INFINITY, ...tries));
+    }
+  }
+  return passed;
 }
 
 /** Whether a gate parent lets its children be built. */
 export const isGood = (view: VertexView | undefined): boolean => view?.class === "good";
 
-function viewVertex(plan: PlanVertex, row: VertexRow | null, owner: TaskRow | null, gatesGood: boolean): VertexView {
-  const free = owner === null || isOver(owner);
-  const word = row?.status;
-  const ownWord = owner !== null && row?.statusTask === owner.task ? word : undefined;
-  const silentEnd = silentlyEnded(owner);
-  const notSelected = free && plan.builds && ownWord === undefined && silentEnd && gatesGood;
+/** What one view is derived from. */
+interface Evidence {
+  readonly plan: PlanVertex;
+  readonly row: VertexRow | null;
+  readonly owner: TaskRow | null;
+  readonly gates: Gates;
+  readonly passedIn: number | null;
+}
+
+function viewVertex(seen: Evidence): VertexView {
+  const { plan, row, owner } = seen;
+  const free = isFree(row, owner);
+  const notSelected = free && plan.builds && wordOfOwner(seen) === undefined && saidAll(seen);
   const launchGivenUp = owner?.kind !== "producer" && owner?.stop !== undefined && owner.stop.neverStarted;
-  const cls = classify({ plan, row, owner, ownWord, free, gatesGood, silentEnd, notSelected, launchGivenUp });
+  const cls = notSelected ? "failed" : classify(seen, free);
   const lostNow = cls === "interrupted" && row?.statusTask !== undefined && !row.lostTasks.includes(row.statusTask);
   const counted = (row?.tryTasks ?? []).filter((task) => !row?.lostTasks.includes(task)).length;
   return {
@@ -102,39 +140,63 @@ function viewVertex(plan: PlanVertex, row: VertexRow | null, owner: TaskRow | nu
     notSelected,
     launchGivenUp,
     endedAtMs: row?.endedAtMs ?? (owner && free ? overAtMs(owner) : 0),
+    goodIn: cls === "good" ? goodIn(seen) : 0,
   };
 }
 
+/** An owner that is not among the tasks has claimed the vertex since they were read: it is alive. */
+const isFree = (row: VertexRow | null, owner: TaskRow | null): boolean => (owner === null ? row === null : isOver(owner));
+
+const wordOfOwner = ({ row, owner }: Evidence): string | undefined => (owner !== null && row?.statusTask === owner.task ? row.status : undefined);
+
+/**
+ * The owner's build ended in order and what gates the vertex was good in it: whatever dbt had to say, it has said. A
+ * parent that became good in a later build proves nothing: dbt skipped the vertex then, at times without a word (B4).
+ */
+const saidAll = ({ owner, gates }: Evidence): boolean => owner !== null && silentlyEnded(owner) && gates.goodIn <= owner.task;
+
 /** A build that ended in order without fail-fast or failed start hook has said everything that it had to say. */
-function silentlyEnded(owner: TaskRow | null): boolean {
-  const end = owner?.end;
+function silentlyEnded(owner: TaskRow): boolean {
+  const end = owner.end;
   if (!end?.inOrder || end.failFast) return false;
   return !end.hookFailures.some((hook) => hook.phase === "start");
 }
 
-interface Evidence {
-  readonly plan: PlanVertex;
-  readonly row: VertexRow | null;
-  readonly owner: TaskRow | null;
-  readonly ownWord: string | undefined;
-  readonly free: boolean;
-  readonly gatesGood: boolean;
-  readonly silentEnd: boolean;
-  readonly notSelected: boolean;
-  readonly launchGivenUp: boolean;
+function goodIn({ row, owner, gates, passedIn }: Evidence): number {
+  if (row?.statusTask !== undefined && row.status !== undefined && classOfStatus(row.status) === "good") return row.statusTask;
+  return passedIn ?? Math.max(owner?.task ?? 0, gates.good ? gates.goodIn : 0);
 }
 
-function classify(it: Evidence): VertexView["class"] {
-  if (it.ownWord !== undefined) {
-    if (isTerminal(it.ownWord)) return classOfStatus(it.ownWord);
-    return it.free ? "interrupted" : "running";
-  }
-  if (!it.free) return "waiting";
-  if (it.owner === null) return "not_built";
-  if (!it.plan.builds) return it.silentEnd && it.gatesGood ? "good" : "not_built";
-  if (it.notSelected) return "failed";
+function classify(seen: Evidence, free: boolean): VertexView["class"] {
+  const { plan, row, owner } = seen;
+  const ownWord = wordOfOwner(seen);
+  if (ownWord !== undefined && !isTerminal(ownWord)) return free ? "interrupted" : "running";
+  if (ownWord !== undefined) return classOfWord(ownWord, seen, free);
+  if (!free) return "waiting";
+  if (owner === null) return "not_built";
+  if (!plan.builds) return isSilentlyGood(seen) ? "good" : "not_built";
   // A task that ended before it said anything of the vertex changes nothing: what an older build said stands.
-  const older = it.row?.status;
-  if (older !== undefined) return isTerminal(older) ? classOfStatus(older) : "interrupted";
-  return "not_built";
+  const older = row?.status;
+  if (older === undefined) return "not_built";
+  return isTerminal(older) ? classOfWord(older, seen, free) : "interrupted";
+}
+
+function classOfWord(word: string, seen: Evidence, free: boolean): VertexClass {
+  const cls = classOfStatus(word);
+  if (cls === "good" && isStale(seen)) return "not_built";
+  return cls === "not_built" && free && isNoOp(seen) ? "good" : cls;
+}
+
+/** A data test says nothing of a node that was built again after it. */
+function isStale({ plan, row, gates }: Evidence): boolean {
+  return plan.resourceType === "test" && gates.good && row?.statusTask !== undefined && gates.goodIn > row.statusTask;
+}
+
+function isSilentlyGood(seen: Evidence): boolean {
+  return seen.passedIn !== null || saidAll(seen) || isNoOp(seen);
+}
+
+/** Exposures and the like, for which no build does anything: good with what gates them, whichever build made it good. */
+function isNoOp({ plan, owner, gates }: Evidence): boolean {
+  return NO_OPS.has(plan.resourceType) && !plan.builds && gates.good && owner?.end?.inOrder === true;
 }

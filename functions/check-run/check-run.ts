@@ -47,7 +47,8 @@ export async function checkRun(reference: RunReference, deps: CheckRunDeps): Pro
   const building = producer !== null && !isOver(producer);
   if (stop === null && building && deps.seen.get(run.runId) === signature) return "waiting";
   const rows = await deps.ledger.readVertices(run);
-  const plan = run.planKey ? await deps.readPlan(run.planKey) : null;
+  const planKey = run.planKey ?? (building ? undefined : (await deps.ledger.readRun(run))?.planKey);
+  const plan = planKey ? await deps.readPlan(planKey) : null;
   const { policy, executionQueue } = run.settings;
   const decision = step({ plan, rows, tasks, policy, maxTasks: executionQueue.maxTasks, stopReason: stop, heldSinceMs: run.heldSinceMs ?? null, nowMs: deps.nowMs() });
   const taken = await carryOut(run, decision, tasks, deps);
@@ -75,7 +76,7 @@ async function carryOut(run: RunRow, decision: Decision, tasks: readonly TaskRow
   }
   const owner = currentProducer(tasks)?.task ?? 1;
   await eachLimited(decision.finals, CONSUMERS_AT_ONCE, (final) => deps.ledger.setFinal(run, owner, final));
-  if (decision.launches.length === 0 && decision.heldSinceMs !== (run.heldSinceMs ?? null)) {
+  if (decision.settle || (decision.launches.length === 0 && decision.heldSinceMs !== (run.heldSinceMs ?? null))) {
     return await deps.ledger.setHeldSince(run, version, decision.heldSinceMs);
   }
   return true;

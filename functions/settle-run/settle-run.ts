@@ -2,10 +2,12 @@ import type { Artefacts } from "#clients/artefacts.ts";
 import type { Ledger } from "#clients/ledger.ts";
 import type { RunRow } from "#core/contracts/ledger.ts";
 import { CONTRACT, type RunOutput, type RunReference } from "#core/contracts/payloads.ts";
-import { RowMissing, RunFailed } from "#core/errors.ts";
+import { RowMissing, RunFailed, VersionMoved } from "#core/errors.ts";
 import { artefactKeys } from "#core/names.ts";
 import type { Plan } from "#core/run/plan.ts";
 import { summarise, verdictOf } from "#core/run/summary.ts";
+import { ended } from "#core/run/task-watch.ts";
+import { isOver } from "#core/run/vertex-view.ts";
 
 export interface SettleRunDeps {
   readonly ledger: Ledger;
@@ -17,20 +19,34 @@ export interface SettleRunDeps {
 /**
  * Gives the verdict, writes the summary, gives the lock back. Run twice, the first verdict stands and the rest is
  * repeated. Green comes back as data; everything else is thrown.
- * @throws RunFailed, RowMissing
+ * @throws RunFailed, RowMissing; VersionMoved while a task of the run still builds
  */
 export async function settleRun(reference: RunReference, deps: SettleRunDeps): Promise<RunOutput> {
   const { project, runId } = reference;
   if (reference.skipped !== undefined) return { contract: CONTRACT, project, runId, state: "skipped", verdict: reference.skipped };
   const before = await deps.ledger.readRun(reference);
   if (!before) throw new RowMissing(`The ledger has no run ${runId} of project ${project}.`);
+  await closeTasks(before, deps);
   const run = before.state === "running" ? await giveVerdict(before, deps) : before;
+  await closeTasks(run, deps);
   const { executionArn, startedAtMs, state, settings } = run;
   await deps.ledger.putRunIndex({ project, runId, executionArn, startedAtMs, state, ...(run.endedAtMs === undefined ? {} : { endedAtMs: run.endedAtMs }), ...(run.verdict === undefined ? {} : { verdict: run.verdict }) }, settings.policy.ttlDays);
   await deps.ledger.releaseLock(project, run.lockKey, runId);
   const sentence = run.verdict ?? state;
   if (state !== "green") throw new RunFailed(`${sentence}\nLook further: npx stepwatch status ${runId}; npx stepwatch tasks ${runId}; npx stepwatch logs ${runId}`);
   return { contract: CONTRACT, project, runId, state, verdict: sentence, ...(run.summaryKey === undefined ? {} : { summaryKey: run.summaryKey }) };
+}
+
+/**
+ * A check that decided at the same moment as the last one (it had not seen the stop) may still launch its task. After
+ * the verdict it can not take another; the fence of one that has not begun is closed here, one that builds is waited for.
+ */
+async function closeTasks(run: RunRow, deps: SettleRunDeps): Promise<void> {
+  for (const task of await deps.ledger.readTasks(run)) {
+    if (isOver(task)) continue;
+    if (task.state === "running") throw new VersionMoved(`Task ${task.task} of run ${run.runId} still builds: the run is settled when it has ended.`);
+    await deps.ledger.markStopped(run, task.task, ended(deps.nowMs(), "Not begun when the run was settled.", true));
+  }
 }
 
 async function giveVerdict(before: RunRow, deps: SettleRunDeps): Promise<RunRow> {

@@ -6,6 +6,7 @@ import { effectiveOptions, parseRunInput } from "#core/contracts/run-input.ts";
 import type { ProjectSettings } from "#core/contracts/settings.ts";
 import { InputError, RunLocked } from "#core/errors.ts";
 import { lockKey, RUN_ID } from "#core/names.ts";
+import { ended } from "#core/run/task-watch.ts";
 import { isOver } from "#core/run/vertex-view.ts";
 
 export interface StartRunDeps {
@@ -25,7 +26,7 @@ const QUEUE_BOUND = 10;
 export async function startRun(payload: StartRunPayload, deps: StartRunDeps): Promise<RunReference | null> {
   const { execution } = payload;
   const input = parseRunInput(payload.input);
-  const settings = payload.projects[input.project];
+  const settings = Object.hasOwn(payload.projects, input.project) ? payload.projects[input.project] : undefined;
   if (!settings) throw new InputError("Run input refused", [`project = "${input.project}": this stack has ${Object.keys(payload.projects).join(", ") || "no project"}`]);
   if (!RUN_ID.test(execution.name)) throw new InputError("Run input refused", [`execution name = "${execution.name}": letters, digits, - and _ only, at most 80`]);
   const options = effectiveOptions(settings, input);
@@ -56,16 +57,19 @@ async function writeRun(lock: LockRow, input: Record<string, unknown>, settings:
     startedAtMs: nowMs,
     deadlineAtMs: nowMs + settings.policy.runTimeoutMinutes * 60_000,
   };
-  if (!(await deps.ledger.createRun(run))) return;
-  const { project, runId, executionArn } = run;
-  await deps.ledger.putRunIndex({ project, runId, executionArn, startedAtMs: nowMs, state: "running" }, settings.policy.ttlDays);
+  const known = (await deps.ledger.createRun(run)) ? run : await deps.ledger.readRun(run);
+  if (known?.state !== "running") return;
+  const { project, runId, executionArn, startedAtMs } = known;
+  await deps.ledger.putRunIndex({ project, runId, executionArn, startedAtMs, state: "running" }, settings.policy.ttlDays);
 }
 
 /** Null: the lock is ours. A row: somebody holds it and the policy is not to wait. `wait`: we stand in the queue. */
 async function lockOrHolder(lock: LockRow, settings: ProjectSettings, deps: StartRunDeps): Promise<LockRow | "wait" | null> {
   if (settings.policy.overlap !== "queue") return takeOrReplace(lock, deps);
-  const mine = await deps.ledger.readRun(lock);
-  if (mine) return takeOrReplace(lock, deps);
+  if (await isMine(lock, deps)) {
+    await deps.ledger.leaveQueue(lock.project, lock.lockKey, { runId: lock.runId, atMs: lock.takenAtMs });
+    return takeOrReplace(lock, deps);
+  }
   const queue = await deps.ledger.joinQueue(lock.project, lock.lockKey, { runId: lock.runId, atMs: lock.takenAtMs, executionArn: lock.executionArn });
   const ahead = await liveAhead(queue, lock, deps);
   const entry = queue.find((one) => one.runId === lock.runId);
@@ -76,6 +80,12 @@ async function lockOrHolder(lock: LockRow, settings: ProjectSettings, deps: Star
   if (ahead > 0 || (await takeOrReplace(lock, deps)) !== null) return "wait";
   if (entry) await deps.ledger.leaveQueue(lock.project, lock.lockKey, entry);
   return null;
+}
+
+/** Whether an earlier call got so far: it must not stand in the queue again, behind runs that wait for this one. */
+async function isMine(lock: LockRow, deps: StartRunDeps): Promise<boolean> {
+  if ((await deps.ledger.readLock(lock.project, lock.lockKey))?.runId === lock.runId) return true;
+  return (await deps.ledger.readRun(lock)) !== null;
 }
 
 /** Runs before ours in the queue whose execution still runs; entries of others are cleared away. */
@@ -101,5 +111,8 @@ async function takeOrReplace(lock: LockRow, deps: StartRunDeps): Promise<LockRow
   const silentMs = (run?.settings.policy.lostAfterSeconds ?? 60) * 1000;
   const alive = tasks.some((task) => !isOver(task) && deps.nowMs() - (task.heartbeatAtMs ?? task.launchedAtMs ?? task.claimedAtMs) < silentMs);
   if (alive) return holder;
+  for (const task of tasks) {
+    if (!isOver(task) && task.state !== "running") await deps.ledger.markStopped(holder, task.task, ended(deps.nowMs(), `Not begun when run ${lock.runId} took the lock.`, true));
+  }
   return (await deps.ledger.replaceLock(lock, { runId: holder.runId })) ? null : holder;
 }

@@ -1,0 +1,128 @@
+import { type Command, InvalidArgumentError } from "commander";
+import { parse as parseYaml } from "yaml";
+import { type BuildOptions, buildOptionsSchema, checkExtraArgs } from "#core/dbt/argv.ts";
+import { UsageError } from "./failure.ts";
+
+/** What commander makes of the options of `dbt build`: same names as {@link BuildOptions}. */
+export type BuildFlags = Record<string, unknown>;
+
+/** `a b` and repeated flags are one list, as in dbt. */
+const listed = (value: string, before: string[] | undefined): string[] => [
+  ...(before ?? []),
+  ...value.split(/\s+/).filter(Boolean),
+];
+
+/** Adds dbt's own options, spelled as dbt spells them, so that a command line can be taken over as it is. */
+export function addBuildOptions(command: Command): Command {
+  return command
+    .option("-s, --select <nodes...>", "what to build, in dbt's selection syntax", collect)
+    .option("--exclude <nodes...>", "what to leave out", collect)
+    .option("--selector <name>", "a selector of selectors.yml")
+    .option("--resource-type <types...>", "only these types", collect)
+    .option("--exclude-resource-type <types...>", "not these types", collect)
+    .option("--vars <yaml>", "variables as YAML or JSON", readVars)
+    .option("-f, --full-refresh", "rebuild incremental models and seeds from the start")
+    .option("--threads <n>", "dbt's threads", readThreads)
+    .option("-t, --target <name>", "target of profiles.yml")
+    .option("--profile <name>", "profile of profiles.yml")
+    .option("--indirect-selection <mode>", "eager, cautious, buildable or empty")
+    .option("-x, --fail-fast", "stop at the first failure")
+    .option("--state <dir>", "artefacts to compare with (state: selectors)")
+    .option("--defer", "resolve unselected refs through --state")
+    .option("--defer-state <dir>", "artefacts to defer to")
+    .option("--favor-state", "prefer --state to what is built")
+    .option("--event-time-start <date>", "first event time of microbatch models")
+    .option("--event-time-end <date>", "end of the event time of microbatch models")
+    .option("--sample <window>", "build a sample")
+    .option("--empty", "build with no rows")
+    .option("--warn-error", "turn warnings into errors")
+    .option("--no-partial-parse", "parse the whole project")
+    .option("--store-failures", "keep the rows of failing tests")
+    .option("--dbt-arg <argument>", "a further argument for dbt, repeatable; write --dbt-arg=--flag", collect);
+}
+
+const collect = (value: string, before: string[] | undefined) => listed(value, before);
+
+function readVars(text: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = parseYaml(text);
+  } catch (error) {
+    throw new InvalidArgumentError(
+      `it is neither YAML nor JSON (${firstLine(error)}). Write for example --vars '{"day": "2026-01-31"}'.`,
+    );
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw new InvalidArgumentError(`it is no mapping. Write for example --vars '{"day": "2026-01-31"}'.`);
+}
+
+function readThreads(text: string): number {
+  if (/^[1-9]\d*$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("it is no whole number from 1 on.");
+}
+
+const firstLine = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? "";
+
+/** Commander's names that differ from ours. */
+const RENAMED: Readonly<Record<string, keyof BuildOptions>> = {
+  resourceType: "resourceTypes",
+  excludeResourceType: "excludeResourceTypes",
+  dbtArg: "extraArgs",
+};
+
+/**
+ * The options of `dbt build` among all flags of a command, validated.
+ * @throws {UsageError} naming the flag and its value
+ */
+export function buildOptionsOf(flags: BuildFlags): BuildOptions {
+  const known = Object.keys(buildOptionsSchema.shape);
+  const renamed = Object.entries(flags).map(([name, value]) => [RENAMED[name] ?? name, value] as const);
+  const picked = Object.fromEntries(renamed.filter(([name, value]) => known.includes(name) && value !== undefined));
+  if (flags.partialParse === false) picked.noPartialParse = true;
+  const parsed = buildOptionsSchema.safeParse(picked);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `--${kebab(String(issue.path[0] ?? ""))}: ${issue.message}`);
+    throw new UsageError(`${problems.join("; ")}.`, "npx stepwatch run --help");
+  }
+  refuseSelection(parsed.data);
+  if (parsed.data.extraArgs !== undefined) checkExtraArgs(parsed.data.extraArgs);
+  return parsed.data;
+}
+
+/** Selection that dbt would refuse after half a minute of starting, or that would select by accident. */
+function refuseSelection(options: BuildOptions): void {
+  if (options.selector !== undefined && (options.select !== undefined || options.exclude !== undefined)) {
+    throw new UsageError(
+      "--selector can not be combined with --select or --exclude: dbt ignores them.",
+      "npx stepwatch run --help",
+    );
+  }
+  for (const flag of ["select", "exclude"] as const) {
+    const list = options[flag];
+    if (list === undefined) continue;
+    if (list.length === 0)
+      throw new UsageError(`--${flag} names nothing: leave it out to build everything.`, "npx stepwatch run --help");
+    const bad = list.find((criterion) => !isCriterion(criterion));
+    if (bad !== undefined) {
+      throw new UsageError(
+        `--${flag} ${JSON.stringify(bad)} is no selection of dbt: write for example stg_orders+, tag:nightly or state:modified.`,
+        "npx stepwatch run --help",
+      );
+    }
+  }
+}
+
+/**
+ * dbt's own grammar: `[@ | n+][method:]value[+[n]]`, criteria joined by commas. Only the form is checked here; whether
+ * a method or a value exists is dbt's to say.
+ */
+const CRITERION = /^(?:@|\d*\+)?(?:[\w.]+:)?(?<value>[^\s]*?)(?:\+\d*)?$/;
+
+const isCriterion = (text: string): boolean =>
+  text.split(",").every((part) => {
+    const value = CRITERION.exec(part)?.groups?.value ?? "";
+    return value !== "" && !/^[@+]/.test(value);
+  });
+
+const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

@@ -1,0 +1,60 @@
+import { status, up } from "#local/embedded-aws.ts";
+import { DEFAULT_STATE_DIR } from "#local/python.ts";
+import type { CommonOptions, Context } from "../context.ts";
+import { deployLocal, installDbt, synthesise } from "../deploy-local.ts";
+import { exitCodes } from "../failure.ts";
+import { printJson, printLines, say } from "../output.ts";
+import { configPathOf, stateDirOf } from "../paths.ts";
+import { resourcesOf } from "../resources.ts";
+
+export interface DeployFlags extends CommonOptions {
+  readonly local?: boolean;
+}
+
+/**
+ * `stepwatch deploy`: onto the embedded AWS if it runs or `--local` asks for it; otherwise it says the `cdk` command,
+ * which is how any CDK app is deployed: this command would only hide its prompts.
+ */
+export async function deployCommand(context: Context, flags: DeployFlags): Promise<number> {
+  const configPath = configPathOf(flags.config, context.cwd);
+  const config = context.loadConfig(configPath);
+  const stateDir = stateDirOf(context.environment);
+  const embedded = flags.local === true || (flags.stack === undefined && (await status({ stateDir })).running);
+  if (!embedded) return sayCdkCommand(context, configPath, flags.stack ?? config.stackName, flags);
+  const onProgress = (line: string) => say(context, line);
+  const deploy = {
+    config,
+    configPath,
+    stateDir,
+    environment: context.environment,
+    signal: context.interrupted,
+    onProgress,
+  };
+  const [dbt, endpoints, synthesis] = await Promise.all([
+    installDbt(deploy),
+    up({ stateDir, venvStateDir: DEFAULT_STATE_DIR, onProgress }),
+    synthesise(deploy),
+  ]);
+  const { deployment, changed } = await deployLocal(deploy, endpoints, synthesis, dbt);
+  const resources = resourcesOf(deployment.stackName, deployment.outputs);
+  if (flags.json) printJson(context, { contract: 1, place: "embedded", changed, ...resources });
+  else
+    printLines(context, [
+      `${deployment.stackName} is ${changed ? "deployed" : "up to date"} on the embedded AWS.`,
+      ...Object.keys(config.projects).map((project) => `  npx stepwatch run ${project}`),
+    ]);
+  return exitCodes.green;
+}
+
+function sayCdkCommand(context: Context, configPath: string, stackName: string, flags: DeployFlags): number {
+  const command = `npx cdk deploy ${stackName} --context config=${configPath}`;
+  if (flags.json) printJson(context, { contract: 1, place: "aws", changed: false, stackName, command });
+  else
+    printLines(context, [
+      "For AWS, deploy with the CDK as any other app (once per account and region: npx cdk bootstrap):",
+      `  ${command}`,
+      "For the embedded AWS on this machine:",
+      "  npx stepwatch deploy --local",
+    ]);
+  return exitCodes.green;
+}

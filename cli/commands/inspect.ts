@@ -1,0 +1,152 @@
+import type { TaskRow } from "#core/contracts/ledger.ts";
+import type { RunSummary, TaskReport } from "#core/run/summary.ts";
+import { CONTAINER_NAME, deployedNames } from "../../infra/deployed-names.ts";
+import type { CommonOptions, Context, DeployedStack } from "../context.ts";
+import { exitCodes, UsageError } from "../failure.ts";
+import { printJson, printLines } from "../output.ts";
+import { readRun } from "../run-lookup.ts";
+import { nodeName } from "../view/node-table.ts";
+import { duration, paintFor } from "../view/style.ts";
+import { statusText } from "../view/summary-text.ts";
+
+const RUNS_SHOWN = 20;
+
+/** `stepwatch runs <project>`: the last runs, newest first. */
+export async function runsCommand(context: Context, project: string, flags: CommonOptions): Promise<number> {
+  const stack = await context.openStack(flags);
+  const rows = await stack.ledger.listRuns(project, RUNS_SHOWN);
+  if (rows.length === 0 && flags.stack === undefined) refuseUnknown(context, project, flags);
+  const runs = rows.map((row) => ({
+    runId: row.runId,
+    state: row.state,
+    verdict: row.verdict ?? null,
+    startedAt: new Date(row.startedAtMs).toISOString(),
+    finishedAt: row.endedAtMs === undefined ? null : new Date(row.endedAtMs).toISOString(),
+    executionArn: row.executionArn,
+  }));
+  if (flags.json) printJson(context, { contract: 1, project, runs });
+  else if (runs.length === 0)
+    printLines(context, [`${project} has no runs yet. Start one with: npx stepwatch run ${project}`]);
+  else
+    printLines(
+      context,
+      runs.map((run) => `${run.runId}  ${run.state.padEnd(8)} ${run.startedAt}  ${run.verdict ?? ""}`.trimEnd()),
+    );
+  return exitCodes.green;
+}
+
+function refuseUnknown(context: Context, project: string, flags: CommonOptions): void {
+  const { projects } = context.loadConfig(flags.config);
+  if (Object.hasOwn(projects, project)) return;
+  throw new UsageError(
+    `There is no project ${project}; stepwatch.yaml has ${Object.keys(projects).join(", ")}.`,
+    "npx stepwatch runs --help",
+  );
+}
+
+/** `stepwatch status <run>`. The exit code is the run's: 1 if it is red. A run that goes on is no failure. */
+export async function statusCommand(context: Context, runId: string, flags: CommonOptions): Promise<number> {
+  const stack = await context.openStack(flags);
+  const summary = await readRun(stack, runId, context.now());
+  const size = { width: context.out.columns ?? 160, height: Number.MAX_SAFE_INTEGER };
+  if (flags.json) printJson(context, summary);
+  else printLines(context, statusText(summary, size, paintFor(context.out, context.environment), context.now()));
+  return summary.state === "red" || summary.state === "stopped" ? exitCodes.red : exitCodes.green;
+}
+
+/** `stepwatch tasks <run>`: the dbt builds of a run. */
+export async function tasksCommand(context: Context, runId: string, flags: CommonOptions): Promise<number> {
+  const stack = await context.openStack(flags);
+  const summary = await readRun(stack, runId, context.now());
+  if (flags.json) printJson(context, { contract: 1, project: summary.project, runId, tasks: summary.tasks });
+  else
+    printLines(context, summary.tasks.length === 0 ? ["The run has no task yet."] : summary.tasks.flatMap(taskLines));
+  return exitCodes.green;
+}
+
+function taskLines(task: TaskReport): string[] {
+  const vertices =
+    task.vertices === null ? "what it plans" : `${task.vertices} ${task.vertices === 1 ? "vertex" : "vertices"}`;
+  const time = task.dbtMs === null ? "" : `, dbt ${duration(task.dbtMs)}`;
+  const exit = task.exitCode === null ? "" : `, exit code ${task.exitCode}`;
+  const head = `task ${task.task}  ${task.kind}  ${task.state}  ${vertices}${time}${exit}`;
+  return [head, `  why  ${task.reason}`, ...(task.end === null ? [] : [`  end  ${task.end}`])];
+}
+
+/** `stepwatch logs <run> [node]`: the output of the run's containers, or what they said of one node. */
+export async function logsCommand(
+  context: Context,
+  runId: string,
+  node: string | undefined,
+  flags: CommonOptions & { task?: number },
+): Promise<number> {
+  const stack = await context.openStack(flags);
+  const summary = await readRun(stack, runId, context.now());
+  const uniqueId = node === undefined ? null : vertexNamed(summary, node);
+  const rows = await stack.ledger.readTasks({ project: summary.project, runId });
+  const chosen = rows.filter((row) => flags.task === undefined || row.task === flags.task);
+  if (chosen.length === 0)
+    throw new UsageError(
+      `The run ${runId} has no task${flags.task === undefined ? " yet" : ` ${flags.task}`}.`,
+      `npx stepwatch tasks ${runId}`,
+    );
+  const tasks = [];
+  for (const row of chosen) tasks.push(await taskLog(stack, summary.project, row, uniqueId));
+  if (flags.json) printJson(context, { contract: 1, project: summary.project, runId, node: uniqueId, tasks });
+  else
+    printLines(
+      context,
+      tasks.flatMap((task) => [
+        `== task ${task.task} (${task.kind})`,
+        ...task.lines.map((line) => readable(line.text)),
+      ]),
+    );
+  return exitCodes.green;
+}
+
+/** A task's lines; of one node, those that name it. A container that never started has no stream and no line. */
+async function taskLog(stack: DeployedStack, project: string, row: TaskRow, uniqueId: string | null) {
+  const group = deployedNames.projectLogGroup(stack.resources.stackName, project);
+  const stream = row.logStream ?? streamOf(row);
+  const lines = stream === null ? [] : await stack.logs.readLog(group, stream);
+  const wanted = uniqueId === null ? lines : lines.filter((line) => line.text.includes(uniqueId));
+  return {
+    task: row.task,
+    kind: row.kind,
+    logGroup: group,
+    logStream: stream,
+    lines: wanted.map((line) => ({ at: new Date(line.atMs).toISOString(), text: line.text })),
+  };
+}
+
+/** The name that ECS' awslogs driver makes (prefix/container/task id), for a container that could not say it itself. */
+function streamOf(row: TaskRow): string | null {
+  const id = (row.fencedBy ?? row.taskArn)?.split("/").at(-1);
+  return id === undefined ? null : `dbt/${CONTAINER_NAME}/${id}`;
+}
+
+/** A vertex by its unique_id or by the name that a person calls it. */
+function vertexNamed(summary: RunSummary, name: string): string {
+  const ids = [...summary.nodes, ...summary.tests].map((vertex) => vertex.uniqueId);
+  const exact = ids.filter((id) => id === name);
+  const found = exact.length > 0 ? exact : ids.filter((id) => nodeName(id) === name);
+  if (found.length === 1) return found[0]!;
+  if (found.length > 1)
+    throw new UsageError(
+      `${name} is ambiguous: ${found.join(", ")}.`,
+      `npx stepwatch logs ${summary.runId} ${found[0]}`,
+    );
+  throw new UsageError(`The run ${summary.runId} has no node ${name}.`, `npx stepwatch status ${summary.runId}`);
+}
+
+/** dbt's JSON events as dbt would print them; anything else as it is. */
+export function readable(text: string): string {
+  if (!text.startsWith("{")) return text;
+  try {
+    const { info } = JSON.parse(text) as { info?: { ts?: unknown; msg?: unknown } };
+    if (typeof info?.msg !== "string") return text;
+    return `${typeof info.ts === "string" ? info.ts.slice(11, 19) : "        "}  ${info.msg}`;
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,200 @@
+import { randomBytes } from "node:crypto";
+import type { RunKey } from "#clients/ledger.ts";
+import { parseRunInput, type RunInput } from "#core/contracts/run-input.ts";
+import { newRunId } from "#core/names.ts";
+import { type BuildFlags, buildOptionsOf } from "../build-options.ts";
+import type { CommonOptions, Context, DeployedStack } from "../context.ts";
+import { exitCodes, InfrastructureError, UsageError } from "../failure.ts";
+import { type FollowEnd, follow } from "../follow.ts";
+import { printJson, printLines, say } from "../output.ts";
+import { readSnapshot, summaryOf } from "../run-lookup.ts";
+import { runView } from "../view/run-view.ts";
+import { paintFor } from "../view/style.ts";
+import { statusText, verdictText } from "../view/summary-text.ts";
+
+export interface RunFlags extends CommonOptions, BuildFlags {
+  readonly follow?: boolean;
+  readonly allowEmpty?: boolean;
+}
+
+/** `stepwatch run <project>`: starts a run and follows it to its verdict. Answers the exit code. */
+export async function runCommand(context: Context, project: string, flags: RunFlags): Promise<number> {
+  const options = buildOptionsOf(flags);
+  const input = parseRunInput({ project, ...options, ...(flags.allowEmpty === true ? { allowEmpty: true } : {}) });
+  refuseUnknownProject(context, project, flags);
+  const stack = await context.openStack(flags);
+  const started = await startRun(context, stack, input);
+  say(context, `Started run ${started.runId} of ${project}.`);
+  if (flags.follow === false) {
+    const { runId, executionArn: arn } = started;
+    if (flags.json) printJson(context, { contract: 1, project, runId, executionArn: arn, state: "started" });
+    else printLines(context, lookFurther(runId));
+    return exitCodes.green;
+  }
+  return followCommand(context, stack, started, flags);
+}
+
+/** The project is looked up before anything starts; without a stepwatch.yaml at hand the run machine does it. */
+function refuseUnknownProject(context: Context, project: string, flags: RunFlags): void {
+  if (flags.stack !== undefined && flags.config === undefined) return;
+  const { projects } = context.loadConfig(flags.config);
+  if (Object.hasOwn(projects, project)) return;
+  throw new UsageError(
+    `There is no project ${project} in ${flags.config ?? "stepwatch.yaml"}, which has ${Object.keys(projects).join(", ")}.`,
+    "npx stepwatch run --help",
+  );
+}
+
+export interface StartedRun extends RunKey {
+  readonly executionArn: string;
+}
+
+export async function startRun(
+  context: Pick<Context, "now">,
+  stack: DeployedStack,
+  input: RunInput,
+): Promise<StartedRun> {
+  const runId = newRunId(context.now(), randomBytes(4).toString("hex"));
+  const { executionArn: arn } = await stack.executions.start(stack.resources.runMachineArn, runId, input);
+  return { project: input.project, runId, executionArn: arn };
+}
+
+async function followCommand(
+  context: Context,
+  stack: DeployedStack,
+  started: StartedRun,
+  flags: RunFlags,
+): Promise<number> {
+  const paint = paintFor(context.err, context.environment);
+  const view = runView({ terminal: context.err, paint, now: () => context.now() });
+  let end: FollowEnd | null;
+  try {
+    end = await followStarted(context, stack, started, (snapshot) => {
+      if (snapshot.run !== null) view.show(summaryOf({ ...snapshot, run: snapshot.run }, context.now()));
+    });
+  } finally {
+    view.close();
+  }
+  if (end === null) {
+    say(context, `The run goes on without us. See it with: npx stepwatch status ${started.runId}`);
+    return exitCodes.interrupted;
+  }
+  return reportEnd(context, started, end, flags);
+}
+
+/** Follows until the end, or until Ctrl-C (null). */
+export async function followStarted(
+  context: Pick<Context, "now" | "sleep" | "interrupted">,
+  stack: DeployedStack,
+  started: StartedRun,
+  onSnapshot: Parameters<typeof follow>[1],
+): Promise<FollowEnd | null> {
+  const stopped = new Promise<null>((resolve) => {
+    if (context.interrupted.aborted) resolve(null);
+    context.interrupted.addEventListener("abort", () => resolve(null), { once: true });
+  });
+  const following = follow(
+    {
+      snapshot: () => readSnapshot(stack, started),
+      execution: () => stack.executions.describe(started.executionArn),
+      sleep: (milliseconds) => context.sleep(milliseconds),
+      now: () => context.now(),
+    },
+    (snapshot) => {
+      if (!context.interrupted.aborted) onSnapshot(snapshot);
+    },
+  );
+  return Promise.race([
+    stopped,
+    following.catch((error: unknown) => {
+      if (context.interrupted.aborted) return null;
+      throw error;
+    }),
+  ]);
+}
+
+function reportEnd(context: Context, started: StartedRun, end: FollowEnd, flags: RunFlags): number {
+  if (end.kind === "over") return reportOver(context, started, end, flags);
+  const summary = summaryOf(end.snapshot, context.now());
+  const paint = paintFor(context.out, context.environment);
+  if (flags.json) printJson(context, summary);
+  else if (context.err.isTTY === true && context.out.isTTY === true)
+    printLines(context, ["", ...verdictText(summary, paint), "", ...lookFurther(started.runId)]);
+  else
+    printLines(context, [
+      "",
+      ...statusText(
+        summary,
+        { width: context.out.columns ?? 160, height: Number.MAX_SAFE_INTEGER },
+        paint,
+        context.now(),
+      ),
+      "",
+      ...lookFurther(started.runId),
+    ]);
+  return exitCodeOf(summary.state);
+}
+
+/** The exit code of a run that has its verdict. A run that was left out by `overlap: skip` is no failure. */
+export const exitCodeOf = (state: string): number =>
+  state === "green" || state === "skipped" ? exitCodes.green : exitCodes.red;
+
+/** The execution ended without a verdict: skipped by policy, refused at its start, or broken. */
+function reportOver(context: Context, started: StartedRun, end: FollowEnd & { kind: "over" }, flags: RunFlags): number {
+  const { status, output } = end.execution;
+  if (status !== "SUCCEEDED") throw endedBadly(started.runId, end);
+  const verdict = skippedVerdict(output);
+  if (flags.json)
+    printJson(context, {
+      contract: 1,
+      project: started.project,
+      runId: started.runId,
+      executionArn: started.executionArn,
+      state: "skipped",
+      verdict,
+    });
+  else printLines(context, [`- skipped  ${verdict}`]);
+  return exitCodes.green;
+}
+
+const skippedVerdict = (output: unknown): string =>
+  typeof output === "object" && output !== null && "verdict" in output && typeof output.verdict === "string"
+    ? output.verdict
+    : "There was nothing to run.";
+
+/** What went wrong with a run that has no verdict, as an error with the right exit code. */
+export function endedBadly(runId: string, end: FollowEnd & { kind: "over" }): Error {
+  const { status, error, cause } = end.execution;
+  const why = causeSentence(cause) ?? error ?? status;
+  if (error === "InputError") return new UsageError(why, "npx stepwatch run --help");
+  if (error === "RunLocked") return new InfrastructureError(why, "Run the same command again when it has ended.");
+  const what =
+    status === "ABORTED" ? "was stopped" : status === "TIMED_OUT" ? "ran into its machine's timeout" : "broke";
+  return new InfrastructureError(`The run ${runId} ${what} without a verdict: ${why}`, `npx stepwatch tasks ${runId}`);
+}
+
+/** Step Functions wraps what a Lambda threw in JSON. */
+function causeSentence(cause: string | null): string | null {
+  if (cause === null || cause === "") return null;
+  try {
+    const parsed: unknown = JSON.parse(cause);
+    if (
+      typeof parsed === "object" &&
+      parsed !== null &&
+      "errorMessage" in parsed &&
+      typeof parsed.errorMessage === "string"
+    )
+      return parsed.errorMessage;
+    return cause;
+  } catch {
+    return cause;
+  }
+}
+
+/** The commands that say more about a run. */
+export const lookFurther = (runId: string): string[] => [
+  "Look further:",
+  `  npx stepwatch status ${runId}`,
+  `  npx stepwatch tasks ${runId}`,
+  `  npx stepwatch logs ${runId} [node]`,
+];

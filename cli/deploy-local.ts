@@ -1,0 +1,187 @@
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { ProjectConfig, StepwatchConfig } from "#core/config.ts";
+import { writeLocalImage } from "#local/ecs/local-image.ts";
+import type { Endpoints } from "#local/endpoints.ts";
+import { ensureVenv } from "#local/python.ts";
+import { BUNDLE_FOLDER } from "../infra/bundle.ts";
+import { localImageConfig, localImageHash, localImageReference } from "../infra/local-image.ts";
+import { cdk } from "./cdk.ts";
+import { type DeploymentRecord, fingerprint, readDeployment, writeDeployment } from "./deployment-record.ts";
+import { embeddedEnvironment, isDeployed, useEmbeddedAws } from "./embedded.ts";
+import { packageRoot } from "./paths.ts";
+import { checkExecutable, checkPackages, checkProject } from "./preflight.ts";
+
+export interface LocalDeploy {
+  readonly config: StepwatchConfig;
+  readonly configPath: string;
+  readonly stateDir: string;
+  readonly environment: Record<string, string | undefined>;
+  readonly signal: AbortSignal;
+  readonly onProgress: (line: string) => void;
+}
+
+/**
+ * The dbt executable of every project, installed if stepwatch.yaml names packages. Projects with the same packages
+ * share one environment; different ones are made side by side.
+ * @throws {UsageError, PythonEnvironmentError}
+ */
+export async function installDbt(deploy: LocalDeploy): Promise<Map<string, string>> {
+  const projects = Object.values(deploy.config.projects);
+  for (const project of projects) {
+    checkProject(project, {});
+    if (project.dbt.executable === undefined) checkPackages(project);
+  }
+  const executables = await Promise.all(
+    projects.map(async (project) => [project.name, await dbtOf(project, deploy)] as const),
+  );
+  return new Map(executables);
+}
+
+async function dbtOf(project: ProjectConfig, { environment, onProgress }: LocalDeploy): Promise<string> {
+  if (project.dbt.executable !== undefined) return checkExecutable(project, environment.PATH ?? "");
+  const venv = await ensureVenv(project.dbt.packages, { label: "the dbt environment", onProgress });
+  return join(venv.bin, "dbt");
+}
+
+const assemblyOf = (stateDir: string) => join(stateDir, "cdk.out");
+const logOf = (stateDir: string, name: string) => join(stateDir, "logs", `cdk-${name}.log`);
+const bundledRunner = () => join(packageRoot, BUNDLE_FOLDER, "dbt-runner", "runner.mjs");
+
+/** What was synthesised, if it had to be: the template and the bundles it holds. */
+export interface Synthesis {
+  readonly fingerprint: string;
+  /** False: the assembly at hand is of the same sources, so that nothing was synthesised. */
+  readonly fresh: boolean;
+}
+
+/** Synthesises the stack unless the assembly at hand is of the same sources. Needs no emulator: it may be starting yet. */
+export async function synthesise(deploy: LocalDeploy): Promise<Synthesis> {
+  const { configPath, stateDir, environment, signal } = deploy;
+  const print = fingerprint(packageRoot, configPath);
+  if (assembledFrom(stateDir) === print && existsSync(runnerOf(stateDir, print)))
+    return { fingerprint: print, fresh: false };
+  deploy.onProgress("Synthesising the stack …");
+  rmSync(assemblyOf(stateDir), { recursive: true, force: true });
+  await cdk({
+    doing: "synthesising the stack",
+    cdkArguments: ["synth", "--quiet", "--output", assemblyOf(stateDir), ...contextOf(configPath)],
+    environment,
+    logFile: logOf(stateDir, "synth"),
+    signal,
+  });
+  keepRunner(stateDir, print);
+  writeFileSync(stampOf(stateDir), print);
+  return { fingerprint: print, fresh: true };
+}
+
+/** Written into the assembly when it is complete: what it was made from. */
+const stampOf = (stateDir: string) => join(assemblyOf(stateDir), "stepwatch-fingerprint");
+
+const assembledFrom = (stateDir: string): string | null =>
+  existsSync(stampOf(stateDir)) ? readFileSync(stampOf(stateDir), "utf8") : null;
+
+const contextOf = (configPath: string) => ["--context", "local=true", "--context", `config=${configPath}`];
+
+/** The runner as it was deployed. `build/` is written anew by every synth, also by one for AWS: running tasks need theirs. */
+const runnerOf = (stateDir: string, print: string) => join(stateDir, "runners", `${print.slice(0, 16)}.mjs`);
+
+function keepRunner(stateDir: string, print: string): void {
+  mkdirSync(join(stateDir, "runners"), { recursive: true });
+  copyFileSync(bundledRunner(), runnerOf(stateDir, print));
+}
+
+export interface DeployedLocally {
+  readonly deployment: DeploymentRecord;
+  /** False: everything was there already. */
+  readonly changed: boolean;
+}
+
+/** Brings the synthesised stack onto the embedded AWS, unless it is there. */
+export async function deployLocal(
+  deploy: LocalDeploy,
+  endpoints: Endpoints,
+  synthesis: Synthesis,
+  dbt: ReadonlyMap<string, string>,
+): Promise<DeployedLocally> {
+  useEmbeddedAws(endpoints);
+  writeImages(deploy, synthesis, dbt);
+  const last = readDeployment(deploy.stateDir);
+  const there = last !== null && (await isDeployed(last));
+  if (last !== null && there && last.fingerprint === synthesis.fingerprint) return { deployment: last, changed: false };
+  if (!there) await bootstrap(deploy, endpoints);
+  const deployment = await deployAssembly(deploy, endpoints, synthesis);
+  return { deployment, changed: true };
+}
+
+/** Tells the embedded ECS what each project's image is: programs of this machine. */
+function writeImages(deploy: LocalDeploy, synthesis: Synthesis, dbt: ReadonlyMap<string, string>): void {
+  const runnerFile = runnerOf(deploy.stateDir, synthesis.fingerprint);
+  for (const project of Object.values(deploy.config.projects)) {
+    const reference = localImageReference(project.name, localImageHash(project, runnerFile));
+    const image = localImageConfig({
+      project,
+      dbtExecutable: dbt.get(project.name) ?? "dbt",
+      runnerFile,
+      nodeExecutable: process.execPath,
+      workDir: join(deploy.stateDir, "work"),
+    });
+    writeLocalImage(deploy.stateDir, reference, image);
+  }
+}
+
+/** Once per life of the emulator: the bucket and roles that every `cdk deploy` needs. */
+async function bootstrap(deploy: LocalDeploy, endpoints: Endpoints): Promise<void> {
+  deploy.onProgress("Bootstrapping the CDK …");
+  await cdk({
+    doing: "bootstrapping the CDK on the embedded AWS",
+    cdkArguments: [
+      "bootstrap",
+      `aws://${endpoints.accountId}/${endpoints.region}`,
+      "--app",
+      assemblyOf(deploy.stateDir),
+    ],
+    environment: embeddedEnvironment(endpoints, deploy.environment),
+    logFile: logOf(deploy.stateDir, "bootstrap"),
+    signal: deploy.signal,
+  });
+}
+
+async function deployAssembly(
+  deploy: LocalDeploy,
+  endpoints: Endpoints,
+  synthesis: Synthesis,
+): Promise<DeploymentRecord> {
+  const { stateDir, config } = deploy;
+  const outputsFile = join(stateDir, "cdk-outputs.json");
+  rmSync(outputsFile, { force: true });
+  deploy.onProgress(`Deploying the stack ${config.stackName} …`);
+  await cdk({
+    doing: "deploying onto the embedded AWS",
+    cdkArguments: [
+      "deploy",
+      config.stackName,
+      "--app",
+      assemblyOf(stateDir),
+      "--require-approval",
+      "never",
+      "--progress",
+      "events",
+      "--outputs-file",
+      outputsFile,
+    ],
+    environment: embeddedEnvironment(endpoints, deploy.environment),
+    logFile: logOf(stateDir, "deploy"),
+    signal: deploy.signal,
+  });
+  const outputs =
+    (JSON.parse(readFileSync(outputsFile, "utf8")) as Record<string, Record<string, string>>)[config.stackName] ?? {};
+  const deployment = {
+    stackName: config.stackName,
+    outputs,
+    fingerprint: synthesis.fingerprint,
+    configPath: deploy.configPath,
+  };
+  writeDeployment(stateDir, deployment);
+  return deployment;
+}

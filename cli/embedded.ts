@@ -1,0 +1,62 @@
+import { DescribeStateMachineCommand, SFNClient } from "@aws-sdk/client-sfn";
+import { status } from "#local/embedded-aws.ts";
+import { clientEnvironment, type Endpoints } from "#local/endpoints.ts";
+import { type DeploymentRecord, readDeployment } from "./deployment-record.ts";
+import { InfrastructureError } from "./failure.ts";
+
+/**
+ * The variables of a process that talks to the embedded AWS: all of ours without the person's own AWS settings (a
+ * profile or a session token would win over the emulator's keys, or send a call to the real AWS), then the emulator's.
+ */
+export function embeddedEnvironment(
+  endpoints: Endpoints,
+  environment: Record<string, string | undefined>,
+): Record<string, string | undefined> {
+  const others = Object.entries(environment).filter(([name]) => !name.startsWith("AWS_"));
+  return { ...Object.fromEntries(others), ...clientEnvironment(endpoints) };
+}
+
+/** Points every AWS client that this process makes from now on to the embedded AWS. */
+export function useEmbeddedAws(endpoints: Endpoints): void {
+  const wanted = embeddedEnvironment(endpoints, process.env);
+  for (const name of Object.keys(process.env)) if (!(name in wanted)) delete process.env[name];
+  Object.assign(process.env, wanted);
+}
+
+/**
+ * The deployment on the embedded AWS that runs.
+ * @throws {InfrastructureError} if it does not run, or nothing is deployed on it (it forgets everything when it ends)
+ */
+export async function openEmbedded(stateDir: string): Promise<DeploymentRecord> {
+  const { endpoints } = await status({ stateDir });
+  if (endpoints === undefined) {
+    throw new InfrastructureError(
+      "The embedded AWS does not run.",
+      "npx stepwatch deploy --local (or npm start); for a stack in AWS add --stack <name>",
+    );
+  }
+  useEmbeddedAws(endpoints);
+  const deployment = readDeployment(stateDir);
+  if (deployment === null || !(await isDeployed(deployment))) {
+    throw new InfrastructureError("The stack is not deployed on the embedded AWS.", "npx stepwatch deploy --local");
+  }
+  return deployment;
+}
+
+/** Whether the emulator still has what was deployed: it may have been reset or started anew since. */
+export async function isDeployed(deployment: DeploymentRecord): Promise<boolean> {
+  const client = new SFNClient({});
+  try {
+    await client.send(new DescribeStateMachineCommand({ stateMachineArn: deployment.outputs.RunMachineArn ?? "none" }));
+    return true;
+  } catch (error) {
+    if (
+      error instanceof Error &&
+      ["StateMachineDoesNotExist", "InvalidArn", "ValidationException"].includes(error.name)
+    )
+      return false;
+    throw error;
+  } finally {
+    client.destroy();
+  }
+}

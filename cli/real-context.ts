@@ -1,0 +1,50 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { dynamoLedger } from "#clients/dynamo-ledger.ts";
+import { cloudWatchLogs } from "#clients/logs.ts";
+import { planReader } from "#clients/plan-reader.ts";
+import { s3Artefacts } from "#clients/s3-artefacts.ts";
+import { sfnExecutions } from "#clients/sfn-executions.ts";
+import { loadConfig } from "../infra/load-config.ts";
+import type { CommonOptions, Context, DeployedStack } from "./context.ts";
+import { openEmbedded } from "./embedded.ts";
+import { configPathOf, stateDirOf } from "./paths.ts";
+import { type Resources, resourcesOf } from "./resources.ts";
+import { stackOutputs } from "./stack-outputs.ts";
+
+/** The outside as it is: this terminal, this clock, this environment. */
+export function realContext(): Context {
+  const interrupt = new AbortController();
+  process.once("SIGINT", () => interrupt.abort());
+  return {
+    out: process.stdout,
+    err: process.stderr,
+    environment: process.env,
+    cwd: process.cwd(),
+    now: () => Date.now(),
+    sleep: (milliseconds) => wait(milliseconds, undefined, { signal: interrupt.signal }),
+    interrupted: interrupt.signal,
+    loadConfig: (named) => loadConfig(configPathOf(named, process.cwd())),
+    openStack,
+  };
+}
+
+async function openStack(options: CommonOptions): Promise<DeployedStack> {
+  if (options.stack !== undefined)
+    return connect(resourcesOf(options.stack, await stackOutputs(options.stack, process.env)), "aws");
+  const { stackName, outputs } = await openEmbedded(stateDirOf(process.env));
+  return connect(resourcesOf(stackName, outputs), "embedded");
+}
+
+/** Clients of a stack. They read the environment: point it to the embedded AWS before. */
+export function connect(resources: Resources, place: DeployedStack["place"]): DeployedStack {
+  const artefacts = s3Artefacts({ bucket: resources.bucket });
+  return {
+    resources,
+    place,
+    ledger: dynamoLedger({ table: resources.table }),
+    artefacts,
+    executions: sfnExecutions(),
+    readPlan: planReader(artefacts),
+    logs: cloudWatchLogs(),
+  };
+}

@@ -1,0 +1,38 @@
+import { z } from "zod";
+import { InfrastructureError } from "./failure.ts";
+
+/** What a deployed stack tells the command line, by the names of its CloudFormation outputs (infra/stack). */
+const outputsSchema = z.object({
+  TableName: z.string().min(1),
+  BucketName: z.string().min(1),
+  RunMachineArn: z.string().min(1),
+  ConsumerMachineArn: z.string().min(1),
+});
+
+export interface Resources {
+  readonly stackName: string;
+  readonly table: string;
+  readonly bucket: string;
+  readonly runMachineArn: string;
+  readonly consumerMachineArn: string;
+}
+
+/** @throws {InfrastructureError} if the stack lacks an output: it is none of ours, or of another version. */
+export function resourcesOf(stackName: string, outputs: Readonly<Record<string, string>>): Resources {
+  const parsed = outputsSchema.safeParse(outputs);
+  if (!parsed.success) {
+    const missing = parsed.error.issues.map((issue) => issue.path.join(".")).join(", ");
+    throw new InfrastructureError(
+      `The stack ${stackName} has no output ${missing}: it was deployed by another version or is another stack.`,
+      "npx stepwatch deploy",
+    );
+  }
+  const { TableName, BucketName, RunMachineArn, ConsumerMachineArn } = parsed.data;
+  return {
+    stackName,
+    table: TableName,
+    bucket: BucketName,
+    runMachineArn: RunMachineArn,
+    consumerMachineArn: ConsumerMachineArn,
+  };
+}

@@ -1,0 +1,115 @@
+import type { NodeReport } from "#core/run/summary.ts";
+import { isSettled, nodeState } from "./node-state.ts";
+import { cut, duration, type Paint } from "./style.ts";
+
+export interface TableSize {
+  /** Columns of the terminal. */
+  readonly width: number;
+  /** Lines that the table may take; more nodes than that are folded into one line. */
+  readonly height: number;
+}
+
+const STATE_WIDTH = 15;
+const TYPE_WIDTH = 8;
+const TIME_WIDTH = 12;
+const MIN_NAME_WIDTH = 16;
+const MAX_NAME_WIDTH = 44;
+
+/** The part of a unique_id that a person calls the vertex: `model.shop.orders.v2` → `orders.v2`; of a test without its hash. */
+export function nodeName(uniqueId: string): string {
+  const [type, , ...name] = uniqueId.split(".");
+  const shown = type === "test" && name.length > 1 ? name.slice(0, -1) : name;
+  return shown.join(".") || uniqueId;
+}
+
+/** One line per node, in the plan's order. */
+export function nodeTable(nodes: readonly NodeReport[], size: TableSize, paint: Paint, nowMs: number): string[] {
+  const shown = fitting(nodes, size.height);
+  const nameWidth = Math.min(
+    MAX_NAME_WIDTH,
+    Math.max(MIN_NAME_WIDTH, ...nodes.map((node) => nodeName(node.uniqueId).length)),
+  );
+  const lines = shown.map((node) => nodeLine(node, { nameWidth, width: size.width, paint, nowMs }));
+  return shown.length === nodes.length ? lines : [...lines, paint("dim", cut(folded(nodes, shown), size.width))];
+}
+
+interface LineLayout {
+  readonly nameWidth: number;
+  readonly width: number;
+  readonly paint: Paint;
+  readonly nowMs: number;
+}
+
+/** `✘ fct_orders          model    red              1.2 s  2 tries  Binder Error: …` */
+export function nodeLine(node: NodeReport, layout: LineLayout): string {
+  const state = nodeState(node);
+  const name = cut(nodeName(node.uniqueId), layout.nameWidth).padEnd(layout.nameWidth);
+  const type = node.resourceType.padEnd(TYPE_WIDTH);
+  const word = state.word.padEnd(STATE_WIDTH);
+  const time = timeOf(node, layout.nowMs).padStart(TIME_WIDTH);
+  const used = 2 + layout.nameWidth + 2 + TYPE_WIDTH + 1 + STATE_WIDTH + TIME_WIDTH;
+  const notes = cut(notesOf(node), layout.width - used - 2);
+  const line = `${layout.paint(state.tone, state.mark)} ${name}  ${layout.paint("dim", type)} ${layout.paint(state.tone, word)}${time}`;
+  return notes === "" ? line : `${line}  ${layout.paint("dim", notes)}`;
+}
+
+function timeOf(node: NodeReport, nowMs: number): string {
+  if (node.startedAt === null || node.class === "not_built" || node.class === "doomed") return "";
+  const endMs = node.finishedAt === null ? nowMs : Date.parse(node.finishedAt);
+  if (node.finishedAt === null && node.class !== "running") return "";
+  return duration(endMs - Date.parse(node.startedAt));
+}
+
+/** Classes whose message says what is wrong now; a node that waits for its next try still has the last one's. */
+const SAYS_WHY: ReadonlySet<string> = new Set(["failed", "interrupted", "not_built", "doomed"]);
+
+function notesOf(node: NodeReport): string {
+  const failedTests = node.tests.filter((test) => test.class === "failed").map((test) => nodeName(test.uniqueId));
+  const warned = node.tests.filter((test) => test.status === "warn").length;
+  return [
+    node.tries > 1 ? `${node.tries} tries` : "",
+    SAYS_WHY.has(node.class) ? firstLine(node.message ?? node.reason) : "",
+    failedTests.length > 0 ? `failed: ${failedTests.join(", ")}` : "",
+    warned > 0 ? `${warned} warning${warned === 1 ? "" : "s"}` : "",
+  ]
+    .filter((note) => note !== "")
+    .join("  ");
+}
+
+/** The line of dbt's message that says what is wrong: the first repeats the node's name and path. */
+export function firstLine(message: string | null): string {
+  const lines = (message ?? "")
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
+  const [first = "", second] = lines;
+  return second !== undefined && /^(Database|Runtime|Compilation) Error in /.test(first) ? second : first;
+}
+
+/** What a person wants to see when not all fits: what runs and what went wrong, then what ended last, then what waits. */
+function fitting(nodes: readonly NodeReport[], height: number): readonly NodeReport[] {
+  if (nodes.length <= height) return nodes;
+  const byUrgency = [...nodes].sort((a, b) => urgency(a) - urgency(b) || lastChange(b) - lastChange(a));
+  const chosen = new Set(byUrgency.slice(0, Math.max(1, height - 1)));
+  return nodes.filter((node) => chosen.has(node));
+}
+
+function urgency(node: NodeReport): number {
+  const { word } = nodeState(node);
+  if (word === "running" || word === "testing") return 0;
+  if (word === "red" || word === "interrupted") return 1;
+  return isSettled(node) ? 2 : 3;
+}
+
+const lastChange = (node: NodeReport): number => Date.parse(node.finishedAt ?? node.startedAt ?? "") || 0;
+
+function folded(nodes: readonly NodeReport[], shown: readonly NodeReport[]): string {
+  const seen = new Set(shown);
+  const counts = new Map<string, number>();
+  for (const node of nodes) {
+    if (seen.has(node)) continue;
+    const { word } = nodeState(node);
+    counts.set(word, (counts.get(word) ?? 0) + 1);
+  }
+  return `  … and ${[...counts].map(([word, count]) => `${count} ${word}`).join(", ")}`;
+}

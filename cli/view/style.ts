@@ -1,0 +1,45 @@
+/** Terminal colours, or nothing at all: NO_COLOR and pipes get plain text. */
+export type Paint = (tone: Tone, text: string) => string;
+
+export type Tone = "green" | "red" | "yellow" | "blue" | "dim" | "bold";
+
+const CODES: Readonly<Record<Tone, readonly [number, number]>> = {
+  green: [32, 39],
+  red: [31, 39],
+  yellow: [33, 39],
+  blue: [36, 39],
+  dim: [2, 22],
+  bold: [1, 22],
+};
+
+export const plain: Paint = (_tone, text) => text;
+
+export const ansi: Paint = (tone, text) => {
+  const [on, off] = CODES[tone];
+  return `\u001b[${on}m${text}\u001b[${off}m`;
+};
+
+export interface Terminal {
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+  readonly rows?: number | undefined;
+  write(text: string): unknown;
+}
+
+export function paintFor(terminal: Terminal, environment: Record<string, string | undefined>): Paint {
+  const wanted = terminal.isTTY === true && !environment.NO_COLOR && environment.TERM !== "dumb";
+  return wanted ? ansi : plain;
+}
+
+/** Cuts a text to a number of columns and says that it was cut. Counts characters: node names are ASCII in practice. */
+export const cut = (text: string, width: number): string =>
+  text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
+
+/** `0.4 s`, `12 s`, `3 min 05 s`. */
+export function duration(milliseconds: number): string {
+  const seconds = Math.max(0, milliseconds) / 1000;
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, "0")} s`;
+}

@@ -1,0 +1,93 @@
+import type { NodeReport, RunSummary, VertexReport } from "#core/run/summary.ts";
+import { nodeTable, type TableSize } from "./node-table.ts";
+import { duration, type Paint } from "./style.ts";
+
+const MAX_CAUSES = 10;
+const MAX_MESSAGE_LINES = 6;
+
+/** `status` for people: the table of nodes, then the verdict with what stands behind it. */
+export function statusText(summary: RunSummary, size: TableSize, paint: Paint, nowMs: number): string[] {
+  return [
+    `${paint("bold", `run ${summary.runId}`)} of ${summary.project}${summary.round > 1 ? `, round ${summary.round}` : ""}`,
+    "",
+    ...nodeTable(summary.nodes, size, paint, nowMs),
+    "",
+    ...verdictText(summary, paint),
+  ];
+}
+
+/** Verdict, counts, times, what was retried and what went wrong. */
+export function verdictText(summary: RunSummary, paint: Paint): string[] {
+  return [
+    verdictLine(summary, paint),
+    `  ${countsLine(summary)}`,
+    `  ${timesLine(summary)}`,
+    ...retriedLines(summary),
+    ...causeLines(summary, paint),
+    ...summary.warnings.map((warning) => `  ${paint("yellow", "warning")}  ${warning}`),
+    ...driftLines(summary, paint),
+  ];
+}
+
+function verdictLine(summary: RunSummary, paint: Paint): string {
+  const sentence = summary.verdict ?? "The run is not over yet.";
+  switch (summary.state) {
+    case "green":
+      return `${paint("green", "✔ green")}  ${sentence}`;
+    case "running":
+      return `${paint("blue", "▸ running")}  ${sentence}`;
+    case "skipped":
+      return `${paint("dim", "- skipped")}  ${sentence}`;
+    default:
+      return `${paint("red", `✘ ${summary.state}`)}  ${sentence}`;
+  }
+}
+
+/** `26 good, 1 failed, 4 upstream failed (12 models, 3 seeds, 20 tests)`: zeroes are left out. */
+export function countsLine(summary: RunSummary): string {
+  const words: Readonly<Record<string, string>> = { not_built: "not built", doomed: "upstream failed" };
+  const counts = Object.entries(summary.counts)
+    .filter(([, count]) => count > 0)
+    .map(([word, count]) => `${count} ${words[word] ?? word}`);
+  const types = new Map<string, number>();
+  for (const vertex of [...summary.nodes, ...summary.tests]) {
+    const type = vertex.resourceType === "unit_test" ? "unit test" : vertex.resourceType;
+    types.set(type, (types.get(type) ?? 0) + 1);
+  }
+  const parts = [...types].map(([type, count]) => `${count} ${type}${count === 1 ? "" : "s"}`);
+  return counts.length === 0 ? "nothing planned" : `${counts.join(", ")} (${parts.join(", ")})`;
+}
+
+function timesLine(summary: RunSummary): string {
+  const { wallMs, dbtMs, tailMs } = summary.timings;
+  const builds = summary.tasks.length === 1 ? "1 dbt build" : `${summary.tasks.length} dbt builds`;
+  const tail = tailMs === null ? "" : `, last result to end ${duration(tailMs)}`;
+  return `wall clock ${duration(wallMs)}, of which dbt ${duration(dbtMs)} in ${builds}${tail}`;
+}
+
+function retriedLines(summary: RunSummary): string[] {
+  const retried = [...summary.nodes, ...summary.tests].filter((vertex) => vertex.tries > 1);
+  return retried.map((vertex) => `  retried  ${vertex.uniqueId}: ${vertex.tries} tries, ${outcomeOf(vertex)}`);
+}
+
+const outcomeOf = (vertex: VertexReport | NodeReport): string =>
+  vertex.class === "good" ? "good in the end" : vertex.class;
+
+function causeLines(summary: RunSummary, paint: Paint): string[] {
+  const shown = summary.causes.slice(0, MAX_CAUSES).flatMap((cause) => {
+    const gated = cause.gates > 0 ? ` (${cause.gates} not built because of it)` : "";
+    const [first = "", ...more] = cause.sentence.split("\n");
+    const body = [...more, ...cause.lines].slice(0, MAX_MESSAGE_LINES).map((line) => paint("dim", `         ${line}`));
+    const next = cause.nextStep === undefined ? [] : [`         → ${cause.nextStep}`];
+    return [`  ${paint("red", "cause")}  ${first}${gated}`, ...body, ...next];
+  });
+  const more = summary.causes.length - MAX_CAUSES;
+  return more > 0 ? [...shown, `  … and ${more} more causes: use --json for all of them`] : shown;
+}
+
+function driftLines(summary: RunSummary, paint: Paint): string[] {
+  const unknown = summary.drift.contradictions.filter((entry) => entry.knownReason === null);
+  if (unknown.length === 0) return [];
+  const note = `run_results.json contradicts the log for ${unknown.length} vertices in a way that no known dbt does; the log was believed`;
+  return [`  ${paint("yellow", "drift")}  ${note}: ${unknown.map((entry) => entry.uniqueId).join(", ")}`];
+}

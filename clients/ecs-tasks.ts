@@ -1,0 +1,102 @@
+import {
+  ConflictException,
+  DescribeTasksCommand,
+  ECSClient,
+  RunTaskCommand,
+  type RunTaskCommandInput,
+  StopTaskCommand,
+} from "@aws-sdk/client-ecs";
+import { ServiceUnavailable } from "#core/errors.ts";
+import { type TaskDescription, taskStop } from "#core/run/task-stop.ts";
+import { facts, unavailable } from "./aws-errors.ts";
+import { callSettings } from "./aws-settings.ts";
+import type { Launch, LaunchAnswer, Tasks } from "./tasks.ts";
+import { cut } from "./texts.ts";
+
+/** StopTask's limit of a reason. */
+const MAX_STOP_REASON = 255;
+
+/**
+ * ECS throws some refusals instead of answering them: no capacity, an account's limit of tasks or vCPUs, a limit of
+ * another service that it asks for the launch. They are counted with back-off (behaviour D11), not retried at once.
+ */
+const THROWN_REFUSAL = /capacity is unavailable|limit on the number of|request limit exceeded/i;
+
+/** StopTask of a task that ECS has forgotten: it is over. */
+const TASK_FORGOTTEN = /task was not found/i;
+
+/** ECS on Fargate. */
+export function ecsTasks(options: { client?: ECSClient } = {}): Tasks {
+  const client = options.client ?? new ECSClient(callSettings);
+  return {
+    async launch(launch) {
+      try {
+        const { tasks, failures } = await client.send(new RunTaskCommand(runTaskInput(launch)));
+        const taskArn = tasks?.[0]?.taskArn;
+        if (taskArn !== undefined) return { taskArn };
+        const [failure] = failures ?? [];
+        return { refused: [failure?.reason ?? "ECS gave no reason", failure?.detail].filter(Boolean).join(": ") };
+      } catch (error) {
+        return launchAnswer(error);
+      }
+    },
+
+    async describe(cluster, containerName, taskArns) {
+      const described = new Map<string, TaskDescription>(taskArns.map((arn) => [arn, { state: "missing" }]));
+      if (taskArns.length === 0) return described;
+      const command = new DescribeTasksCommand({ cluster, tasks: [...taskArns] });
+      const { tasks } = await client.send(command).catch(unavailable(ServiceUnavailable, "ECS DescribeTasks"));
+      for (const task of tasks ?? []) if (task.taskArn) described.set(task.taskArn, taskStop(task, containerName));
+      return described;
+    },
+
+    async stop(cluster, taskArn, reason) {
+      const command = new StopTaskCommand({ cluster, task: taskArn, reason: cut(reason, MAX_STOP_REASON) });
+      try {
+        await client.send(command);
+      } catch (error) {
+        if (TASK_FORGOTTEN.test(facts(error).message)) return;
+        unavailable(ServiceUnavailable, `ECS StopTask ${taskArn}`)(error);
+      }
+    },
+  };
+}
+
+function runTaskInput({ target, clientToken, startedBy, environment, tags }: Launch): RunTaskCommandInput {
+  return {
+    cluster: target.cluster,
+    taskDefinition: target.taskDefinitionArn,
+    launchType: "FARGATE",
+    count: 1,
+    clientToken,
+    startedBy,
+    networkConfiguration: {
+      awsvpcConfiguration: {
+        subnets: target.subnets,
+        securityGroups: target.securityGroups,
+        assignPublicIp: target.assignPublicIp ? "ENABLED" : "DISABLED",
+      },
+    },
+    overrides: {
+      containerOverrides: [
+        {
+          name: target.containerName,
+          environment: Object.entries(environment).map(([name, value]) => ({ name, value })),
+        },
+      ],
+    },
+    tags: Object.entries(tags).map(([key, value]) => ({ key, value })),
+  };
+}
+
+/**
+ * A thrown answer that is an answer all the same. The same token with other parameters (a redeploy between two
+ * attempts) is a conflict that names the task it has: that task is the launch.
+ */
+function launchAnswer(error: unknown): LaunchAnswer {
+  const conflicting = error instanceof ConflictException ? error.resourceIds?.[0] : undefined;
+  if (conflicting !== undefined) return { taskArn: conflicting };
+  const { name, message } = facts(error);
+  if (THROWN_REFUSAL.test(message)) return { refused: `${name}: ${message}` };
+  return unavailable(ServiceUnavailable, "ECS RunTask")(error);
+}

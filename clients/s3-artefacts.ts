@@ -1,0 +1,104 @@
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { extname } from "node:path";
+import { GetObjectCommand, PutObjectCommand, paginateListObjectsV2, S3Client } from "@aws-sdk/client-s3";
+import { ServiceUnavailable } from "#core/errors.ts";
+import type { Artefacts } from "./artefacts.ts";
+import { isNamed, isTransient, unavailable } from "./aws-errors.ts";
+import { MAX_ATTEMPTS, transferSettings } from "./aws-settings.ts";
+
+const JSON_TYPE = "application/json";
+const TEXT_TYPE = "text/plain; charset=utf-8";
+
+/** Content types of what dbt and we write, so that a browser shows it. */
+const TYPE_OF_EXTENSION: Readonly<Record<string, string>> = {
+  ".json": JSON_TYPE,
+  ".html": "text/html; charset=utf-8",
+  ".log": TEXT_TYPE,
+  ".sql": TEXT_TYPE,
+  ".txt": TEXT_TYPE,
+};
+
+/** Wait before a file is sent again, times the attempt: 0.2, 0.4, 0.6, 0.8 s. */
+const FILE_WAIT_MS = 200;
+
+const lost = (call: string, key: string) => unavailable(ServiceUnavailable, `S3 ${call} ${key}`);
+
+/** The artefact bucket on S3. */
+export function s3Artefacts(options: { bucket: string; client?: S3Client }): Artefacts {
+  const { bucket: Bucket, client = s3Client() } = options;
+
+  return {
+    putJson: (key, value) => putText(key, JSON.stringify(value), JSON_TYPE),
+    putText,
+
+    async putFile(key, path) {
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return await sendFile(key, path);
+        } catch (error) {
+          // The SDK can not send a stream twice: it is opened anew here.
+          if (!isTransient(error) || attempt === MAX_ATTEMPTS) return lost("PutObject", key)(error);
+          await new Promise((resolve) => setTimeout(resolve, FILE_WAIT_MS * attempt));
+        }
+      }
+    },
+
+    async getJson(key) {
+      const text = await getText(key);
+      return text === null ? null : JSON.parse(text);
+    },
+    getText,
+
+    async list(prefix) {
+      const found: { key: string; bytes: number }[] = [];
+      try {
+        for await (const page of paginateListObjectsV2({ client }, { Bucket, Prefix: prefix }))
+          for (const { Key, Size } of page.Contents ?? []) if (Key) found.push({ key: Key, bytes: Size ?? 0 });
+      } catch (error) {
+        lost("ListObjectsV2", prefix)(error);
+      }
+      return found;
+    },
+  };
+
+  async function putText(key: string, text: string, contentType = TEXT_TYPE): Promise<void> {
+    const command = new PutObjectCommand({ Bucket, Key: key, Body: text, ContentType: contentType });
+    await client.send(command).catch(lost("PutObject", key));
+  }
+
+  async function sendFile(key: string, path: string): Promise<void> {
+    const { size } = await stat(path);
+    const ContentType = TYPE_OF_EXTENSION[extname(path)] ?? "application/octet-stream";
+    const Body = createReadStream(path);
+    try {
+      await client.send(new PutObjectCommand({ Bucket, Key: key, Body, ContentLength: size, ContentType }));
+    } finally {
+      Body.destroy();
+    }
+  }
+
+  async function getText(key: string): Promise<string | null> {
+    try {
+      const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: key }));
+      return (await Body?.transformToString("utf-8")) ?? "";
+    } catch (error) {
+      if (isNamed(error, "NoSuchKey", "NotFound")) return null;
+      return lost("GetObject", key)(error);
+    }
+  }
+}
+
+/**
+ * Emulators serve buckets by path, not by host name; checksums only where S3 asks for them, since a stream would
+ * otherwise travel in a framing that emulators and proxies store as content.
+ */
+export function s3Client(environment: Readonly<Record<string, string | undefined>> = process.env): S3Client {
+  const endpoint = environment.AWS_ENDPOINT_URL_S3 ?? environment.AWS_ENDPOINT_URL;
+  return new S3Client({
+    ...transferSettings,
+    forcePathStyle: endpoint !== undefined && endpoint !== "",
+    requestChecksumCalculation: "WHEN_REQUIRED",
+    responseChecksumValidation: "WHEN_REQUIRED",
+  });
+}

@@ -1,0 +1,98 @@
+import {
+  DescribeExecutionCommand,
+  type DescribeExecutionCommandOutput,
+  SendTaskFailureCommand,
+  SendTaskSuccessCommand,
+  SFNClient,
+  StartExecutionCommand,
+  StopExecutionCommand,
+} from "@aws-sdk/client-sfn";
+import { ServiceUnavailable } from "#core/errors.ts";
+import { executionArn } from "#core/names.ts";
+import { isNamed, unavailable } from "./aws-errors.ts";
+import { callSettings } from "./aws-settings.ts";
+import type { Executions } from "./executions.ts";
+import { cut } from "./texts.ts";
+
+/** Step Functions' limits of an error's name and cause, in characters. */
+const MAX_ERROR = 256;
+const MAX_CAUSE = 32_768;
+
+/** The wait that a token stands for is over: answered, timed out, or its execution has ended. */
+const WAIT_IS_OVER = ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"];
+
+const lost = (call: string) => unavailable(ServiceUnavailable, `Step Functions ${call}`);
+
+/** Step Functions, Standard executions. */
+export function sfnExecutions(options: { client?: SFNClient } = {}): Executions {
+  const client = options.client ?? new SFNClient(callSettings);
+
+  return {
+    async start(stateMachineArn, name, input) {
+      const command = new StartExecutionCommand({ stateMachineArn, name, input: JSON.stringify(input) });
+      try {
+        const answer = await client.send(command);
+        return { executionArn: answer.executionArn ?? executionArn(stateMachineArn, name), started: true };
+      } catch (error) {
+        if (!isNamed(error, "ExecutionAlreadyExists")) return lost(`StartExecution ${name}`)(error);
+        return { executionArn: executionArn(stateMachineArn, name), started: false };
+      }
+    },
+
+    succeed(taskToken, output) {
+      const command = new SendTaskSuccessCommand({ taskToken, output: JSON.stringify(output) });
+      return answered("SendTaskSuccess", client.send(command));
+    },
+
+    fail(taskToken, { name, cause }) {
+      const error = cut(name, MAX_ERROR);
+      const command = new SendTaskFailureCommand({ taskToken, error, cause: cut(cause, MAX_CAUSE) });
+      return answered("SendTaskFailure", client.send(command));
+    },
+
+    async describe(arn) {
+      const command = new DescribeExecutionCommand({ executionArn: arn });
+      try {
+        return described(await client.send(command));
+      } catch (error) {
+        if (isNamed(error, "ExecutionDoesNotExist")) return null;
+        return lost(`DescribeExecution ${arn}`)(error);
+      }
+    },
+
+    async stop(arn, cause) {
+      const command = new StopExecutionCommand({ executionArn: arn, cause: cut(cause, MAX_CAUSE) });
+      try {
+        await client.send(command);
+      } catch (error) {
+        if (!isNamed(error, "ExecutionDoesNotExist")) lost(`StopExecution ${arn}`)(error);
+      }
+    },
+  };
+}
+
+async function answered(call: string, sent: Promise<unknown>): Promise<boolean> {
+  try {
+    await sent;
+    return true;
+  } catch (error) {
+    if (isNamed(error, ...WAIT_IS_OVER)) return false;
+    return lost(call)(error);
+  }
+}
+
+function described(answer: DescribeExecutionCommandOutput) {
+  return {
+    status: answer.status ?? "RUNNING",
+    name: answer.name ?? "",
+    startedAtMs: answer.startDate?.getTime() ?? 0,
+    stoppedAtMs: answer.stopDate?.getTime() ?? null,
+    input: parsed(answer.input),
+    output: parsed(answer.output),
+    error: answer.error ?? null,
+    cause: answer.cause ?? null,
+  };
+}
+
+/** Null where Step Functions left the text out. */
+const parsed = (text: string | undefined): unknown => (text === undefined || text === "" ? null : JSON.parse(text));

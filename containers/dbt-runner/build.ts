@@ -1,0 +1,102 @@
+import type { ProcessEnd } from "#core/dbt/build-end.ts";
+import { applyEvent, type BuildLog, markSignalled, newBuildLog } from "#core/dbt/build-log.ts";
+import { isUnsupportedDbt } from "#core/dbt/dbt-version.ts";
+import type { LogEvent } from "#core/dbt/log-events.ts";
+import { MAX_LINE_CHARACTERS, readLine } from "#core/dbt/log-line.ts";
+import { type DbtCommand, type DbtProcess, startDbt } from "./dbt-process.ts";
+import type { LogOutput } from "./log-output.ts";
+import { countMemoryKills, wasMemoryKill } from "./memory-kills.ts";
+import { type StopRequest, type StopSwitch, stopSchedule } from "./stop-switch.ts";
+import type { VertexJournal } from "./vertex-journal.ts";
+
+export interface BuildDeps {
+  readonly output: LogOutput;
+  readonly journal: VertexJournal;
+  readonly stop: StopSwitch;
+  readonly stopTimeoutSeconds: number;
+  /** Each event of dbt, after it was taken in. */
+  readonly onEvent: (event: LogEvent) => void;
+  /** Out-of-memory kills of the container so far; null where nobody counts. */
+  readonly memoryKills?: () => Promise<number | null>;
+}
+
+export interface FinishedBuild {
+  readonly log: BuildLog;
+  readonly end: ProcessEnd;
+  readonly tookMs: number;
+  /** Why the operating system could not start dbt. */
+  readonly notStarted: string | null;
+}
+
+/** Runs one dbt to its end, with `log` as what it has said. Never rejects for anything that dbt does. */
+export async function runBuild(command: DbtCommand, log: BuildLog, deps: BuildDeps): Promise<FinishedBuild> {
+  const countKills = deps.memoryKills ?? countMemoryKills;
+  const killsBefore = await countKills();
+  let killedByUs = false;
+  const dbt = startDbt(command, {
+    onLine: (line, droppedBytes) => readOutput(line, droppedBytes, log, deps),
+    onErrorLine: (line) => deps.output.line(line),
+  });
+  const stopListening = obeyStops(dbt, log, deps, () => {
+    killedByUs = true;
+  });
+  const exit = await dbt.exit;
+  stopListening();
+  const outOfMemory = wasMemoryKill(killsBefore, await countKills(), { ...exit, killedByUs });
+  const end = {
+    exitCode: exit.exitCode,
+    signal: exit.signal,
+    signalledByUs: log.signalledAtMs !== null,
+    outOfMemory,
+    stderrTail: exit.stderrTail,
+  };
+  deps.output.say("dbt ended", { exitCode: exit.exitCode, signal: exit.signal, outOfMemory, tookMs: exit.tookMs });
+  return { log, end, tookMs: exit.tookMs, notStarted: exit.notStarted };
+}
+
+/** A build that is told to end before dbt is started. */
+export function buildThatNeverStarted(): FinishedBuild {
+  return {
+    log: newBuildLog(),
+    end: { exitCode: null, signal: null, signalledByUs: true, outOfMemory: false, stderrTail: "" },
+    tookMs: 0,
+    notStarted: null,
+  };
+}
+
+function readOutput(line: string, droppedBytes: number, log: BuildLog, deps: BuildDeps): void {
+  deps.output.line(line);
+  if (droppedBytes > 0) deps.output.say("a line was too long to be kept", { droppedBytes });
+  if (droppedBytes > 0 || line.length > MAX_LINE_CHARACTERS) return;
+  const event = readLine(line);
+  if (event === null) return;
+  deps.journal.record(applyEvent(log, event), log);
+  if (event.kind === "version" && log.dbtVersion !== null && isUnsupportedDbt(log.dbtVersion)) {
+    deps.stop.ask("unsupported_dbt", `dbt ${log.dbtVersion} is older than 1.8.`);
+  }
+  deps.onEvent(event);
+}
+
+/** Ends dbt as the reason asks: at once where nothing of it may count, otherwise in three steps within the stop timeout. */
+function obeyStops(dbt: DbtProcess, log: BuildLog, deps: BuildDeps, onKill: () => void): () => void {
+  const timers: NodeJS.Timeout[] = [];
+  const kill = () => {
+    onKill();
+    dbt.signal("SIGKILL");
+  };
+  const unlisten = deps.stop.listen((request: StopRequest) => {
+    deps.output.say("stopping dbt", { reason: request.reason, sentence: request.sentence });
+    deps.journal.record(markSignalled(log, request.atMs), log);
+    if (request.reason === "fence_lost" || request.reason === "unsupported_dbt") return kill();
+    const schedule = stopSchedule(deps.stopTimeoutSeconds);
+    if (!request.dbtWasTold) dbt.signal("SIGINT");
+    timers.push(
+      setTimeout(() => dbt.signal("SIGTERM"), schedule.terminateAfterMs),
+      setTimeout(kill, schedule.killAfterMs),
+    );
+  });
+  return () => {
+    unlisten();
+    for (const timer of timers) clearTimeout(timer);
+  };
+}

@@ -1,0 +1,82 @@
+import type { BuildEnd, Cause } from "#core/contracts/ledger.ts";
+import type { BuildEnd as DbtEnd } from "#core/dbt/build-end.ts";
+import type { BuildLog, HookFailure } from "#core/dbt/build-log.ts";
+import type { Reconciliation } from "#core/dbt/reconcile.ts";
+import type { FinishedBuild } from "./build.ts";
+import type { StopRequest } from "./stop-switch.ts";
+
+/** Entries of a list that one row of the ledger keeps (400 kB an item); the log group has the rest. */
+const LISTED = 100;
+
+export interface EndFacts {
+  readonly build: FinishedBuild;
+  readonly ended: DbtEnd;
+  readonly reconciliation: Reconciliation;
+  readonly stop: StopRequest | null;
+  readonly failFastAsked: boolean;
+  /** Why there is no plan; null if there is one, or none was to be made. */
+  readonly planProblem: string | null;
+}
+
+/** The end of a build as the ledger keeps it. */
+export function describeEnd(facts: EndFacts): BuildEnd {
+  const { build, ended, reconciliation } = facts;
+  return {
+    endedAtMs: Date.now(),
+    exitCode: build.end.exitCode,
+    signal: build.end.signal,
+    inOrder: ended.inOrder && build.notStarted === null,
+    cause: withPlanProblem(causeOf(facts), facts.planProblem),
+    retryableLaunch: ended.retryableLaunch || interruptedBeforeAnything(facts),
+    failFast: (build.log.failFast || facts.failFastAsked) && hasFailure(build.log),
+    hookFailures: build.log.hookFailures.slice(0, LISTED).map((hook) => hookFailure(hook, build.log)),
+    filled: reconciliation.filled.slice(0, LISTED),
+    contradictions: reconciliation.contradictions.slice(0, LISTED),
+    dbtMs: build.tookMs,
+  };
+}
+
+/** Our own reasons first: what dbt says after it was stopped is a consequence. */
+function causeOf({ build, ended, stop }: EndFacts): Cause {
+  if (build.notStarted !== null) {
+    return {
+      kind: "environment",
+      sentence: `dbt could not be started: ${build.notStarted}.`,
+      nextStep: "Check STEPWATCH_DBT_EXECUTABLE and that the image has dbt installed.",
+      lines: [],
+    };
+  }
+  if (!stop || !build.end.signalledByUs || ended.cause.kind === "unsupported_dbt" || stop.reason === "unsupported_dbt")
+    return ended.cause;
+  if (stop.reason === "timeout" || stop.reason === "stopped")
+    return { ...ended.cause, kind: stop.reason, sentence: stop.sentence };
+  return { ...ended.cause, kind: "terminated", sentence: stop.sentence };
+}
+
+/** A run without its plan is never green; a plan task may still make it, so that the cause of the build stays. */
+function withPlanProblem(cause: Cause, problem: string | null): Cause {
+  if (problem === null) return cause;
+  const sentence = `The plan could not be made: ${problem}`;
+  if (cause.kind !== "none") return { ...cause, lines: [...cause.lines, sentence].slice(-20) };
+  return {
+    ...cause,
+    sentence,
+    nextStep: "Run `dbt ls` with the same selection in the same image; it must list the selected nodes.",
+  };
+}
+
+/** A Spot interruption or a stop by ECS before any vertex began: another launch builds the same, from the start. */
+function interruptedBeforeAnything({ build, stop }: EndFacts): boolean {
+  return stop?.reason === "terminated" && ![...build.log.vertices.values()].some((vertex) => vertex.evidence);
+}
+
+function hasFailure(log: BuildLog): boolean {
+  return [...log.vertices.values()].some((vertex) => vertex.class === "failed");
+}
+
+/** 1.8 does not always say which phase it was: a hook that failed before any vertex began was one of the start. */
+function hookFailure(hook: HookFailure, log: BuildLog): BuildEnd["hookFailures"][number] {
+  const begun = [...log.vertices.values()].some((vertex) => vertex.evidence);
+  const phase = hook.phase === "unknown" ? (begun ? "end" : "start") : hook.phase;
+  return { name: hook.name, message: hook.message ?? "", phase };
+}

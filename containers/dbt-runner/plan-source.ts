@@ -1,0 +1,56 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { BuildOptions } from "#core/dbt/argv.ts";
+
+/**
+ * Where a run's plan comes from. `manifest`: the build's own manifest, at its first line about a vertex; costs nothing.
+ * `ls_beside`: a `dbt ls` with the same selection, next to the build. `ls_first`: the same, before the build: dbt 2
+ * writes its manifest only at the end of a build and lists in a tenth of a second.
+ */
+export type PlanSourceKind = "manifest" | "ls_beside" | "ls_first";
+
+/** Variables of dbt (1.11 reads `DBT_ENGINE_` too) by which the environment selects; an argument is not needed then. */
+const SELECTING_VARIABLE =
+  /^DBT_(ENGINE_)?(SELECT|EXCLUDE|MODELS|SELECTOR|RESOURCE_TYPES?|EXCLUDE_RESOURCE_TYPES?|INDIRECT_SELECTION|SAMPLE)$/;
+
+const SELECTING_OPTIONS = [
+  "select",
+  "exclude",
+  "selector",
+  "resourceTypes",
+  "excludeResourceTypes",
+  "indirectSelection",
+] as const;
+
+/** Whether anything but dbt's own default decides what is built: then only dbt can say what it selects (behaviour H6). */
+export async function choosePlanSource(input: {
+  options: BuildOptions;
+  env: Readonly<Record<string, string | undefined>>;
+  projectDir: string;
+  dbtVersion: string | null;
+}): Promise<PlanSourceKind> {
+  if (input.dbtVersion !== null && !input.dbtVersion.startsWith("1.")) return "ls_first";
+  const byOptions = SELECTING_OPTIONS.some((name) => {
+    const value = input.options[name];
+    return Array.isArray(value) ? value.length > 0 : value !== undefined;
+  });
+  const byEnvironment = Object.entries(input.env).some(([name, value]) => SELECTING_VARIABLE.test(name) && value);
+  if (byOptions || byEnvironment || (await hasDefaultSelector(input.projectDir))) return "ls_beside";
+  return "manifest";
+}
+
+/**
+ * Whether `selectors.yml` may hold a default selector, which changes a bare `dbt build`. Any `default:` that is not
+ * plainly false counts, also one inside a condition: asking dbt once too often costs seconds, once too rarely a wrong plan.
+ */
+async function hasDefaultSelector(projectDir: string): Promise<boolean> {
+  for (const name of ["selectors.yml", "selectors.yaml"]) {
+    try {
+      const text = await readFile(join(projectDir, name), "utf8");
+      if (/^[^#\n]*["']?\bdefault["']?\s*:\s*(?!["']?(?:false|no)\b)/im.test(text)) return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+  }
+  return false;
+}

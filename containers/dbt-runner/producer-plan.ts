@@ -1,0 +1,177 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Artefacts } from "#clients/artefacts.ts";
+import type { Ledger, RunKey } from "#clients/ledger.ts";
+import { type BuildOptions, lsArgv } from "#core/dbt/argv.ts";
+import type { BuildLog } from "#core/dbt/build-log.ts";
+import type { LogEvent } from "#core/dbt/log-events.ts";
+import { type Manifest, ManifestUnreadable, readManifest } from "#core/dbt/manifest.ts";
+import { artefactKeys } from "#core/names.ts";
+import { agreesWithCount, buildableIds, makePlan } from "#core/run/make-plan.ts";
+import { hasConsumer, type Plan } from "#core/run/plan.ts";
+import { type DbtCommand, startDbt } from "./dbt-process.ts";
+import type { LogOutput } from "./log-output.ts";
+import { patiently } from "./patience.ts";
+import type { PlanSourceKind } from "./plan-source.ts";
+import type { StopSwitch } from "./stop-switch.ts";
+import type { TaskFolders } from "./task-folders.ts";
+
+export interface PlanDeps {
+  readonly key: RunKey;
+  readonly ledger: Pick<Ledger, "setPlan">;
+  readonly artefacts: Pick<Artefacts, "putJson">;
+  readonly folders: TaskFolders;
+  readonly options: BuildOptions;
+  readonly dbtVersion: string | null;
+  /** Command of dbt with these arguments. */
+  readonly dbt: (argv: readonly string[]) => DbtCommand;
+  readonly output: LogOutput;
+  readonly stop: StopSwitch;
+  /** Until when a refused call of ledger or bucket is repeated. */
+  readonly untilMs: () => number;
+}
+
+/** The plan could not be made; the sentence says why. The build goes on without it, and the run can not be green. */
+export class PlanImpossible extends Error {
+  override readonly name = "PlanImpossible";
+}
+
+export type PlanOutcome =
+  | { readonly plan: Plan; readonly problem: null }
+  | { readonly plan: null; readonly problem: string };
+
+/** Makes the run's plan once, from the source chosen for this run, beside the build where that is possible. */
+export class ProducerPlan {
+  readonly #deps: PlanDeps;
+  readonly #source: PlanSourceKind;
+  #making: Promise<PlanOutcome> | null = null;
+  #count: number | null = null;
+
+  constructor(source: PlanSourceKind, deps: PlanDeps) {
+    this.#source = source;
+    this.#deps = deps;
+  }
+
+  /** Before dbt is started. Resolves when the build may start. */
+  async begin(): Promise<void> {
+    if (this.#source === "manifest") return;
+    this.#making = settled(this.#byLs());
+    if (this.#source === "ls_first") await this.#making;
+  }
+
+  /** Each event of the build: the first that names its size or a vertex finds the manifest complete on the disk. */
+  watch(event: LogEvent): void {
+    if (this.#making !== null || (event.kind !== "concurrency" && event.kind !== "started" && event.kind !== "ended"))
+      return;
+    this.#count = event.kind === "concurrency" ? event.nodeCount : event.total;
+    if (this.#count !== null) this.#making = settled(this.#fromBuild(this.#count));
+  }
+
+  /** When dbt is reaped: waits for the plan, or makes it now from what dbt left behind. Never rejects. */
+  async outcome(log: BuildLog): Promise<PlanOutcome> {
+    this.#making ??= settled(this.#afterBuild(log));
+    return this.#making;
+  }
+
+  async #byLs(): Promise<Plan> {
+    const selectedIds = await listSelected(this.#deps);
+    return this.#publish(this.#plan(await manifestIn(this.#deps.folders.plan.targetDir), selectedIds, "ls"));
+  }
+
+  async #fromBuild(nodeCount: number): Promise<Plan> {
+    const manifest = await manifestIn(this.#deps.folders.build.targetDir).catch((error) => {
+      if (error instanceof ManifestUnreadable) return null;
+      throw error;
+    });
+    const plan = manifest && this.#plan(manifest, buildableIds(manifest), "manifest");
+    if (plan && agreesWithCount(plan, nodeCount)) return this.#publish(plan);
+    this.#deps.output.say("the manifest alone is not the plan: dbt is asked", {
+      planned: plan?.vertices.length ?? null,
+      nodeCount,
+    });
+    return this.#byLs();
+  }
+
+  /** dbt ended before it named a vertex (no connection, a failed hook, an empty project): no count to check against. */
+  async #afterBuild(log: BuildLog): Promise<Plan> {
+    if (log.nodeCount !== null) return this.#fromBuild(log.nodeCount);
+    const manifest = await manifestIn(this.#deps.folders.build.targetDir);
+    return this.#publish(this.#plan(manifest, buildableIds(manifest), "manifest"));
+  }
+
+  #plan(manifest: Manifest, selectedIds: readonly string[], source: Plan["source"]): Plan {
+    const { key, dbtVersion } = this.#deps;
+    return makePlan({ ...key, manifest, selectedIds, source, dbtVersion: dbtVersion ?? "unknown" });
+  }
+
+  async #publish(plan: Plan): Promise<Plan> {
+    const { key, ledger, artefacts, output, untilMs } = this.#deps;
+    const planKey = artefactKeys.plan(key.project, key.runId);
+    await patiently(() => artefacts.putJson(planKey, plan), untilMs);
+    const plannedNodes = plan.vertices.filter(hasConsumer).length;
+    const first = await patiently(
+      () => ledger.setPlan(key, { planKey, plannedVertices: plan.vertices.length, plannedNodes }),
+      untilMs,
+    );
+    output.say("planned", {
+      vertices: plan.vertices.length,
+      nodes: plannedNodes,
+      source: plan.source,
+      first,
+      warnings: plan.warnings,
+    });
+    return plan;
+  }
+}
+
+/** A plan that can not be made is told at the end of the build; until then nothing waits for it. */
+function settled(making: Promise<Plan>): Promise<PlanOutcome> {
+  return making.then(
+    (plan) => ({ plan, problem: null }),
+    (error: unknown) => ({ plan: null, problem: error instanceof Error ? error.message : String(error) }),
+  );
+}
+
+async function manifestIn(targetDir: string): Promise<Manifest> {
+  const path = join(targetDir, "manifest.json");
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    throw new PlanImpossible("dbt ended before it wrote its manifest.", { cause: error });
+  }
+  return readManifest(text);
+}
+
+/** `dbt ls` with the build's own selection: the ids that dbt itself selects. A stop of the run ends it. */
+async function listSelected(deps: PlanDeps): Promise<string[]> {
+  const ids: string[] = [];
+  const other: string[] = [];
+  const process = startDbt(deps.dbt(lsArgv(deps.folders.plan, deps.options)), {
+    onLine: (line) => {
+      const id = uniqueIdIn(line);
+      if (id !== null) ids.push(id);
+      else if (line.trim() !== "" && other.push(line.slice(0, 500)) > 20) other.shift();
+    },
+    onErrorLine: (line) => deps.output.line(line),
+  });
+  const silence = deps.stop.listen(() => process.signal("SIGKILL"));
+  const exit = await process.exit;
+  silence();
+  if (exit.exitCode === 0) return ids;
+  const words = [exit.notStarted, ...other, exit.stderrTail].filter(Boolean).join("\n");
+  throw new PlanImpossible(
+    `dbt ls ended with ${exit.signal ?? `exit code ${exit.exitCode}`}: ${words.slice(0, 2_000) || "no message"}`,
+  );
+}
+
+function uniqueIdIn(line: string): string | null {
+  if (!line.startsWith("{")) return null;
+  try {
+    const id = (JSON.parse(line) as { unique_id?: unknown }).unique_id;
+    return typeof id === "string" ? id : null;
+  } catch {
+    // Not one of the list's lines: a warning of a package, for the sentence of a failure.
+    return null;
+  }
+}

@@ -1,0 +1,178 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { Artefacts } from "#clients/artefacts.ts";
+import type { Ledger, RunKey } from "#clients/ledger.ts";
+import type { RunnerEnvironment } from "#core/contracts/environment.ts";
+import { buildArgv, recoveryOptions } from "#core/dbt/argv.ts";
+import type { BuildLog } from "#core/dbt/build-log.ts";
+import { compareReported, exactSelection, SELECTION_VARIABLES } from "#core/dbt/exact-selection.ts";
+import { buildThatNeverStarted, type FinishedBuild, runBuild } from "./build.ts";
+import type { DbtCommand } from "./dbt-process.ts";
+import { type FinishDeps, finishBuild } from "./finish.ts";
+import type { LogOutput } from "./log-output.ts";
+import { choosePlanSource, type PlanSourceKind } from "./plan-source.ts";
+import { ProducerPlan } from "./producer-plan.ts";
+import { type EndRecord, endWithoutDbt, FenceLost, recordEnd } from "./record-end.ts";
+import type { StatusWriter } from "./status-writer.ts";
+import type { StopSwitch } from "./stop-switch.ts";
+import type { TaskBrief } from "./task-brief.ts";
+import { savePartialParse, type TaskFolders } from "./task-folders.ts";
+import type { VertexJournal } from "./vertex-journal.ts";
+
+/** Everything a task works on, once it has passed the fence and knows what to do. */
+export interface TaskContext {
+  readonly environment: RunnerEnvironment;
+  readonly processEnv: Readonly<Record<string, string | undefined>>;
+  readonly key: RunKey;
+  readonly brief: TaskBrief;
+  readonly ledger: Pick<Ledger, "setPlan">;
+  readonly artefacts: Pick<Artefacts, "putFile" | "putJson">;
+  readonly folders: TaskFolders;
+  readonly dbtVersion: string | null;
+  readonly log: BuildLog;
+  readonly writer: StatusWriter;
+  readonly journal: VertexJournal;
+  readonly record: EndRecord;
+  readonly output: LogOutput;
+  readonly stop: StopSwitch;
+  readonly memoryKills?: (() => Promise<number | null>) | undefined;
+}
+
+/** The producer: the user's own selection, and the plan beside it. */
+export async function runProducer(context: TaskContext): Promise<void> {
+  const { brief, dbtVersion } = context;
+  const source = await choosePlanSource({
+    options: brief.options,
+    env: context.processEnv,
+    projectDir: context.folders.build.projectDir,
+    dbtVersion,
+  });
+  const plan = newPlan(context, source);
+  const argv = buildArgv(context.folders.build, brief.options);
+  await plan.begin();
+  const build = await dbtUnlessStopped(context, argv, (event) => plan.watch(event));
+  const { problem } = await plan.outcome(build.log);
+  await finishBuild(finishDeps(context), build, problem);
+  if (build.end.exitCode === 0) await savePartialParse(context.folders);
+}
+
+/** A fallback or a recovery build: exactly the claimed vertices, whatever the user's selection was. */
+export async function runSetBuild(context: TaskContext, set: NonNullable<TaskBrief["set"]>): Promise<void> {
+  const selection = exactSelection({
+    dbtVersion: context.dbtVersion ?? set.dbtVersion,
+    vertices: set.vertices,
+    stateDir: context.folders.stateDir,
+    options: recoveryOptions(context.brief.options),
+  });
+  for (const file of selection.files) {
+    await mkdir(dirname(file.path), { recursive: true });
+    await writeFile(file.path, file.content);
+  }
+  const options = withFewThreads(selection.options, set.vertices.length);
+  const build = await dbtUnlessStopped(
+    context,
+    buildArgv(context.folders.build, options, selection.args),
+    () => undefined,
+  );
+  const claimed = set.vertices.map((vertex) => vertex.uniqueId);
+  const { missing, unexpected } = compareReported(claimed, build.log.vertices.keys());
+  if (missing.length + unexpected.length > 0)
+    context.output.say("reported is not claimed", {
+      missing: missing.slice(0, 50),
+      unexpected: unexpected.slice(0, 50),
+    });
+  await finishBuild(finishDeps(context), build, null);
+}
+
+/** The plan alone, for a run whose producer ended before it was known. */
+export async function runPlanTask(context: TaskContext): Promise<void> {
+  const plan = newPlan(context, "ls_first");
+  await plan.begin();
+  const { problem } = await plan.outcome(context.log);
+  const cause =
+    problem === null
+      ? { kind: "none" as const, sentence: "The plan was made." }
+      : { kind: "environment" as const, sentence: `The plan could not be made: ${problem}` };
+  await recordEnd(context.record, endWithoutDbt(cause, problem === null), 0);
+}
+
+function newPlan(context: TaskContext, source: PlanSourceKind): ProducerPlan {
+  const { key, ledger, artefacts, folders, dbtVersion, output, stop, record } = context;
+  return new ProducerPlan(source, {
+    key,
+    ledger,
+    artefacts,
+    folders,
+    options: context.brief.options,
+    dbtVersion,
+    dbt: (argv) => dbtCommand(context, argv),
+    output,
+    stop,
+    untilMs: record.untilMs,
+  });
+}
+
+async function dbtUnlessStopped(
+  context: TaskContext,
+  argv: readonly string[],
+  onEvent: Parameters<typeof runBuild>[2]["onEvent"],
+): Promise<FinishedBuild> {
+  if (context.stop.request) return buildThatNeverStarted();
+  const { output, journal, stop, environment, memoryKills } = context;
+  output.say("starting dbt", { argv: withoutValueOf("--vars", argv), dbtVersion: context.dbtVersion });
+  const build = await runBuild(dbtCommand(context, argv), context.log, {
+    output,
+    journal,
+    stop,
+    stopTimeoutSeconds: environment.STEPWATCH_STOP_TIMEOUT_SECONDS,
+    onEvent,
+    ...(memoryKills ? { memoryKills } : {}),
+  });
+  if (stop.request?.reason === "fence_lost") throw new FenceLost(stop.request.sentence);
+  return build;
+}
+
+/** Variables may hold what is nobody's business in a log group; the run's row has them. */
+function withoutValueOf(flag: string, argv: readonly string[]): string[] {
+  return argv.map((argument, at) => (argv[at - 1] === flag ? "…" : argument));
+}
+
+/** A set of three needs no eight connections. Where nobody set a number, one vertex still needs one thread alone. */
+function withFewThreads<O extends { threads?: number | undefined }>(options: O, vertices: number): O {
+  if (options.threads === undefined) return vertices === 1 ? { ...options, threads: 1 } : options;
+  return { ...options, threads: Math.min(options.threads, vertices) };
+}
+
+/**
+ * dbt with the container's own environment, and what hooks and models may want to know of the run (behaviour G18). A
+ * build of an exact set goes without the variables by which a container's environment selects.
+ */
+function dbtCommand({ environment, processEnv, brief, folders }: TaskContext, argv: readonly string[]): DbtCommand {
+  const hidden = new Set(brief.set ? SELECTION_VARIABLES : []);
+  // dbt 1.11 reads each of its variables under a second name as well.
+  const inherited = Object.entries(processEnv).filter(([name]) => !hidden.has(name.replace("DBT_ENGINE_", "DBT_")));
+  return {
+    executable: environment.STEPWATCH_DBT_EXECUTABLE,
+    argv,
+    cwd: folders.build.projectDir,
+    env: {
+      ...Object.fromEntries(inherited),
+      STEPWATCH_RUN_ID: environment.STEPWATCH_RUN_ID,
+      STEPWATCH_TASK: String(environment.STEPWATCH_TASK),
+      STEPWATCH_BUILD_KIND: brief.task.kind,
+      STEPWATCH_STARTED_AT: new Date(brief.run.startedAtMs).toISOString(),
+    },
+  };
+}
+
+function finishDeps(context: TaskContext): FinishDeps {
+  const { record, artefacts, key, environment, folders, output, journal, writer, stop, brief } = context;
+  return {
+    record,
+    artefacts: { artefacts, key, task: environment.STEPWATCH_TASK, folders, output },
+    journal,
+    writer,
+    stop,
+    failFastAsked: brief.task.kind === "producer" && brief.options.failFast === true,
+  };
+}

@@ -1,0 +1,185 @@
+import type { Artefacts } from "#clients/artefacts.ts";
+import type { Ledger, RunKey } from "#clients/ledger.ts";
+import type { RunnerEnvironment } from "#core/contracts/environment.ts";
+import { DbtFlagRefused } from "#core/dbt/argv.ts";
+import { newBuildLog } from "#core/dbt/build-log.ts";
+import { isUnsupportedDbt } from "#core/dbt/dbt-version.ts";
+import { InputError, RetryableError, RowMissing } from "#core/errors.ts";
+import { findDbtVersion } from "./dbt-version.ts";
+import { EXIT, type ExitCode } from "./exit-codes.ts";
+import { startHeartbeat } from "./heartbeat.ts";
+import type { LogOutput } from "./log-output.ts";
+import type { OwnTask } from "./own-task.ts";
+import { patiently } from "./patience.ts";
+import { type EndRecord, endWithoutDbt, FenceLost, recordEnd, StatusesUnwritten } from "./record-end.ts";
+import { runPlanTask, runProducer, runSetBuild, type TaskContext } from "./run-task.ts";
+import { StatusWriter } from "./status-writer.ts";
+import { type StopSwitch, stopSchedule } from "./stop-switch.ts";
+import { readTaskBrief, type TaskBrief } from "./task-brief.ts";
+import { makeTaskFolders } from "./task-folders.ts";
+import { VertexJournal } from "./vertex-journal.ts";
+
+/** What a container of dbt-runner reads and writes of the ledger. */
+export type RunnerLedger = Pick<
+  Ledger,
+  "passFence" | "readRun" | "readTask" | "readLock" | "heartbeat" | "writeVertex" | "setPlan" | "endTask"
+>;
+
+export interface SupervisorDeps {
+  readonly environment: RunnerEnvironment;
+  /** The container's whole environment, which dbt inherits. */
+  readonly processEnv: Readonly<Record<string, string | undefined>>;
+  readonly ownTask: OwnTask;
+  readonly ledger: RunnerLedger;
+  readonly artefacts: Pick<Artefacts, "getJson" | "putFile" | "putJson">;
+  readonly output: LogOutput;
+  readonly stop: StopSwitch;
+  readonly memoryKills?: () => Promise<number | null>;
+}
+
+/** How long a container that knows no deadline yet waits for a ledger that can not be reached, in milliseconds. */
+const BEFORE_DEADLINE_MS = 5 * 60_000;
+
+/** Supervises one task from fence to recorded end. Throws for defects alone. */
+export async function supervise(deps: SupervisorDeps): Promise<ExitCode> {
+  const startedAtMs = Date.now();
+  let deadlineAtMs = startedAtMs + BEFORE_DEADLINE_MS;
+  const untilMs = () => stopUntilMs(deps) ?? deadlineAtMs;
+  try {
+    if (!(await passFence(deps, startedAtMs, untilMs))) return EXIT.fenceLost;
+    const record = endRecord(deps, untilMs);
+    const brief = await readBrief(deps, record);
+    if (brief === null) return EXIT.taskUnreadable;
+    deadlineAtMs = brief.run.deadlineAtMs + BEFORE_DEADLINE_MS;
+    await runUnderHeartbeat(deps, brief, record);
+    return EXIT.recorded;
+  } catch (error) {
+    return exitCodeOf(error, deps);
+  }
+}
+
+function exitCodeOf(error: unknown, { output, stop }: SupervisorDeps): ExitCode {
+  const outOfTime = error instanceof StatusesUnwritten || error instanceof RetryableError;
+  if (!outOfTime && !(error instanceof FenceLost)) throw error;
+  output.say("not recorded", { error: error.name, sentence: error.message });
+  if (error instanceof FenceLost) return EXIT.fenceLost;
+  return stop.request?.reason === "terminated" ? EXIT.terminated : EXIT.ledgerUnreachable;
+}
+
+function stopUntilMs({ stop, environment }: SupervisorDeps): number | null {
+  if (!stop.request) return null;
+  return stop.request.atMs + stopSchedule(environment.STEPWATCH_STOP_TIMEOUT_SECONDS).recordedByMs;
+}
+
+const keyOf = ({ environment }: SupervisorDeps): RunKey => ({
+  project: environment.STEPWATCH_PROJECT,
+  runId: environment.STEPWATCH_RUN_ID,
+});
+
+async function passFence(deps: SupervisorDeps, startedAtMs: number, untilMs: () => number): Promise<boolean> {
+  const { ledger, ownTask, output, environment } = deps;
+  const passed = await patiently(
+    () => ledger.passFence(keyOf(deps), environment.STEPWATCH_TASK, { ...ownTask, startedAtMs }),
+    untilMs,
+  );
+  output.say(passed ? "fence passed" : "fence refused", {
+    run: environment.STEPWATCH_RUN_ID,
+    task: environment.STEPWATCH_TASK,
+    taskArn: ownTask.taskArn,
+    ...(passed ? {} : { sentence: "Another container builds this task, or the task is over: dbt is not started." }),
+  });
+  return passed;
+}
+
+function endRecord(deps: SupervisorDeps, untilMs: () => number): EndRecord {
+  return {
+    ledger: deps.ledger,
+    key: keyOf(deps),
+    task: deps.environment.STEPWATCH_TASK,
+    taskArn: deps.ownTask.taskArn,
+    untilMs,
+  };
+}
+
+/** Null: what the task is to build can not be read; the end says so, so that the run does not wait for it. */
+async function readBrief(deps: SupervisorDeps, record: EndRecord): Promise<TaskBrief | null> {
+  try {
+    return await patiently(() => readTaskBrief(deps.ledger, deps.artefacts, record.key, record.task), record.untilMs);
+  } catch (error) {
+    if (!(error instanceof RowMissing || error instanceof InputError)) throw error;
+    deps.output.say("the task can not be read", { sentence: error.message });
+    if (error instanceof InputError)
+      await recordEnd(record, endWithoutDbt({ kind: "environment", sentence: error.message }), 0);
+    return null;
+  }
+}
+
+async function runUnderHeartbeat(deps: SupervisorDeps, brief: TaskBrief, record: EndRecord): Promise<void> {
+  const { output, ledger, ownTask, environment, stop } = deps;
+  const log = newBuildLog();
+  const writer = new StatusWriter({
+    write: (write) => ledger.writeVertex(record.key, record.task, write),
+    hold: brief.run.settings.policy.backup === "end",
+    onLost: (write, error) =>
+      output.say("a status can not be written", { uniqueId: write.uniqueId, error: String(error) }),
+  });
+  stop.listen((request) => request.reason === "fence_lost" && writer.close());
+  const heartbeat = startHeartbeat({
+    ledger,
+    key: record.key,
+    task: environment.STEPWATCH_TASK,
+    taskArn: ownTask.taskArn,
+    run: brief.run,
+    stop,
+    facts: () => ({
+      sequence: writer.counts.written,
+      dbtVersion: log.dbtVersion ?? undefined,
+      invocationId: log.invocationId ?? undefined,
+    }),
+    onMissed: (error) => output.say("a heartbeat failed", { error: String(error) }),
+  });
+  try {
+    await runTask({ deps, brief, record, log, writer });
+  } finally {
+    writer.close();
+    await heartbeat.stop();
+  }
+}
+
+type Parts = Pick<TaskContext, "brief" | "record" | "log" | "writer"> & { readonly deps: SupervisorDeps };
+
+async function runTask({ deps, ...parts }: Parts): Promise<void> {
+  const { environment, processEnv } = deps;
+  const dbtVersion = await findDbtVersion(environment.STEPWATCH_DBT_EXECUTABLE, processEnv);
+  if (dbtVersion !== null && isUnsupportedDbt(dbtVersion))
+    return recordEnd(parts.record, endWithoutDbt(unsupported(dbtVersion)), 0);
+  const context: TaskContext = {
+    ...deps,
+    ...parts,
+    key: parts.record.key,
+    dbtVersion,
+    journal: new VertexJournal(parts.writer),
+    folders: await makeTaskFolders({
+      workDir: environment.STEPWATCH_WORK_DIR,
+      projectDir: environment.STEPWATCH_DBT_PROJECT_DIR,
+      profilesDir: environment.STEPWATCH_DBT_PROFILES_DIR,
+      runId: environment.STEPWATCH_RUN_ID,
+      task: environment.STEPWATCH_TASK,
+    }),
+  };
+  try {
+    if (context.brief.task.kind === "plan") await runPlanTask(context);
+    else if (context.brief.set) await runSetBuild(context, context.brief.set);
+    else await runProducer(context);
+  } catch (error) {
+    if (!(error instanceof DbtFlagRefused)) throw error;
+    const nextStep = "Take the refused argument out of the run's options.";
+    await recordEnd(parts.record, endWithoutDbt({ kind: "flags", sentence: error.message, nextStep }), 0);
+  }
+}
+
+const unsupported = (version: string) => ({
+  kind: "unsupported_dbt" as const,
+  sentence: `dbt ${version} is older than 1.8, the oldest that stepwatch reads; nothing was built.`,
+  nextStep: "Install dbt 1.8 or later.",
+});

@@ -1,0 +1,94 @@
+import { z } from "zod";
+import type { Artefacts } from "#clients/artefacts.ts";
+import type { Ledger, RunKey } from "#clients/ledger.ts";
+import type { RunRow, TaskRow } from "#core/contracts/ledger.ts";
+import { type BuildOptions, buildOptionsSchema } from "#core/dbt/argv.ts";
+import { InputError, RowMissing } from "#core/errors.ts";
+import { type PlanVertex, planSchema } from "#core/run/plan.ts";
+
+/** Everything that tells this task what to do, read once, after the fence. */
+export interface TaskBrief {
+  readonly run: RunRow;
+  readonly task: TaskRow;
+  /** What a person asked for: the project's settings under the run input. */
+  readonly options: BuildOptions;
+  /** The exact vertices to build, as the plan knows them; null for the producer and for a plan task. */
+  readonly set: { readonly vertices: readonly PlanVertex[]; readonly dbtVersion: string } | null;
+}
+
+const setSchema = z.object({ uniqueIds: z.array(z.string().min(1)).min(1) });
+
+type Rows = Pick<Ledger, "readRun" | "readTask">;
+
+/** Reads rows, set and plan. Throws {@link RowMissing} or {@link InputError} naming what is missing or unreadable. */
+export async function readTaskBrief(
+  ledger: Rows,
+  artefacts: Pick<Artefacts, "getJson">,
+  key: RunKey,
+  taskNumber: number,
+): Promise<TaskBrief> {
+  const [run, task] = await Promise.all([ledger.readRun(key), ledger.readTask(key, taskNumber)]);
+  if (!run || !task) {
+    throw new RowMissing(
+      `The ledger has no ${run ? `task ${taskNumber} of run` : "run"} ${key.runId} of project ${key.project}: its rows have expired, or STEPWATCH_TABLE names another table.`,
+    );
+  }
+  const builds = task.kind === "fallback" || task.kind === "recovery";
+  return { run, task, options: effectiveOptions(run), set: builds ? await readSet(artefacts, run, task) : null };
+}
+
+/** The run input wins over the project's settings; tests are left out where they are not the build's to run. */
+function effectiveOptions(run: RunRow): BuildOptions {
+  const { settings } = run;
+  const fromProject = { ...settings.build, ...defined({ threads: settings.threads, target: settings.target }) };
+  const known = Object.keys(buildOptionsSchema.shape);
+  const fromInput = Object.fromEntries(Object.entries(run.input).filter(([name]) => known.includes(name)));
+  const parsed = buildOptionsSchema.safeParse({ ...fromProject, ...defined(fromInput) });
+  if (!parsed.success) {
+    throw new InputError(
+      `Options of run ${run.runId} refused`,
+      parsed.error.issues.map((issue) => `${issue.path.join(".") || "options"}: ${issue.message}`),
+    );
+  }
+  const options: BuildOptions = parsed.data;
+  if (settings.policy.testBehavior !== "none") return options;
+  return {
+    ...options,
+    excludeResourceTypes: [...new Set([...(options.excludeResourceTypes ?? []), "test", "unit_test"])],
+  };
+}
+
+const defined = (record: Record<string, unknown>) =>
+  Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined));
+
+async function readSet(
+  artefacts: Pick<Artefacts, "getJson">,
+  run: RunRow,
+  task: TaskRow,
+): Promise<NonNullable<TaskBrief["set"]>> {
+  if (!task.setKey || !run.planKey) {
+    const what = task.setKey ? `run ${run.runId} has no plan` : `task ${task.task} has no set`;
+    throw new InputError(`A ${task.kind} build needs a set of vertices and the run's plan`, [
+      `${what}: this is a defect of check-run.`,
+    ]);
+  }
+  const [set, planned] = await Promise.all([artefacts.getJson(task.setKey), artefacts.getJson(run.planKey)]);
+  const plan = read(planSchema, planned, run.planKey);
+  const vertexOf = new Map(plan.vertices.map((vertex) => [vertex.uniqueId, vertex]));
+  const vertices = read(setSchema, set, task.setKey).uniqueIds.map((id) => {
+    const vertex = vertexOf.get(id);
+    if (vertex) return vertex;
+    throw new InputError(`The set of task ${task.task} does not fit the plan`, [`${id}: the plan does not have it.`]);
+  });
+  return { vertices, dbtVersion: plan.dbtVersion };
+}
+
+function read<S extends z.ZodType>(schema: S, value: unknown, key: string): z.infer<S> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const why =
+    value === null
+      ? "there is no such object"
+      : parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`).join("; ");
+  throw new InputError("An object of the artefact bucket can not be read", [`${key}: ${why}`]);
+}

@@ -1,0 +1,29 @@
+import type { VertexWrite } from "#clients/ledger.ts";
+import type { BuildLog, Change } from "#core/dbt/build-log.ts";
+import type { StatusWriter } from "./status-writer.ts";
+import { vertexWrite, waitOf, worthWriting } from "./vertex-words.ts";
+
+/** What this build has told the ledger, vertex by vertex, so that nothing is written twice. O(vertices) in memory. */
+export class VertexJournal {
+  readonly #writer: Pick<StatusWriter, "put">;
+  readonly #told = new Map<string, VertexWrite>();
+
+  constructor(writer: Pick<StatusWriter, "put">) {
+    this.#writer = writer;
+  }
+
+  record(changes: readonly Change[], log: BuildLog): void {
+    for (const change of changes) {
+      const write = vertexWrite(change.vertex);
+      if (!worthWriting(this.#told.get(change.uniqueId), write)) continue;
+      this.#told.set(change.uniqueId, write);
+      this.#writer.put(write, waitOf(change, log.dbtVersion));
+    }
+  }
+
+  /** Where the compiled SQL of a vertex lies, told after its end. */
+  recordCompiled(uniqueId: string, compiledKey: string): void {
+    const told = this.#told.get(uniqueId);
+    if (told) this.#writer.put({ ...told, compiledKey });
+  }
+}

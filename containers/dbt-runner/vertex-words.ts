@@ -1,0 +1,54 @@
+import type { VertexWrite } from "#clients/ledger.ts";
+import type { Change, VertexReading } from "#core/dbt/build-log.ts";
+import { classOfStatus } from "#core/dbt/status.ts";
+import { TEST_TYPES } from "#core/run/plan.ts";
+
+/**
+ * Milliseconds that a word may wait for the next one about the same vertex, so that both become one write. Most tests
+ * end within {@link TEST_START}, hence one write each; dbt 2 prints a start for what it skips at once after it. Batches
+ * are many and none is an end; a message completes a vertex that is terminal already. An end never waits.
+ */
+const WAIT_MS = { testStart: 700, startOfDbt2: 250, batch: 1_500, message: 250 } as const;
+
+export function waitOf(change: Change, dbtVersion: string | null): number {
+  if (change.what === "ended") return 0;
+  if (change.what === "batch") return WAIT_MS.batch;
+  if (change.what === "message") return WAIT_MS.message;
+  if (TEST_TYPES.has(change.vertex.resourceType)) return WAIT_MS.testStart;
+  return dbtVersion?.startsWith("2.") ? WAIT_MS.startOfDbt2 : 0;
+}
+
+/** dbt's word where it says what the vertex is; ours where it does not (behaviour A16, and what our signal cut off). */
+function statusWord(vertex: VertexReading): string {
+  if (vertex.class === null || classOfStatus(vertex.status) === vertex.class) return vertex.status;
+  return { good: "success", failed: "error", interrupted: "cancelled", not_built: "skipped", skipped: "skipped" }[
+    vertex.class
+  ];
+}
+
+/** A reading as the owner task writes it to the ledger. */
+export function vertexWrite(vertex: VertexReading): VertexWrite {
+  return {
+    uniqueId: vertex.uniqueId,
+    resourceType: vertex.resourceType || undefined,
+    status: statusWord(vertex),
+    evidence: vertex.evidence,
+    startedAtMs: vertex.startedAtMs ?? undefined,
+    endedAtMs: vertex.endedAtMs ?? undefined,
+    message: vertex.message ?? undefined,
+    failures: vertex.failures ?? undefined,
+    executionSeconds: vertex.executionSeconds ?? undefined,
+    rowsAffected: vertex.rowsAffected ?? undefined,
+    relation: vertex.relationName ?? undefined,
+    checksum: vertex.checksum ?? undefined,
+    batches: vertex.batches.length > 0 ? vertex.batches : undefined,
+  };
+}
+
+/** What must differ from the last write to be worth one more: detail alone is not. */
+export function worthWriting(before: VertexWrite | undefined, after: VertexWrite): boolean {
+  if (!before || before.status !== after.status || before.evidence !== after.evidence) return true;
+  if (JSON.stringify(before.batches) !== JSON.stringify(after.batches)) return true;
+  if (before.failures !== after.failures) return true;
+  return before.message !== after.message && classOfStatus(after.status) !== "good";
+}

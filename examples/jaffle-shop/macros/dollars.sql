@@ -1,0 +1,3 @@
+{% macro dollars(cents) -%}
+cast({{ cents }} / 100.0 as decimal(12, 2))
+{%- endmacro %}

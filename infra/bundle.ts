@@ -1,0 +1,57 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { build } from "esbuild";
+import { InputError } from "#core/errors.ts";
+import { FUNCTION_NAMES, type FunctionName } from "./deployed-names.ts";
+
+/** Where the bundles are, relative to the project's root. */
+export const BUNDLE_FOLDER = "build";
+
+export interface Bundles {
+  /** Folder of a function's code. */
+  readonly functionFolder: (name: FunctionName) => string;
+  /** The dbt-runner: one file that Node 24 runs. */
+  readonly runnerFile: string;
+}
+
+/** Entry points, by the bundle's path without its extension. */
+const ENTRY_POINTS: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(FUNCTION_NAMES.map((name) => [`functions/${name}/index`, `functions/${name}/handler.ts`])),
+  "dbt-runner/runner": "containers/dbt-runner/main.ts",
+};
+
+/**
+ * Bundles functions and runner in one call of esbuild, each into a single file with the AWS SDK inside: what was tested
+ * is what runs, whatever SDK the Lambda runtime brings. Not minified, so that a stack trace can be read.
+ * @param root the project's root folder.
+ * @throws {InputError} if an entry point is not there.
+ */
+export async function bundle(root: string): Promise<Bundles> {
+  const missing = Object.values(ENTRY_POINTS).filter((entry) => !existsSync(join(root, entry)));
+  if (missing.length > 0)
+    throw new InputError(
+      "Bundling refused",
+      missing.map((entry) => `${entry} does not exist.`),
+    );
+  const outdir = join(root, BUNDLE_FOLDER);
+  await build({
+    absWorkingDir: root,
+    entryPoints: { ...ENTRY_POINTS },
+    outdir,
+    outExtension: { ".js": ".mjs" },
+    bundle: true,
+    platform: "node",
+    target: "node24",
+    format: "esm",
+    mainFields: ["module", "main"],
+    charset: "utf8",
+    legalComments: "none",
+    logLevel: "warning",
+    // CommonJS packages inside an ES module call `require` for Node's own modules.
+    banner: { js: 'import { createRequire } from "node:module";\nconst require = createRequire(import.meta.url);' },
+  });
+  return {
+    functionFolder: (name) => join(outdir, "functions", name),
+    runnerFile: join(outdir, "dbt-runner", "runner.mjs"),
+  };
+}

@@ -1,0 +1,175 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Ledger, VertexWrite } from "#clients/ledger.ts";
+import type { RunRow, TaskKind, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
+import { type Policy, policySchema } from "#core/contracts/settings.ts";
+import { LedgerUnavailable } from "#core/errors.ts";
+import type { ExitCode } from "../../containers/dbt-runner/exit-codes.ts";
+import { LogOutput } from "../../containers/dbt-runner/log-output.ts";
+import { StopSwitch } from "../../containers/dbt-runner/stop-switch.ts";
+import { supervise } from "../../containers/dbt-runner/supervise.ts";
+import { runRow, taskRow } from "../support/ledger-rows.ts";
+import { memoryLedger } from "../support/memory-ledger.ts";
+import type { Step } from "./dbt-lines.ts";
+
+export const KEY = { project: "shop", runId: "run-1" } as const;
+export const ARN = "arn:aws:ecs:us-east-1:000000000000:task/stepwatch/first";
+
+const FAKE_DBT = join(import.meta.dirname, "../support/fake-dbt.mjs");
+
+export interface Script {
+  readonly version?: string;
+  readonly build?: readonly Step[];
+  readonly sigint?: readonly Step[];
+  readonly ls?: { ids: readonly string[]; exitCode?: number; stderr?: string; delayMs?: number };
+  readonly manifest?: object;
+  readonly runResults?: object;
+}
+
+export interface BenchOptions {
+  readonly script: Script;
+  readonly kind?: TaskKind;
+  readonly task?: number;
+  readonly set?: readonly string[];
+  readonly policy?: Partial<Policy>;
+  readonly run?: Partial<RunRow>;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly stopTimeoutSeconds?: number;
+  readonly executable?: string;
+  /** Called before each vertex is written; may throw as the ledger does. */
+  readonly onWrite?: (write: VertexWrite) => void | Promise<void>;
+  readonly onPut?: (key: string) => void;
+  readonly memoryKills?: () => Promise<number | null>;
+}
+
+/** A start or a signal, as the fake dbt noted it. */
+export interface Noted {
+  readonly pid: number;
+  readonly atMs: number;
+  readonly started?: string;
+  readonly signal?: string;
+  readonly argv?: readonly string[];
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** One container over a ledger and a bucket in memory, with a scripted dbt. */
+export async function bench(options: BenchOptions) {
+  const dir = mkdtempSync(join(tmpdir(), "stepwatch-runner-"));
+  const projectDir = join(dir, "project");
+  const ledger = memoryLedger();
+  const objects = new Map<string, unknown>();
+  const task = options.task ?? (options.set ? 2 : 1);
+  await prepare(ledger, objects, options, task, projectDir);
+  const journal = join(dir, "journal.jsonl");
+  const scriptFile = join(dir, "script.json");
+  writeFileSync(journal, "");
+  writeFileSync(scriptFile, JSON.stringify({ version: "1.11.16", build: [], ...options.script, journal }));
+  const writes: (VertexWrite & { atMs: number })[] = [];
+  const stop = new StopSwitch();
+  const lines: string[] = [];
+
+  const container = (ownArn = ARN, stopSwitch = stop): Promise<ExitCode> =>
+    supervise({
+      environment: {
+        STEPWATCH_TABLE: "table",
+        STEPWATCH_BUCKET: "bucket",
+        STEPWATCH_PROJECT: KEY.project,
+        STEPWATCH_DBT_PROJECT_DIR: projectDir,
+        STEPWATCH_DBT_PROFILES_DIR: projectDir,
+        STEPWATCH_DBT_EXECUTABLE: options.executable ?? FAKE_DBT,
+        STEPWATCH_WORK_DIR: join(dir, "work"),
+        STEPWATCH_STOP_TIMEOUT_SECONDS: options.stopTimeoutSeconds ?? 30,
+        STEPWATCH_RUN_ID: KEY.runId,
+        STEPWATCH_TASK: task,
+        ECS_CONTAINER_METADATA_URI_V4: "unused",
+      },
+      processEnv: { ...process.env, ...options.env, FAKE_DBT: scriptFile },
+      ownTask: { taskArn: ownArn },
+      ledger: {
+        ...ledger,
+        async writeVertex(key, number, write) {
+          await options.onWrite?.(write);
+          writes.push({ ...write, atMs: Date.now() });
+          return ledger.writeVertex(key, number, write);
+        },
+      },
+      artefacts: bucket(objects, options.onPut),
+      output: new LogOutput(1, (_fd, bytes, done) => {
+        lines.push(...bytes.toString("utf8").split("\n").slice(0, -1));
+        done(null, bytes.length);
+      }),
+      stop: stopSwitch,
+      memoryKills: options.memoryKills ?? (async () => null),
+    });
+
+  return {
+    dir,
+    projectDir,
+    ledger,
+    objects,
+    writes,
+    lines,
+    stop,
+    container,
+    noted: (): Noted[] => readFileSync(journal, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line) as Noted),
+    said: (event: string) => lines.flatMap((line) => said(line, event)),
+    task: async (): Promise<TaskRow> => (await ledger.readTask(KEY, task))!,
+    statuses: async () => Object.fromEntries((await ledger.readVertices(KEY)).map((row) => [row.uniqueId, row.status])),
+    vertex: async (uniqueId: string): Promise<VertexRow | undefined> => (await ledger.readSomeVertices(KEY, [uniqueId]))[0],
+    plan: () => objects.get(`runs/${KEY.project}/${KEY.runId}/plan.json`) as { source: string; vertices: { uniqueId: string }[] } | undefined,
+    remove: () => rmSync(dir, { recursive: true, force: true }),
+  };
+}
+
+export type Bench = Awaited<ReturnType<typeof bench>>;
+
+function said(line: string, event: string): Record<string, unknown>[] {
+  if (!line.startsWith('{"stepwatch"')) return [];
+  const { stepwatch } = JSON.parse(line) as { stepwatch: Record<string, unknown> };
+  return stepwatch.event === event ? [stepwatch] : [];
+}
+
+async function prepare(ledger: Ledger, objects: Map<string, unknown>, options: BenchOptions, task: number, projectDir: string): Promise<void> {
+  const { mkdirSync } = await import("node:fs");
+  mkdirSync(projectDir, { recursive: true });
+  const plain = runRow(KEY);
+  const settings = { ...plain.settings, threads: undefined, build: {}, policy: policySchema.parse({ heartbeatSeconds: 0.5, ...options.policy }) };
+  const planKey = options.set ? `runs/${KEY.project}/${KEY.runId}/plan.json` : undefined;
+  const now = Date.now();
+  await ledger.createRun({ ...plain, input: { project: KEY.project }, startedAtMs: now, deadlineAtMs: now + 3_600_000, ...(planKey ? { planKey } : {}), ...options.run, settings: JSON.parse(JSON.stringify({ ...settings, ...options.run?.settings })) });
+  const setKey = options.set ? "set.json" : undefined;
+  if (options.set) objects.set("set.json", { uniqueIds: options.set });
+  const kind = options.kind ?? (options.set ? "recovery" : "producer");
+  await ledger.createTask(KEY, 0, taskRow(task, { kind, ...(setKey ? { setKey } : {}) }));
+  for (const uniqueId of options.set ?? []) await ledger.claimVertex(KEY, task, { uniqueId, from: null });
+  await ledger.markClaimed(KEY, task);
+}
+
+function bucket(objects: Map<string, unknown>, onPut?: (key: string) => void) {
+  return {
+    async putJson(key: string, value: unknown) {
+      onPut?.(key);
+      objects.set(key, JSON.parse(JSON.stringify(value)));
+    },
+    async putFile(key: string, path: string) {
+      onPut?.(key);
+      objects.set(key, readFileSync(path, "utf8"));
+    },
+    async getJson(key: string) {
+      return objects.get(key) ?? null;
+    },
+  };
+}
+
+/** Waits for a condition by looking often; fails loudly, never by luck. */
+export async function until(condition: () => boolean | Promise<boolean>, what: string, withinMs = 10_000): Promise<void> {
+  const deadline = Date.now() + withinMs;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`waited ${withinMs} ms in vain for: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+export const refusal = () => new LedgerUnavailable("The ledger refused the call (a test's fault).");

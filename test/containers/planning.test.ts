@@ -1,0 +1,150 @@
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, expect, test } from "vitest";
+import { EXIT } from "../../containers/dbt-runner/exit-codes.ts";
+import { choosePlanSource } from "../../containers/dbt-runner/plan-source.ts";
+import { type Bench, type BenchOptions, bench, KEY, until } from "./bench.ts";
+import { closing, concurrency, ended, manifestOf, started, version } from "./dbt-lines.ts";
+
+const A = "model.shop.a";
+const B = "model.shop.b";
+const manifest = manifestOf([{ id: A }, { id: B, parents: [A] }]);
+const good = [version(), { manifest: true }, concurrency(2), started(A), ended(A), started(B), ended(B), closing()];
+
+const benches: Bench[] = [];
+const newBench = async (options: BenchOptions) => {
+  const made = await bench(options);
+  benches.push(made);
+  return made;
+};
+afterEach(() => {
+  for (const made of benches.splice(0)) made.remove();
+});
+const commands = (it: Bench) => it.noted().map((note) => note.started).filter((name) => name !== "--version");
+
+const dir = mkdtempSync(join(tmpdir(), "stepwatch-plan-source-"));
+const source = (over: Partial<Parameters<typeof choosePlanSource>[0]> = {}) => choosePlanSource({ options: {}, env: {}, projectDir: dir, dbtVersion: "1.11.16", ...over });
+
+test("H6: dbt is asked for its selection wherever anything selects", async () => {
+  expect(await source()).toBe("manifest");
+  expect(await source({ options: { select: ["a+"] } })).toBe("ls_beside");
+  expect(await source({ options: { exclude: ["b"] } })).toBe("ls_beside");
+  expect(await source({ options: { selector: "nightly" } })).toBe("ls_beside");
+  expect(await source({ options: { excludeResourceTypes: ["test"] } })).toBe("ls_beside");
+  expect(await source({ options: { select: [], threads: 4, fullRefresh: true } })).toBe("manifest");
+  expect(await source({ env: { DBT_RESOURCE_TYPES: "model" } })).toBe("ls_beside");
+  expect(await source({ env: { DBT_ENGINE_EXCLUDE_RESOURCE_TYPES: "test" } })).toBe("ls_beside");
+  expect(await source({ env: { DBT_RESOURCE_TYPES: "", DBT_PROFILES_DIR: "x" } })).toBe("manifest");
+  expect(await source({ dbtVersion: "2.0.1" })).toBe("ls_first");
+});
+
+test.each([
+  ["selectors:\n  - name: nightly\n    default: true\n", "ls_beside"],
+  ["selectors:\n  - name: nightly\n    default: \"{{ target.name == 'prod' }}\"\n", "ls_beside"],
+  ["selectors:\n  - {name: nightly, default: yes}\n", "ls_beside"],
+  ["selectors:\n  - name: nightly\n    default: false\n  # default: true\n", "manifest"],
+])("H6: a default selector in selectors.yml counts: %j", async (text, expected) => {
+  const projectDir = mkdtempSync(join(tmpdir(), "stepwatch-selectors-"));
+  writeFileSync(join(projectDir, "selectors.yml"), text);
+  expect(await source({ projectDir })).toBe(expected);
+});
+
+test("H6: a manifest that does not agree with dbt's count is not believed: dbt ls is", async () => {
+  const it = await newBench({ script: { build: [version(), { manifest: true }, concurrency(1), started(B), ended(B), closing()], manifest, ls: { ids: [B] } } });
+  await it.container();
+  expect(commands(it)).toEqual(["build", "ls"]);
+  expect(it.plan()).toMatchObject({ source: "ls", vertices: [{ uniqueId: B }] });
+});
+
+test("a manifest that is half written at the first line leads to dbt ls", async () => {
+  const build = [version(), { write: ["manifest.json", '{"nodes": {'] }, ...good.slice(2)];
+  const it = await newBench({ script: { build, manifest, ls: { ids: [A, B] } } });
+  await it.container();
+  expect(it.plan()).toMatchObject({ source: "ls", vertices: [{ uniqueId: A }, { uniqueId: B }] });
+});
+
+test("with a selection dbt ls runs beside the build, which does not wait for it", async () => {
+  const it = await newBench({ script: { build: good, manifest, ls: { ids: [A, B], delayMs: 800 } }, run: { input: { select: ["a+"] } } });
+  const done = it.container();
+  await until(async () => (await it.statuses())[B] === "success", "the last status");
+  expect(it.plan()).toBeUndefined();
+  await done;
+  expect(it.plan()).toMatchObject({ source: "ls" });
+  const flags = it.noted().find((note) => note.started === "ls")?.argv ?? [];
+  expect(flags.join(" ")).toContain("--select a+");
+  expect(flags[flags.indexOf("--target-path") + 1]).toMatch(/plan-target$/);
+});
+
+test("dbt 2 is asked before the build, since it writes its manifest at the end alone", async () => {
+  const it = await newBench({ script: { version: "2.0.1", build: good, manifest, ls: { ids: [A, B], delayMs: 100 } } });
+  await it.container();
+  expect(commands(it)).toEqual(["ls", "build"]);
+  expect(it.plan()).toMatchObject({ source: "ls" });
+});
+
+test("a plan that can not be made stops no build, and the end says why", async () => {
+  const it = await newBench({ script: { build: good, manifest, ls: { ids: [], exitCode: 2, stderr: "Compilation Error in selector" } }, run: { input: { select: ["x"] } } });
+  expect(await it.container()).toBe(EXIT.recorded);
+  expect(Object.values(await it.statuses())).toEqual(["success", "success"]);
+  expect((await it.task()).end?.cause).toMatchObject({ kind: "none", sentence: expect.stringMatching(/plan could not be made.*Compilation Error in selector/s) });
+  expect((await it.ledger.readRun(KEY))?.planKey).toBeUndefined();
+});
+
+test("a plan task makes the plan and builds nothing", async () => {
+  const it = await newBench({ kind: "plan", script: { manifest, ls: { ids: [A, B] } } });
+  expect(await it.container()).toBe(EXIT.recorded);
+  expect(commands(it)).toEqual(["ls"]);
+  expect((await it.ledger.readRun(KEY))).toMatchObject({ plannedVertices: 2, plannedNodes: 2 });
+  expect((await it.task()).end).toMatchObject({ inOrder: true, cause: { kind: "none" } });
+});
+
+test("C8: with test behaviour none neither build nor plan holds tests", async () => {
+  const it = await newBench({ script: { build: good, manifest, ls: { ids: [A, B] } }, policy: { testBehavior: "none" } });
+  await it.container();
+  for (const note of it.noted().filter((found) => found.started !== "--version")) {
+    expect(note.argv?.join(" ")).toMatch(/--exclude-resource-type test .*--exclude-resource-type unit_test|--exclude-resource-type test --exclude-resource-type unit_test/);
+  }
+});
+
+test("G4: a recovery build selects its set alone, with no more threads than vertices, and hides selecting variables", async () => {
+  const plan = { contract: 1, project: KEY.project, runId: KEY.runId, dbtVersion: "1.11.16", adapterType: "postgres", dbtProject: "shop", source: "ls", warnings: [], vertices: [A, B].map((uniqueId) => ({ uniqueId, name: uniqueId, resourceType: "model", materialized: "table", builds: true, gateParents: [], nodes: [], fqn: ["shop"], packageName: "shop", originalFilePath: "x.sql" })) };
+  const it = await newBench({ set: [B], script: { build: [version(), concurrency(1), started(B), ended(B), closing()], manifest }, env: { DBT_RESOURCE_TYPES: "model", DBT_ENGINE_FAIL_FAST: "1" }, run: { input: { select: ["a"], threads: 8, target: "prod" } } });
+  it.objects.set(`runs/${KEY.project}/${KEY.runId}/plan.json`, plan);
+  expect(await it.container()).toBe(EXIT.recorded);
+  const note = it.noted().at(-1);
+  const argv = note?.argv?.join(" ") ?? "";
+  expect(argv).toContain("--threads 1");
+  expect(argv).toContain("--target prod");
+  expect(argv).toContain("--indirect-selection empty");
+  expect(argv).not.toContain("--select a");
+  expect(note?.env).toMatchObject({ STEPWATCH_BUILD_KIND: "recovery", STEPWATCH_TASK: "2" });
+  expect(Object.keys(note?.env ?? {}).filter((name) => name.startsWith("DBT_"))).toEqual([]);
+  expect(await it.statuses()).toEqual({ [B]: "success" });
+});
+
+test("F15: a set that dbt selects nothing of is told as an empty selection", async () => {
+  const { nothingSelected } = await import("./dbt-lines.ts");
+  const it = await newBench({ set: [B], script: { build: [version(), nothingSelected()] } });
+  it.objects.set(`runs/${KEY.project}/${KEY.runId}/plan.json`, { contract: 1, project: "shop", runId: "r", dbtVersion: "1.11.16", adapterType: null, dbtProject: "shop", source: "ls", warnings: [], vertices: [{ uniqueId: B, name: "b", resourceType: "model", materialized: "table", builds: true, gateParents: [], nodes: [], fqn: [], packageName: "shop", originalFilePath: "" }] });
+  await it.container();
+  expect((await it.task()).end?.cause.kind).toBe("empty_selection");
+  expect(it.said("reported is not claimed")).toMatchObject([{ missing: [B] }]);
+});
+
+test("a set that can not be read ends the task without dbt, with the object's name", async () => {
+  const it = await newBench({ set: [B], script: { build: good } });
+  expect(await it.container()).toBe(EXIT.taskUnreadable);
+  expect(commands(it)).toEqual([]);
+  expect((await it.task()).end?.cause).toMatchObject({ kind: "environment", sentence: expect.stringContaining("plan.json") });
+});
+
+test("D13: the project's partial parse is used by a copy, and left to the next run when the build ended well", async () => {
+  const it = await newBench({ script: { build: [{ write: ["partial_parse.msgpack", "newer"] }, ...good], manifest } });
+  mkdirSync(join(it.projectDir, "target"));
+  writeFileSync(join(it.projectDir, "target/partial_parse.msgpack"), "older");
+  await it.container();
+  const { readFileSync, readdirSync } = await import("node:fs");
+  expect(readFileSync(join(it.projectDir, "target/partial_parse.msgpack"), "utf8")).toBe("newer");
+  expect(readdirSync(join(it.projectDir, "target"))).toEqual(["partial_parse.msgpack"]);
+});

@@ -1,0 +1,79 @@
+import { cpSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { classOfStatus } from "#core/dbt/status.ts";
+import { type Plan, planSchema } from "#core/run/plan.ts";
+import { EXIT } from "../../containers/dbt-runner/exit-codes.ts";
+import { type Bench, bench } from "./bench.ts";
+
+/** Path of a dbt 1.11 with dbt-duckdb; the test suite makes one and names it here. */
+const DBT = process.env.STEPWATCH_TEST_DBT;
+const PROJECT = join(import.meta.dirname, "../../examples/jaffle-shop");
+
+let it: Bench;
+
+/** dbt's own last word per vertex, read from its lines as they are, apart from core's reader. */
+function wordsOfDbt(lines: readonly string[]): Record<string, string> {
+  const words: Record<string, string> = {};
+  for (const line of lines.filter((text) => text.startsWith("{"))) {
+    const { info, data } = JSON.parse(line) as { info?: { name: string }; data?: { status?: string; node_info?: { unique_id: string; node_status: string } } };
+    if (!data?.node_info || !/^(Log(Model|Seed|Snapshot|Test|NodeNoOp)Result|SkippingDetails)$/.test(info?.name ?? "")) continue;
+    const { unique_id, node_status } = data.node_info;
+    words[unique_id] = node_status === "None" ? (data.status ?? "") : node_status;
+  }
+  return words;
+}
+
+beforeAll(async () => {
+  if (!DBT) throw new Error("STEPWATCH_TEST_DBT is not set: it names the dbt executable of the real-dbt tests.");
+  it = await bench({ script: {}, executable: DBT });
+  cpSync(PROJECT, it.projectDir, { recursive: true, filter: (path) => !/\/(target|logs)(\/|$)|\.duckdb/.test(path) });
+});
+afterAll(() => it?.remove());
+
+test("A11: jaffle-shop ends vertex by vertex as dbt 1.11 says, and its plan is what dbt selects", async () => {
+  expect(await it.container()).toBe(EXIT.recorded);
+  const words = wordsOfDbt(it.lines);
+  expect(Object.keys(words).length).toBeGreaterThan(20);
+  expect(await it.statuses()).toEqual(words);
+  const end = (await it.task()).end;
+  expect(end).toMatchObject({ inOrder: true, exitCode: 0, cause: { kind: "none" }, contradictions: [], filled: [] });
+  const plan: Plan = planSchema.parse(it.plan());
+  expect(plan.source).toBe("manifest");
+  const unreported = plan.vertices.filter((vertex) => vertex.builds && words[vertex.uniqueId] === undefined);
+  expect(unreported).toEqual([]);
+  const ids = new Set(plan.vertices.map((vertex) => vertex.uniqueId));
+  expect(Object.keys(words).filter((id) => !ids.has(id))).toEqual([]);
+});
+
+test("H6: with a selection the plan is what dbt ls lists, made beside the build", async () => {
+  const made = await bench({ script: {}, executable: DBT!, run: { input: { select: ["+orders"], exclude: ["resource_type:unit_test"] } } });
+  cpSync(it.projectDir, made.projectDir, { recursive: true });
+  try {
+    expect(await made.container()).toBe(EXIT.recorded);
+    const plan = planSchema.parse(made.plan());
+    expect(plan.source).toBe("ls");
+    const built = plan.vertices.filter((vertex) => vertex.builds).map((vertex) => vertex.uniqueId);
+    expect(Object.keys(wordsOfDbt(made.lines)).toSorted()).toEqual(built.toSorted());
+    expect(plan.vertices.some((vertex) => vertex.resourceType === "unit_test")).toBe(false);
+  } finally {
+    made.remove();
+  }
+});
+
+test("G1: a recovery build runs exactly its set", async () => {
+  const plan = planSchema.parse(it.plan());
+  const set = plan.vertices.filter((vertex) => vertex.builds && (vertex.resourceType === "test" || vertex.resourceType === "snapshot")).slice(0, 4);
+  const made = await bench({ script: {}, executable: DBT!, set: set.map((vertex) => vertex.uniqueId) });
+  cpSync(it.projectDir, made.projectDir, { recursive: true });
+  made.objects.set("runs/shop/run-1/plan.json", plan);
+  try {
+    expect(await made.container()).toBe(EXIT.recorded);
+    expect(Object.keys(wordsOfDbt(made.lines)).toSorted()).toEqual(set.map((vertex) => vertex.uniqueId).toSorted());
+    expect(made.said("reported is not claimed")).toEqual([]);
+    expect((await made.task()).end).toMatchObject({ inOrder: true, exitCode: 0 });
+    expect(Object.values(await made.statuses()).every((status) => classOfStatus(status ?? "") === "good")).toBe(true);
+  } finally {
+    made.remove();
+  }
+});

@@ -1,0 +1,17 @@
+import { spawnSync } from "node:child_process";
+import { EmbeddedAwsFixture } from "/work/main/test/local/embedded-aws-fixture.ts";
+import { clientEnvironment } from "/work/main/local/endpoints.ts";
+import { DynamoDBClient, PutItemCommand } from "@aws-sdk/client-dynamodb";
+const aws = await EmbeddedAwsFixture.start();
+const env = { PATH: process.env.PATH, HOME: process.env.HOME, ...clientEnvironment(aws.endpoints) };
+const cdk = (...a: string[]) => { const t = performance.now(); const r = spawnSync(process.execPath, ["node_modules/aws-cdk/bin/cdk", ...a], { env, encoding: "utf8" }); console.log(a[0], r.status, performance.now() - t, r.status ? r.stderr.slice(-1500) : ""); };
+cdk("synth", "-q", "--app", `${process.execPath} app.ts`, "-o", "cdk.out");
+cdk("bootstrap", "-a", "cdk.out", "aws://000000000000/us-east-1");
+cdk("deploy", "-a", "cdk.out", "--require-approval", "never", "T");
+console.log(await aws.invoke("f1", { a: 1 }));
+const d = new DynamoDBClient({ region: "us-east-1", endpoint: aws.endpoints.awsEndpointUrl, credentials: { accessKeyId: "test", secretAccessKey: "test" } });
+await d.send(new PutItemCommand({ TableName: "tab", Item: { pk: { S: "x" } } }));
+await new Promise((r) => setTimeout(r, 2500));
+console.log(await aws.logLines("/aws/lambda/f1"));
+cdk("destroy", "-a", "cdk.out", "-f", "T");
+await aws.end();

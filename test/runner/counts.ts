@@ -1,0 +1,54 @@
+import { existsSync, readFileSync } from "node:fs";
+
+/** Tests of one phase, or of all. A check without tests of its own (lint, types) is one test. */
+export interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+export const NO_TESTS: Counts = { passed: 0, failed: 0, skipped: 0 };
+
+/** A check that has no tests of its own: one passed or one failed. */
+export const oneCheck = (good: boolean): Counts => ({ passed: good ? 1 : 0, failed: good ? 0 : 1, skipped: 0 });
+
+export function sum(all: readonly Counts[]): Counts {
+  return all.reduce(
+    (total, next) => ({
+      passed: total.passed + next.passed,
+      failed: total.failed + next.failed,
+      skipped: total.skipped + next.skipped,
+    }),
+    NO_TESTS,
+  );
+}
+
+/** The closing line that `.ci/run` adds up: keep both in step. */
+export const closingLine = (counts: Counts): string =>
+  `${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`;
+
+interface VitestReport {
+  numPassedTests?: number;
+  numFailedTests?: number;
+  numPendingTests?: number;
+  numTodoTests?: number;
+  testResults?: { status?: string; assertionResults?: unknown[] }[];
+}
+
+/**
+ * Counts of vitest's JSON report. A file that could not be loaded has no tests in the report and is one failure; so is
+ * a vitest that ended badly without a single failed test (an unhandled error, a crash, a report that is missing).
+ */
+export function vitestCounts(reportFile: string, exitCode: number): Counts {
+  if (!existsSync(reportFile)) return oneCheck(exitCode === 0);
+  const report = JSON.parse(readFileSync(reportFile, "utf8")) as VitestReport;
+  const unloaded = (report.testResults ?? []).filter(
+    (file) => file.status === "failed" && (file.assertionResults ?? []).length === 0,
+  ).length;
+  const failed = (report.numFailedTests ?? 0) + unloaded;
+  return {
+    passed: report.numPassedTests ?? 0,
+    failed: failed === 0 && exitCode !== 0 ? 1 : failed,
+    skipped: (report.numPendingTests ?? 0) + (report.numTodoTests ?? 0),
+  };
+}

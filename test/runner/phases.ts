@@ -1,0 +1,56 @@
+import { spawn } from "node:child_process";
+import { mkdirSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { type Counts, oneCheck, vitestCounts } from "./counts.ts";
+
+/** One part of the test run: does its work on this terminal and says how it went. */
+export interface Phase {
+  readonly name: string;
+  readonly go: () => Promise<Counts>;
+}
+
+/** A tool of node_modules that only has to end with exit code 0. */
+export function check(root: string, name: string, script: string, toolArguments: readonly string[]): Phase {
+  return {
+    name,
+    go: async () => oneCheck((await exitCodeOf(root, [join(root, "node_modules", script), ...toolArguments])) === 0),
+  };
+}
+
+/** One vitest project, or the part of it that `filters` name. */
+export function vitest(root: string, project: string, filters: readonly string[]): Phase {
+  return {
+    name: `${project} tests`,
+    go: async () => {
+      const report = join(root, ".stepwatch", "reports", `${project}.json`);
+      mkdirSync(dirname(report), { recursive: true });
+      rmSync(report, { force: true });
+      const exitCode = await exitCodeOf(root, [
+        join(root, "node_modules", "vitest", "vitest.mjs"),
+        "run",
+        "--project",
+        project,
+        "--passWithNoTests",
+        "--reporter=default",
+        "--reporter=json",
+        `--outputFile.json=${report}`,
+        ...filters,
+      ]);
+      return vitestCounts(report, exitCode);
+    },
+  };
+}
+
+/** Runs a Node program on this terminal. Ctrl-C reaches it by itself; a signal sent to us alone is passed on. */
+function exitCodeOf(cwd: string, programArguments: readonly string[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, programArguments, { cwd, stdio: ["ignore", "inherit", "inherit"] });
+    const passOn = () => child.kill("SIGTERM");
+    process.once("SIGTERM", passOn);
+    child.once("error", reject);
+    child.once("exit", (code) => {
+      process.off("SIGTERM", passOn);
+      resolve(code ?? 1);
+    });
+  });
+}

@@ -1,0 +1,42 @@
+import { type BuildEnd, buildEnded, type ProcessEnd } from "#core/dbt/build-end.ts";
+import { applyEvent, type BuildLog, newBuildLog } from "#core/dbt/build-log.ts";
+import { readLine } from "#core/dbt/log-line.ts";
+import { closeBuildLog, outcomes, type PlannedVertex, type VertexOutcome } from "#core/dbt/outcome.ts";
+import { type Reconciliation, reconcile } from "#core/dbt/reconcile.ts";
+import { readRunResults } from "#core/dbt/run-results.ts";
+import type { RecordedCase } from "./recorded-cases.ts";
+
+/** A recorded case, read to its end as the runner reads a live one. */
+export interface ReadRecording {
+  log: BuildLog;
+  end: BuildEnd;
+  reconciliation: Reconciliation;
+  outcomes: VertexOutcome[];
+}
+
+/** Puts lines through the reader. */
+export function readLines(lines: readonly string[], log: BuildLog = newBuildLog()): BuildLog {
+  for (const line of lines) {
+    const event = readLine(line);
+    if (event !== null) applyEvent(log, event);
+  }
+  return log;
+}
+
+/** Reads a recorded case; `withFile` joins its run_results.json, which belongs to the info run in dbt 2. */
+export function readRecording(recorded: RecordedCase, options: { withFile?: boolean; plan?: readonly PlannedVertex[] } = {}): ReadRecording {
+  const log = readLines(recorded.lines());
+  const text = options.withFile === true ? recorded.runResults() : null;
+  const runResults = text === null ? null : readRunResults(text);
+  const reconciliation = reconcile(log, runResults, { invocationId: log.invocationId });
+  const end = buildEnded(log, endOf(recorded));
+  closeBuildLog(log, end);
+  const plan = options.plan === undefined ? {} : { plan: options.plan };
+  return { log, end, reconciliation, outcomes: outcomes({ log, end, runResults, ...plan }) };
+}
+
+/** The process's end as a supervisor would have seen it. A signal that dbt handles ends it with a code of its own. */
+export function endOf(recorded: RecordedCase): ProcessEnd {
+  const { exitCode, signal, stderr } = recorded.end;
+  return { exitCode: exitCode < 0 ? null : exitCode, signal: exitCode < 0 ? signal : null, signalledByUs: false, stderrTail: stderr };
+}

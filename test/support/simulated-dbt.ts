@@ -1,0 +1,200 @@
+import type { BuildEnd } from "#core/contracts/ledger.ts";
+import type { Random } from "./simulated-random.ts";
+
+/** One vertex of the simulated project, with its dbt parents in the whole graph. */
+export interface SimulatedVertex {
+  readonly uniqueId: string;
+  readonly parents: readonly string[];
+  /** False: dbt passes it without a word (ephemeral models). */
+  readonly builds: boolean;
+  /** Tries that fail before one succeeds. */
+  readonly failures: number;
+  /** Starts that kill the whole build, before any of the failures. */
+  readonly kills: number;
+  /** dbt does not select it, whatever is asked. */
+  readonly unreported: boolean;
+  readonly message?: string;
+}
+
+/** What stands in the warehouse, and what it was built on. */
+interface Table {
+  good: boolean;
+  /** Order of its last good build among all builds of all vertices. */
+  builtAt: number;
+  starts: number;
+  inBuild: string | null;
+}
+
+/** Everything that outlives a build: tables, and how often each vertex was tried. Refuses nothing, notes every wrong. */
+export class SimulatedWarehouse {
+  readonly tables = new Map<string, Table>();
+  readonly violations: string[] = [];
+  #clock = 0;
+
+  table(uniqueId: string): Table {
+    const known = this.tables.get(uniqueId) ?? { good: false, builtAt: 0, starts: 0, inBuild: null };
+    this.tables.set(uniqueId, known);
+    return known;
+  }
+
+  begin(uniqueId: string, build: string): number {
+    const table = this.table(uniqueId);
+    if (table.inBuild !== null) this.violations.push(`${uniqueId} is in builds ${table.inBuild} and ${build} at once`);
+    if (table.good) this.violations.push(`${uniqueId} was good and is built again by ${build}`);
+    table.inBuild = build;
+    table.good = false;
+    table.starts += 1;
+    return table.starts;
+  }
+
+  end(uniqueId: string, good: boolean): void {
+    const table = this.table(uniqueId);
+    table.inBuild = null;
+    table.good = good;
+    if (good) table.builtAt = ++this.#clock;
+  }
+}
+
+export type BuildEvent =
+  | { readonly kind: "status"; readonly uniqueId: string; readonly status: string; readonly evidence: boolean; readonly message?: string }
+  | { readonly kind: "killed" }
+  | { readonly kind: "ended"; readonly end: Pick<BuildEnd, "exitCode" | "inOrder" | "cause" | "failFast"> };
+
+export interface SimulatedBuildOptions {
+  readonly name: string;
+  readonly vertices: ReadonlyMap<string, SimulatedVertex>;
+  readonly selection: readonly string[];
+  readonly warehouse: SimulatedWarehouse;
+  readonly random: Random;
+  readonly threads: number;
+  readonly failFast?: boolean;
+  /** Share of the skips of which dbt says nothing (a child of a failed ephemeral has no id in its line). */
+  readonly silentSkips?: number;
+}
+
+/**
+ * One `dbt build`: gates inside its selection as dbt does, with edges through what is not selected, and takes whatever
+ * lies outside as it finds it. Each turn is one line of its log, or its end.
+ */
+export class SimulatedBuild {
+  readonly #options: SimulatedBuildOptions;
+  readonly #parents: Map<string, string[]>;
+  readonly #waiting: Set<string>;
+  readonly #running = new Map<string, number>();
+  readonly #done = new Map<string, boolean>();
+  #red: "none" | "node" | "test" = "none";
+  #over = false;
+
+  constructor(options: SimulatedBuildOptions) {
+    this.#options = options;
+    const selected = options.selection.filter((id) => !options.vertices.get(id)!.unreported);
+    this.#waiting = new Set(selected);
+    this.#parents = new Map(selected.map((id) => [id, selectedParents(id, new Set(selected), options.vertices)]));
+  }
+
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** The next line, or the end. Null: something happened without a line. */
+  turn(): BuildEvent | null {
+    const { random, threads } = this.#options;
+    const ready = this.#stopped() ? [] : this.#ready();
+    const canStart = ready.length > 0 && this.#running.size < threads;
+    if (canStart && (this.#running.size === 0 || random.chance(0.5))) return this.#take(random.pick(ready));
+    if (this.#running.size > 0) return this.#finish(random.pick([...this.#running.keys()]));
+    return this.#close();
+  }
+
+  /** The process is gone. What it ran is in an unknown state. */
+  kill(): void {
+    this.#over = true;
+    for (const id of this.#running.keys()) this.#options.warehouse.end(id, false);
+    this.#running.clear();
+  }
+
+  #stopped(): boolean {
+    return this.#options.failFast === true && this.#red !== "none";
+  }
+
+  #ready(): string[] {
+    return [...this.#waiting].filter((id) => this.#parents.get(id)!.every((parent) => this.#done.has(parent)));
+  }
+
+  #take(id: string): BuildEvent | null {
+    const { vertices, warehouse, random, name, silentSkips = 0 } = this.#options;
+    this.#waiting.delete(id);
+    const found = vertices.get(id)!;
+    if (!this.#parents.get(id)!.every((parent) => this.#done.get(parent))) {
+      this.#done.set(id, false);
+      return !found.builds || random.chance(silentSkips) ? null : { kind: "status", uniqueId: id, status: "skipped", evidence: false };
+    }
+    const start = warehouse.begin(id, name);
+    this.#running.set(id, start);
+    if (!found.builds) return start <= found.failures ? this.#finish(id) : this.#pass(id);
+    return { kind: "status", uniqueId: id, status: "started", evidence: true };
+  }
+
+  #pass(id: string): null {
+    this.#running.delete(id);
+    this.#done.set(id, true);
+    this.#options.warehouse.end(id, true);
+    return null;
+  }
+
+  #finish(id: string): BuildEvent {
+    const found = this.#options.vertices.get(id)!;
+    const start = this.#running.get(id)!;
+    if (start <= found.kills) {
+      this.kill();
+      return { kind: "killed" };
+    }
+    const good = this.#tries(id) > found.failures;
+    this.#running.delete(id);
+    this.#done.set(id, good);
+    this.#options.warehouse.end(id, good);
+    const isTest = id.startsWith("test.") || id.startsWith("unit_test.");
+    if (!good && this.#red !== "node") this.#red = isTest ? "test" : "node";
+    const word = isTest ? (good ? "pass" : "fail") : good ? "success" : "error";
+    const message = good ? {} : { message: found.message ?? "Database Error: the test said so" };
+    return { kind: "status", uniqueId: id, status: word, evidence: true, ...message };
+  }
+
+  /** Tries of a vertex that were not cut short, this one included. */
+  #tries(id: string): number {
+    this.#finished.set(id, (this.#finished.get(id) ?? 0) + 1);
+    return this.#finished.get(id)!;
+  }
+
+  get #finished(): Map<string, number> {
+    const known = finishedTries.get(this.#options.warehouse) ?? new Map<string, number>();
+    finishedTries.set(this.#options.warehouse, known);
+    return known;
+  }
+
+  #close(): BuildEvent {
+    this.#over = true;
+    const empty = this.#parents.size === 0;
+    const kind = empty ? ("empty_selection" as const) : this.#red;
+    const exitCode = this.#red === "none" && ![...this.#done.values()].includes(false) ? 0 : 1;
+    const end = { exitCode, inOrder: true, failFast: this.#stopped(), cause: { kind, sentence: `It ended: ${kind}.`, lines: [] } };
+    return { kind: "ended", end };
+  }
+}
+
+/** Tries that ended, by warehouse: an attempt that was killed is none. */
+const finishedTries = new WeakMap<SimulatedWarehouse, Map<string, number>>();
+
+/** dbt's subset graph: the nearest selected ancestors, through everything that is not selected. */
+export function selectedParents(id: string, selected: ReadonlySet<string>, vertices: ReadonlyMap<string, Pick<SimulatedVertex, "parents">>): string[] {
+  const found = new Set<string>();
+  const seen = new Set<string>();
+  const open = [...vertices.get(id)!.parents];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    if (seen.has(next)) continue;
+    seen.add(next);
+    if (selected.has(next)) found.add(next);
+    else open.push(...vertices.get(next)!.parents);
+  }
+  return [...found];
+}
