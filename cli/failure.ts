@@ -45,6 +45,9 @@ const USAGE_ERRORS: ReadonlySet<string> = new Set([
   "ManifestUnreadable",
 ]);
 
+/** Errors of local/ whose message is a sentence for the person at the terminal already. */
+const LOCAL_ERRORS: ReadonlySet<string> = new Set(["EmbeddedAwsError", "PortInUseError", "PythonEnvironmentError"]);
+
 /** What the operating system says, in our words. The path or port is in the system's own message. */
 const SYSTEM_ERRORS: Readonly<Record<string, { sentence: string; next: string }>> = {
   ENOSPC: { sentence: "The disk is full", next: "Free some space and run the same command again." },
@@ -98,6 +101,7 @@ export function failureOf(error: unknown): Failure {
 }
 
 function systemFailure(chain: readonly unknown[]): { message: string; next?: string } {
+  if (LOCAL_ERRORS.has(nameOf(chain[0]))) return { message: messageOf(chain[0]) };
   for (const link of chain) {
     const known = SYSTEM_ERRORS[codeOf(link)] ?? AWS_ERRORS[nameOf(link)];
     if (known !== undefined) return { message: `${known.sentence}: ${messageOf(link)}`, next: known.next };

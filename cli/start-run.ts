@@ -5,6 +5,7 @@ import type { BuildOptions } from "#core/dbt/argv.ts";
 import type { RunSummary } from "#core/run/summary.ts";
 import { up } from "#local/embedded-aws.ts";
 import { MINISTACK_REQUIREMENTS } from "#local/emulator/ministack.ts";
+import type { Endpoints } from "#local/endpoints.ts";
 import { DEFAULT_STATE_DIR, ensureVenv } from "#local/python.ts";
 import { loadConfig } from "../infra/load-config.ts";
 import { endedBadly, exitCodeOf, followStarted, lookFurther, type StartedRun, startRun } from "./commands/run.ts";
@@ -16,7 +17,7 @@ import { checkProject } from "./preflight.ts";
 import { connect } from "./real-context.ts";
 import { resourcesOf } from "./resources.ts";
 import { summaryOf } from "./run-lookup.ts";
-import { PhaseBoard } from "./view/phases.ts";
+import { PhaseBoard, type PhaseName } from "./view/phases.ts";
 import { lineView, tableFrame } from "./view/run-view.ts";
 import type { Paint, Terminal } from "./view/style.ts";
 import { statusText, verdictText } from "./view/summary-text.ts";
@@ -41,8 +42,13 @@ export async function startEverything(start: Start): Promise<number> {
   const config = loadConfig(start.configPath);
   const project = projectOf(config, start);
   const board = new PhaseBoard({ terminal: start.terminal, paint: start.paint, now: () => Date.now() });
+  const stopping = () => {
+    board.close();
+    start.terminal.write("\nStopping: ending the run and the embedded AWS …\n");
+  };
+  start.signal.addEventListener("abort", stopping, { once: true });
   try {
-    const stack = await unlessInterrupted(start.signal, prepare(start, config, board));
+    const stack = await prepare(start, config, board);
     const end = await build(start, project, stack, board);
     board.close();
     return report(start, end);
@@ -67,7 +73,7 @@ function projectOf(config: StepwatchConfig, start: Start): string {
 /** Both Python environments and the template are made side by side: each of them waits for something else. */
 async function prepare(start: Start, config: StepwatchConfig, board: PhaseBoard): Promise<DeployedStack> {
   const { configPath, stateDir, environment, signal } = start;
-  const deploy = (phase: "installing" | "deploying"): LocalDeploy => ({
+  const deploy = (phase: PhaseName): LocalDeploy => ({
     config,
     configPath,
     stateDir,
@@ -76,30 +82,41 @@ async function prepare(start: Start, config: StepwatchConfig, board: PhaseBoard)
     onProgress: (line) => board.note(phase, line),
   });
   board.begin("installing");
-  const synthesis = synthesise(deploy("deploying"));
-  const endpoints = startEmulator(start, board);
-  const [dbt] = await Promise.all([installDbt(deploy("installing")), endpoints.installed]);
-  board.end("installing", "");
-  const running = await endpoints.running;
-  board.begin("deploying");
-  const { deployment, changed } = await deployLocal(deploy("deploying"), running, await synthesis, dbt);
-  board.end("deploying", changed ? deployment.stackName : "nothing has changed");
-  return connect(resourcesOf(deployment.stackName, deployment.outputs), "embedded");
+  const packages = installEmulator(board);
+  const dbtInstalled = installDbt(deploy("installing"));
+  const installed = Promise.all([dbtInstalled, packages]).then(() => board.end("installing", ""));
+  const emulator = packages.then(() => startEmulator(start, board));
+  const ready = Promise.all([installed, emulator]).then(() => board.begin("deploying"));
+  try {
+    const [dbt, endpoints, synthesis] = await unlessInterrupted(
+      signal,
+      Promise.all([dbtInstalled, emulator, synthesise(deploy("deploying")), ready]),
+    );
+    const { deployment, changed } = await deployLocal(deploy("deploying"), endpoints, synthesis, dbt);
+    board.end("deploying", changed ? deployment.stackName : "nothing has changed");
+    return connect(resourcesOf(deployment.stackName, deployment.outputs), "embedded");
+  } catch (error) {
+    // An emulator that is starting has left no record yet: it could not be found to be ended.
+    if (signal.aborted) await Promise.allSettled([emulator]);
+    throw error;
+  }
 }
 
-function startEmulator({ stateDir }: Start, board: PhaseBoard) {
+async function installEmulator(board: PhaseBoard): Promise<void> {
   const onProgress = (line: string) => board.note("installing", line);
-  const installed = ensureVenv(MINISTACK_REQUIREMENTS, { label: "the environment of the AWS emulator", onProgress });
-  const running = installed.then(async () => {
-    board.begin("starting");
-    const endpoints = await up({ stateDir, venvStateDir: DEFAULT_STATE_DIR });
-    board.end("starting", endpoints.awsEndpointUrl);
-    return endpoints;
-  });
-  return { installed, running };
+  await ensureVenv(MINISTACK_REQUIREMENTS, { label: "the environment of the AWS emulator", onProgress });
+}
+
+async function startEmulator({ stateDir, signal }: Start, board: PhaseBoard): Promise<Endpoints> {
+  signal.throwIfAborted();
+  board.begin("starting");
+  const endpoints = await up({ stateDir, venvStateDir: DEFAULT_STATE_DIR });
+  board.end("starting", endpoints.awsEndpointUrl);
+  return endpoints;
 }
 
 async function build(start: Start, project: string, stack: DeployedStack, board: PhaseBoard): Promise<FollowEnd> {
+  start.signal.throwIfAborted();
   board.begin("planning");
   const clock = {
     now: () => Date.now(),

@@ -52,7 +52,6 @@ async function main(): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.green;
     if (!interrupt.signal.aborted) return fail(error);
-    process.stdout.write("\nStopping: ending the run and the embedded AWS …\n");
     await down({ stateDir });
     process.stdout.write("Stopped. Nothing is left running.\n");
     return exitCodes.interrupted;

@@ -105,14 +105,14 @@ const vpcSchema = z
   .strictObject({
     vpcId: z
       .string()
-      .regex(/^vpc-\w+$/, "is no VPC id (vpc-…).")
+      .regex(/^vpc-[0-9a-f]{8,17}$/, "is no VPC id (vpc-…).")
       .optional(),
     subnetIds: z
-      .array(z.string().regex(/^subnet-\w+$/, "is no subnet id (subnet-…)."))
+      .array(z.string().regex(/^subnet-[0-9a-f]{8,17}$/, "is no subnet id (subnet-…)."))
       .min(1)
       .optional(),
     securityGroupIds: z
-      .array(z.string().regex(/^sg-\w+$/, "is no security group id (sg-…)."))
+      .array(z.string().regex(/^sg-[0-9a-f]{8,17}$/, "is no security group id (sg-…)."))
       .min(1)
       .optional(),
     /** Only with subnets of one's own: whether tasks there get a public address. Needed where there is no NAT. */

@@ -24,16 +24,16 @@ const ENTRY_POINTS: Readonly<Record<string, string>> = {
  * Bundles functions and runner in one call of esbuild, each into a single file with the AWS SDK inside: what was tested
  * is what runs, whatever SDK the Lambda runtime brings. Not minified, so that a stack trace can be read.
  * @param root the project's root folder.
+ * @param outdir where the bundles go; a test has its own.
  * @throws {InputError} if an entry point is not there.
  */
-export async function bundle(root: string): Promise<Bundles> {
+export async function bundle(root: string, outdir = join(root, BUNDLE_FOLDER)): Promise<Bundles> {
   const missing = Object.values(ENTRY_POINTS).filter((entry) => !existsSync(join(root, entry)));
   if (missing.length > 0)
     throw new InputError(
       "Bundling refused",
       missing.map((entry) => `${entry} does not exist.`),
     );
-  const outdir = join(root, BUNDLE_FOLDER);
   await build({
     absWorkingDir: root,
     entryPoints: { ...ENTRY_POINTS },

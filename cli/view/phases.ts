@@ -29,6 +29,7 @@ export class PhaseBoard {
   readonly #phases = new Map<PhaseName, PhaseState>();
   #below: () => readonly string[] = () => [];
   #timer: NodeJS.Timeout | undefined;
+  #closed = false;
 
   constructor(options: PhaseBoardOptions) {
     this.#options = options;
@@ -78,8 +79,10 @@ export class PhaseBoard {
     this.#region?.draw(this.#frame());
   }
 
-  /** Draws a last time and leaves everything where it is. */
+  /** Draws a last time and leaves everything where it is; only the first call does something. */
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     clearInterval(this.#timer);
     this.redraw();
     this.#region?.close();

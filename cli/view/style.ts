@@ -15,6 +15,7 @@ const CODES: Readonly<Record<Tone, readonly [number, number]>> = {
 export const plain: Paint = (_tone, text) => text;
 
 export const ansi: Paint = (tone, text) => {
+  if (text === "") return "";
   const [on, off] = CODES[tone];
   return `\u001b[${on}m${text}\u001b[${off}m`;
 };

@@ -47,7 +47,7 @@ async function hasDefaultSelector(projectDir: string): Promise<boolean> {
   for (const name of ["selectors.yml", "selectors.yaml"]) {
     try {
       const text = await readFile(join(projectDir, name), "utf8");
-      if (/^[^#\n]*["']?\bdefault["']?\s*:\s*(?!["']?(?:false|no)\b)/im.test(text)) return true;
+      if (/^[^#\n]*["']?\bdefault["']?\s*:(?!\s*["']?(?:false|no)\b)/im.test(text)) return true;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     }

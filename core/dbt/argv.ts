@@ -75,12 +75,10 @@ export function checkExtraArgs(extraArgs: readonly string[]): void {
 /**
  * What makes dbt speak JSON at info on stdout whatever environment and project flags say (row A20); on the command
  * line these win over `DBT_QUIET`, `DBT_LOG_LEVEL`, `DBT_LOG_FORMAT`, `DBT_DEBUG`, `DBT_WRITE_JSON` in 1.8 to 1.12 and
- * in 2.0. Debug would print fourteen times the bytes.
+ * in 2.0. Debug would print fourteen times the bytes. 2.0 knows no `--no-debug` yet and says so on
+ * stderr; colours are stripped when read.
  */
-const SPEAKS: readonly string[] = [
-  ...["--log-format", "json", "--log-level", "info", "--no-quiet", "--no-debug"],
-  ...["--no-use-colors", "--write-json"],
-];
+const SPEAKS: readonly string[] = ["--log-format", "json", "--log-level", "info", "--no-quiet", "--no-debug", "--write-json"];
 
 /** A list on stdout and nothing else: text, since the JSON format would wrap each line of the list in an event. */
 const LISTS: readonly string[] = [

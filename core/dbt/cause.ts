@@ -76,12 +76,15 @@ const FATAL_SENTENCE: Partial<Record<Kind, string>> = {
 };
 
 function vertexCause(log: BuildLog): Told {
-  const red = [...log.vertices.values()].filter(
-    (vertex) => vertex.class === "failed" || vertex.class === "interrupted",
-  );
-  const nodes = red.filter((vertex) => !isTest(vertex));
+  const red = [...log.vertices.values()]
+    .filter((vertex) => vertex.class === "failed" || vertex.class === "interrupted")
+    .sort((a, b) => (a.endedAtMs ?? Infinity) - (b.endedAtMs ?? Infinity));
+  // dbt 2's fail-fast prints an error for what it cancelled: a consequence, named only where there is nothing else.
+  const ownFault = red.filter((vertex) => !/\(dbt1404\)|\bTaskCancelled\b/.test(vertex.message ?? ""));
+  const told = ownFault.length > 0 ? ownFault : red;
+  const nodes = told.filter((vertex) => !isTest(vertex));
   if (nodes.length > 0) return ["node", `${count(nodes.length, "node")} failed, ${nodes[0]?.uniqueId} first.`];
-  if (red.length > 0) return ["test", `${count(red.length, "test")} failed, ${red[0]?.uniqueId} first.`];
+  if (told.length > 0) return ["test", `${count(told.length, "test")} failed, ${told[0]?.uniqueId} first.`];
   return log.hookFailures.length > 0 ? hookCause(log) : null;
 }
 

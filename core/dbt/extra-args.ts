@@ -9,7 +9,6 @@ const REFUSED: Readonly<Record<string, string>> = {
   "log-format": BLINDS,
   "log-level": BLINDS,
   debug: `${BLINDS} For more detail in dbt's own log file pass --log-level-file debug.`,
-  "use-colors": BLINDS,
   "write-json": "run_results.json and manifest.json are needed after the build.",
   "macro-debugging": "a breakpoint would wait for a keyboard that nobody sits at.",
   "log-path": FOLDERS,

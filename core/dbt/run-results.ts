@@ -38,13 +38,13 @@ const fileSchema = z.object({
 const resultSchema = z.object({
   unique_id: z.string().min(1),
   status: z.string(),
-  message: z.unknown(),
-  failures: z.unknown(),
-  execution_time: z.unknown(),
-  timing: z.array(z.object({ started_at: z.unknown(), completed_at: z.unknown() })).catch([]),
+  message: z.unknown().optional(),
+  failures: z.unknown().optional(),
+  execution_time: z.unknown().optional(),
+  timing: z.array(z.object({ started_at: z.unknown().optional(), completed_at: z.unknown().optional() })).catch([]),
   relation_name: z.string().nullish().catch(null),
   compiled_code: z.string().nullish().catch(null),
-  adapter_response: z.unknown(),
+  adapter_response: z.unknown().optional(),
   batch_results: z.object({ successful: windowsSchema, failed: windowsSchema }).nullish().catch(null),
 });
 

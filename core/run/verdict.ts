@@ -36,7 +36,8 @@ export function verdict(input: {
   const producer = currentProducer(input.tasks);
   const views = input.plan ? viewVertices(input.plan, input.rows, input.tasks) : new Map<string, VertexView>();
   const runCauses = causesOfRun(input, producer);
-  const causes = [...runCauses, ...causesOfVertices(views), ...causesOfUnplanned(input.plan, input.rows)];
+  const known = [...runCauses, ...causesOfVertices(views), ...causesOfUnplanned(input.plan, input.rows)];
+  const causes = known.length > 0 ? known : causesOfNotBuilt(views);
   const bad = [...views.values()].filter((view) => view.class !== "good" && view.class !== "skipped").length;
   if (input.stopReason !== null && (bad > 0 || input.plan === null)) return { state: "stopped", sentence: `Stopped: ${input.stopReason}`, causes };
   if (causes.length === 0 && bad === 0) return { state: "green", sentence: greenSentence(views), causes };
@@ -113,6 +114,15 @@ function causesOfVertices(views: ReadonlyMap<string, VertexView>): RunCause[] {
     causes.push({ kind: "vertex", uniqueId: id, sentence: `${id} ${view.class === "failed" ? "failed" : "was interrupted"}: ${words || view.row?.status || "no message"}`, lines: [], gates: gates.get(id) ?? 0 });
   }
   return causes.sort((a, b) => b.gates - a.gates);
+}
+
+/** Where nothing failed and yet not all is built (no task would start, dbt died each time): why it was given up. */
+function causesOfNotBuilt(views: ReadonlyMap<string, VertexView>): RunCause[] {
+  const reasons = new Map<string, number>();
+  for (const { row } of views.values()) {
+    if (row?.final === "not_built" && row.finalReason) reasons.set(row.finalReason, (reasons.get(row.finalReason) ?? 0) + 1);
+  }
+  return [...reasons].map(([reason, gates]) => ({ ...ofRun(reason), gates }));
 }
 
 /** A vertex that the plan does not have and that dbt reported as failed: never a green run (A14). */

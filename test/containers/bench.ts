@@ -113,12 +113,20 @@ export async function bench(options: BenchOptions) {
     lines,
     stop,
     container,
-    noted: (): Noted[] => readFileSync(journal, "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line) as Noted),
+    noted: (): Noted[] =>
+      readFileSync(journal, "utf8")
+        .split("\n")
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as Noted),
     said: (event: string) => lines.flatMap((line) => said(line, event)),
     task: async (): Promise<TaskRow> => (await ledger.readTask(KEY, task))!,
     statuses: async () => Object.fromEntries((await ledger.readVertices(KEY)).map((row) => [row.uniqueId, row.status])),
-    vertex: async (uniqueId: string): Promise<VertexRow | undefined> => (await ledger.readSomeVertices(KEY, [uniqueId]))[0],
-    plan: () => objects.get(`runs/${KEY.project}/${KEY.runId}/plan.json`) as { source: string; vertices: { uniqueId: string }[] } | undefined,
+    vertex: async (uniqueId: string): Promise<VertexRow | undefined> =>
+      (await ledger.readSomeVertices(KEY, [uniqueId]))[0],
+    plan: () =>
+      objects.get(`runs/${KEY.project}/${KEY.runId}/plan.json`) as
+        | { source: string; vertices: { uniqueId: string }[] }
+        | undefined,
     remove: () => rmSync(dir, { recursive: true, force: true }),
   };
 }
@@ -131,14 +139,33 @@ function said(line: string, event: string): Record<string, unknown>[] {
   return stepwatch.event === event ? [stepwatch] : [];
 }
 
-async function prepare(ledger: Ledger, objects: Map<string, unknown>, options: BenchOptions, task: number, projectDir: string): Promise<void> {
+async function prepare(
+  ledger: Ledger,
+  objects: Map<string, unknown>,
+  options: BenchOptions,
+  task: number,
+  projectDir: string,
+): Promise<void> {
   const { mkdirSync } = await import("node:fs");
   mkdirSync(projectDir, { recursive: true });
   const plain = runRow(KEY);
-  const settings = { ...plain.settings, threads: undefined, build: {}, policy: policySchema.parse({ heartbeatSeconds: 0.5, ...options.policy }) };
+  const settings = {
+    ...plain.settings,
+    threads: undefined,
+    build: {},
+    policy: policySchema.parse({ heartbeatSeconds: 0.5, ...options.policy }),
+  };
   const planKey = options.set ? `runs/${KEY.project}/${KEY.runId}/plan.json` : undefined;
   const now = Date.now();
-  await ledger.createRun({ ...plain, input: { project: KEY.project }, startedAtMs: now, deadlineAtMs: now + 3_600_000, ...(planKey ? { planKey } : {}), ...options.run, settings: JSON.parse(JSON.stringify({ ...settings, ...options.run?.settings })) });
+  await ledger.createRun({
+    ...plain,
+    input: { project: KEY.project },
+    startedAtMs: now,
+    deadlineAtMs: now + 3_600_000,
+    ...(planKey ? { planKey } : {}),
+    ...options.run,
+    settings: JSON.parse(JSON.stringify({ ...settings, ...options.run?.settings })),
+  });
   const setKey = options.set ? "set.json" : undefined;
   if (options.set) objects.set("set.json", { uniqueIds: options.set });
   const kind = options.kind ?? (options.set ? "recovery" : "producer");
@@ -164,7 +191,11 @@ function bucket(objects: Map<string, unknown>, onPut?: (key: string) => void) {
 }
 
 /** Waits for a condition by looking often; fails loudly, never by luck. */
-export async function until(condition: () => boolean | Promise<boolean>, what: string, withinMs = 10_000): Promise<void> {
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+  withinMs = 10_000,
+): Promise<void> {
   const deadline = Date.now() + withinMs;
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`waited ${withinMs} ms in vain for: ${what}`);

@@ -4,7 +4,20 @@ export const INVOCATION = "11111111-2222-4333-8444-555555555555";
 export type Step = Readonly<Record<string, unknown>>;
 
 const event = (name: string, level: string, data: object, msg = ""): Step => ({
-  line: { info: { name, level, msg, invocation_id: INVOCATION, code: "X", pid: 1, thread: "Thread-1", category: "", extra: {} }, data },
+  line: {
+    info: {
+      name,
+      level,
+      msg,
+      invocation_id: INVOCATION,
+      code: "X",
+      pid: 1,
+      thread: "Thread-1",
+      category: "",
+      extra: {},
+    },
+    data,
+  },
 });
 
 const typeOf = (uniqueId: string) => uniqueId.slice(0, uniqueId.indexOf("."));
@@ -33,26 +46,63 @@ export const version = (number = "1.11.16"): Step =>
   event("MainReportVersion", "info", { log_version: 3, version: `=${number}` }, `Running with dbt=${number}`);
 
 export const concurrency = (nodeCount: number): Step =>
-  event("ConcurrencyLine", "info", { num_threads: 4, target_name: "dev", node_count: nodeCount }, "Concurrency: 4 threads");
+  event(
+    "ConcurrencyLine",
+    "info",
+    { num_threads: 4, target_name: "dev", node_count: nodeCount },
+    "Concurrency: 4 threads",
+  );
 
 export const started = (uniqueId: string): Step =>
-  event("LogStartLine", "info", { description: uniqueId, index: 1, total: 9, node_info: nodeInfo(uniqueId, "started") }, `START ${uniqueId}`);
+  event(
+    "LogStartLine",
+    "info",
+    { description: uniqueId, index: 1, total: 9, node_info: nodeInfo(uniqueId, "started") },
+    `START ${uniqueId}`,
+  );
 
 export function ended(uniqueId: string, status = typeOf(uniqueId).endsWith("test") ? "pass" : "success"): Step {
-  const data = { description: uniqueId, status, index: 1, total: 9, execution_time: 0.1, num_failures: 0, node_info: nodeInfo(uniqueId, status) };
-  return event(LINE_OF[typeOf(uniqueId)] ?? "LogModelResult", BAD.has(status) ? "error" : "info", data, `${status} ${uniqueId}`);
+  const data = {
+    description: uniqueId,
+    status,
+    index: 1,
+    total: 9,
+    execution_time: 0.1,
+    num_failures: 0,
+    node_info: nodeInfo(uniqueId, status),
+  };
+  return event(
+    LINE_OF[typeOf(uniqueId)] ?? "LogModelResult",
+    BAD.has(status) ? "error" : "info",
+    data,
+    `${status} ${uniqueId}`,
+  );
 }
 
 export const skipped = (uniqueId: string): Step =>
-  event("SkippingDetails", "info", { resource_type: typeOf(uniqueId), schema: "main", node_name: uniqueId, index: 1, total: 9, node_info: nodeInfo(uniqueId, "skipped") }, `SKIP ${uniqueId}`);
+  event(
+    "SkippingDetails",
+    "info",
+    {
+      resource_type: typeOf(uniqueId),
+      schema: "main",
+      node_name: uniqueId,
+      index: 1,
+      total: 9,
+      node_info: nodeInfo(uniqueId, "skipped"),
+    },
+    `SKIP ${uniqueId}`,
+  );
 
 export const failureText = (uniqueId: string, msg: string): Step =>
   event("RunResultError", "error", { msg, node_info: nodeInfo(uniqueId, "None") }, msg);
 
-export const nothingSelected = (): Step => event("NothingToDo", "warn", {}, "Nothing to do. Try checking your model configs and model specification args");
+export const nothingSelected = (): Step =>
+  event("NothingToDo", "warn", {}, "Nothing to do. Try checking your model configs and model specification args");
 
 /** dbt's closing line. */
-export const closing = (): Step => event("StatsLine", "info", { stats: { pass: 1, warn: 0, error: 0, skip: 0, total: 1 } }, "Done.");
+export const closing = (): Step =>
+  event("StatsLine", "info", { stats: { pass: 1, warn: 0, error: 0, skip: 0, total: 1 } }, "Done.");
 
 /** A node of manifest.json. */
 export interface FakeNode {
@@ -88,7 +138,10 @@ export function manifestOf(nodes: readonly FakeNode[], adapterType = "postgres")
   };
 }
 
-export function runResultsOf(results: readonly { id: string; status: string; message?: string; sql?: string }[], invocationId = INVOCATION): object {
+export function runResultsOf(
+  results: readonly { id: string; status: string; message?: string; sql?: string }[],
+  invocationId = INVOCATION,
+): object {
   return {
     metadata: { invocation_id: invocationId, dbt_version: "1.11.16" },
     results: results.map(({ id, status, message, sql }) => ({

@@ -20,20 +20,32 @@ afterEach(() => {
 function buildOf(models: readonly string[], tests: readonly string[], pauseMs = 0) {
   const all = [...models, ...tests];
   const steps = all.flatMap((id) => [started(id), ...(pauseMs ? [{ sleepMs: pauseMs }] : []), ended(id)]);
-  return { manifest: manifestOf(all.map((id) => ({ id }))), build: [version(), { manifest: true }, concurrency(all.length), ...steps, closing()] };
+  return {
+    manifest: manifestOf(all.map((id) => ({ id }))),
+    build: [version(), { manifest: true }, concurrency(all.length), ...steps, closing()],
+  };
 }
 
 test("E1: each terminal status is in the ledger within a second of dbt printing it, while dbt goes on", async () => {
   const models = ids(4);
   const { manifest, build } = buildOf(models, testsOf(2), 150);
-  const it = await newBench({ script: { manifest, build: [...build.slice(0, -1), { sleepMs: 60_000 }], sigint: [{ exitCode: 2 }] } });
+  const it = await newBench({
+    script: { manifest, build: [...build.slice(0, -1), { sleepMs: 60_000 }], sigint: [{ exitCode: 2 }] },
+  });
   const done = it.container();
   const last = "test.shop.t1";
-  await until(() => it.writes.some((write) => write.uniqueId === last && write.status === "pass"), "the last status, before dbt ends");
+  await until(
+    () => it.writes.some((write) => write.uniqueId === last && write.status === "pass"),
+    "the last status, before dbt ends",
+  );
   it.stop.ask("terminated", "end of test");
   await done;
   for (const id of [...models, ...testsOf(2)]) {
-    const printed = it.lines.map((line) => (line.includes("Result") && line.includes(`"${id}"`) ? Date.parse(JSON.parse(line).info.ts) : Number.NaN)).find((ms) => !Number.isNaN(ms));
+    const printed = it.lines
+      .map((line) =>
+        line.includes("Result") && line.includes(`"${id}"`) ? Date.parse(JSON.parse(line).info.ts) : Number.NaN,
+      )
+      .find((ms) => !Number.isNaN(ms));
     const written = it.writes.find((write) => write.uniqueId === id && write.status !== "started");
     expect((written?.atMs ?? Number.POSITIVE_INFINITY) - (printed ?? 0), id).toBeLessThan(1_000);
   }
@@ -52,7 +64,10 @@ test("E2: in flush mode nothing is written before the end", async () => {
 
 test("E2: in flush mode a SIGTERM flushes", async () => {
   const { manifest, build } = buildOf(ids(3), [], 20);
-  const it = await newBench({ script: { manifest, build: [...build.slice(0, -2), { sleepMs: 60_000 }], sigint: [{ exitCode: 2 }] }, policy: { backup: "end" } });
+  const it = await newBench({
+    script: { manifest, build: [...build.slice(0, -2), { sleepMs: 60_000 }], sigint: [{ exitCode: 2 }] },
+    policy: { backup: "end" },
+  });
   const done = it.container();
   await until(() => it.lines.filter((line) => line.includes("LogStartLine")).length === 3, "the third start");
   expect(it.writes).toEqual([]);
@@ -77,10 +92,13 @@ test("D5: a ledger that refuses most writes for a while costs the build nothing,
   const models = ids(60);
   const { manifest, build } = buildOf(models, [], 5);
   let calls = 0;
-  const options = { script: { manifest, build }, onWrite: () => {
-    calls += 1;
-    if (calls < 200 && calls % 4 !== 0) throw refusal();
-  } };
+  const options = {
+    script: { manifest, build },
+    onWrite: () => {
+      calls += 1;
+      if (calls < 200 && calls % 4 !== 0) throw refusal();
+    },
+  };
   const it = await newBench(options);
   expect(await it.container()).toBe(EXIT.recorded);
   const statuses = await it.statuses();
@@ -111,7 +129,10 @@ test("D5: a ledger that answers nothing at all does not hold back dbt's lines", 
 test("F12: the end is recorded after the last status", async () => {
   const { manifest, build } = buildOf(ids(10), []);
   const endSeenAt: (string | undefined)[] = [];
-  const it = await newBench({ script: { manifest, build }, onWrite: async () => void endSeenAt.push((await it.task()).state) });
+  const it = await newBench({
+    script: { manifest, build },
+    onWrite: async () => void endSeenAt.push((await it.task()).state),
+  });
   await it.container();
   expect(new Set(endSeenAt)).toEqual(new Set(["running"]));
   expect((await it.task()).sequence).toBe(it.writes.length);
@@ -119,9 +140,12 @@ test("F12: the end is recorded after the last status", async () => {
 
 test("a bucket that refuses uploads does not hold up the end", async () => {
   const { manifest, build } = buildOf(ids(2), []);
-  const it = await newBench({ script: { manifest, build }, onPut: (key) => {
-    if (key.includes("/tasks/")) throw new Error("AccessDenied");
-  } });
+  const it = await newBench({
+    script: { manifest, build },
+    onPut: (key) => {
+      if (key.includes("/tasks/")) throw new Error("AccessDenied");
+    },
+  });
   expect(await it.container()).toBe(EXIT.recorded);
   expect(it.said("an artefact could not be uploaded").length).toBeGreaterThan(0);
   expect((await it.task()).end?.inOrder).toBe(true);

@@ -21,10 +21,15 @@ const newBench = async (options: BenchOptions) => {
 afterEach(() => {
   for (const made of benches.splice(0)) made.remove();
 });
-const commands = (it: Bench) => it.noted().map((note) => note.started).filter((name) => name !== "--version");
+const commands = (it: Bench) =>
+  it
+    .noted()
+    .map((note) => note.started)
+    .filter((name) => name !== "--version");
 
 const dir = mkdtempSync(join(tmpdir(), "stepwatch-plan-source-"));
-const source = (over: Partial<Parameters<typeof choosePlanSource>[0]> = {}) => choosePlanSource({ options: {}, env: {}, projectDir: dir, dbtVersion: "1.11.16", ...over });
+const source = (over: Partial<Parameters<typeof choosePlanSource>[0]> = {}) =>
+  choosePlanSource({ options: {}, env: {}, projectDir: dir, dbtVersion: "1.11.16", ...over });
 
 test("H6: dbt is asked for its selection wherever anything selects", async () => {
   expect(await source()).toBe("manifest");
@@ -51,7 +56,13 @@ test.each([
 });
 
 test("H6: a manifest that does not agree with dbt's count is not believed: dbt ls is", async () => {
-  const it = await newBench({ script: { build: [version(), { manifest: true }, concurrency(1), started(B), ended(B), closing()], manifest, ls: { ids: [B] } } });
+  const it = await newBench({
+    script: {
+      build: [version(), { manifest: true }, concurrency(1), started(B), ended(B), closing()],
+      manifest,
+      ls: { ids: [B] },
+    },
+  });
   await it.container();
   expect(commands(it)).toEqual(["build", "ls"]);
   expect(it.plan()).toMatchObject({ source: "ls", vertices: [{ uniqueId: B }] });
@@ -65,7 +76,10 @@ test("a manifest that is half written at the first line leads to dbt ls", async 
 });
 
 test("with a selection dbt ls runs beside the build, which does not wait for it", async () => {
-  const it = await newBench({ script: { build: good, manifest, ls: { ids: [A, B], delayMs: 800 } }, run: { input: { select: ["a+"] } } });
+  const it = await newBench({
+    script: { build: good, manifest, ls: { ids: [A, B], delayMs: 800 } },
+    run: { input: { select: ["a+"] } },
+  });
   const done = it.container();
   await until(async () => (await it.statuses())[B] === "success", "the last status");
   expect(it.plan()).toBeUndefined();
@@ -84,10 +98,16 @@ test("dbt 2 is asked before the build, since it writes its manifest at the end a
 });
 
 test("a plan that can not be made stops no build, and the end says why", async () => {
-  const it = await newBench({ script: { build: good, manifest, ls: { ids: [], exitCode: 2, stderr: "Compilation Error in selector" } }, run: { input: { select: ["x"] } } });
+  const it = await newBench({
+    script: { build: good, manifest, ls: { ids: [], exitCode: 2, stderr: "Compilation Error in selector" } },
+    run: { input: { select: ["x"] } },
+  });
   expect(await it.container()).toBe(EXIT.recorded);
   expect(Object.values(await it.statuses())).toEqual(["success", "success"]);
-  expect((await it.task()).end?.cause).toMatchObject({ kind: "none", sentence: expect.stringMatching(/plan could not be made.*Compilation Error in selector/s) });
+  expect((await it.task()).end?.cause).toMatchObject({
+    kind: "none",
+    sentence: expect.stringMatching(/plan could not be made.*Compilation Error in selector/s),
+  });
   expect((await it.ledger.readRun(KEY))?.planKey).toBeUndefined();
 });
 
@@ -95,21 +115,52 @@ test("a plan task makes the plan and builds nothing", async () => {
   const it = await newBench({ kind: "plan", script: { manifest, ls: { ids: [A, B] } } });
   expect(await it.container()).toBe(EXIT.recorded);
   expect(commands(it)).toEqual(["ls"]);
-  expect((await it.ledger.readRun(KEY))).toMatchObject({ plannedVertices: 2, plannedNodes: 2 });
+  expect(await it.ledger.readRun(KEY)).toMatchObject({ plannedVertices: 2, plannedNodes: 2 });
   expect((await it.task()).end).toMatchObject({ inOrder: true, cause: { kind: "none" } });
 });
 
 test("C8: with test behaviour none neither build nor plan holds tests", async () => {
-  const it = await newBench({ script: { build: good, manifest, ls: { ids: [A, B] } }, policy: { testBehavior: "none" } });
+  const it = await newBench({
+    script: { build: good, manifest, ls: { ids: [A, B] } },
+    policy: { testBehavior: "none" },
+  });
   await it.container();
   for (const note of it.noted().filter((found) => found.started !== "--version")) {
-    expect(note.argv?.join(" ")).toMatch(/--exclude-resource-type test .*--exclude-resource-type unit_test|--exclude-resource-type test --exclude-resource-type unit_test/);
+    expect(note.argv?.join(" ")).toMatch(
+      /--exclude-resource-type test .*--exclude-resource-type unit_test|--exclude-resource-type test --exclude-resource-type unit_test/,
+    );
   }
 });
 
 test("G4: a recovery build selects its set alone, with no more threads than vertices, and hides selecting variables", async () => {
-  const plan = { contract: 1, project: KEY.project, runId: KEY.runId, dbtVersion: "1.11.16", adapterType: "postgres", dbtProject: "shop", source: "ls", warnings: [], vertices: [A, B].map((uniqueId) => ({ uniqueId, name: uniqueId, resourceType: "model", materialized: "table", builds: true, gateParents: [], nodes: [], fqn: ["shop"], packageName: "shop", originalFilePath: "x.sql" })) };
-  const it = await newBench({ set: [B], script: { build: [version(), concurrency(1), started(B), ended(B), closing()], manifest }, env: { DBT_RESOURCE_TYPES: "model", DBT_ENGINE_FAIL_FAST: "1" }, run: { input: { select: ["a"], threads: 8, target: "prod" } } });
+  const plan = {
+    contract: 1,
+    project: KEY.project,
+    runId: KEY.runId,
+    dbtVersion: "1.11.16",
+    adapterType: "postgres",
+    dbtProject: "shop",
+    source: "ls",
+    warnings: [],
+    vertices: [A, B].map((uniqueId) => ({
+      uniqueId,
+      name: uniqueId,
+      resourceType: "model",
+      materialized: "table",
+      builds: true,
+      gateParents: [],
+      nodes: [],
+      fqn: ["shop"],
+      packageName: "shop",
+      originalFilePath: "x.sql",
+    })),
+  };
+  const it = await newBench({
+    set: [B],
+    script: { build: [version(), concurrency(1), started(B), ended(B), closing()], manifest },
+    env: { DBT_RESOURCE_TYPES: "model", DBT_ENGINE_FAIL_FAST: "1" },
+    run: { input: { select: ["a"], threads: 8, target: "prod" } },
+  });
   it.objects.set(`runs/${KEY.project}/${KEY.runId}/plan.json`, plan);
   expect(await it.container()).toBe(EXIT.recorded);
   const note = it.noted().at(-1);
@@ -126,7 +177,30 @@ test("G4: a recovery build selects its set alone, with no more threads than vert
 test("F15: a set that dbt selects nothing of is told as an empty selection", async () => {
   const { nothingSelected } = await import("./dbt-lines.ts");
   const it = await newBench({ set: [B], script: { build: [version(), nothingSelected()] } });
-  it.objects.set(`runs/${KEY.project}/${KEY.runId}/plan.json`, { contract: 1, project: "shop", runId: "r", dbtVersion: "1.11.16", adapterType: null, dbtProject: "shop", source: "ls", warnings: [], vertices: [{ uniqueId: B, name: "b", resourceType: "model", materialized: "table", builds: true, gateParents: [], nodes: [], fqn: [], packageName: "shop", originalFilePath: "" }] });
+  it.objects.set(`runs/${KEY.project}/${KEY.runId}/plan.json`, {
+    contract: 1,
+    project: "shop",
+    runId: "r",
+    dbtVersion: "1.11.16",
+    adapterType: null,
+    dbtProject: "shop",
+    source: "ls",
+    warnings: [],
+    vertices: [
+      {
+        uniqueId: B,
+        name: "b",
+        resourceType: "model",
+        materialized: "table",
+        builds: true,
+        gateParents: [],
+        nodes: [],
+        fqn: [],
+        packageName: "shop",
+        originalFilePath: "",
+      },
+    ],
+  });
   await it.container();
   expect((await it.task()).end?.cause.kind).toBe("empty_selection");
   expect(it.said("reported is not claimed")).toMatchObject([{ missing: [B] }]);
@@ -136,7 +210,10 @@ test("a set that can not be read ends the task without dbt, with the object's na
   const it = await newBench({ set: [B], script: { build: good } });
   expect(await it.container()).toBe(EXIT.taskUnreadable);
   expect(commands(it)).toEqual([]);
-  expect((await it.task()).end?.cause).toMatchObject({ kind: "environment", sentence: expect.stringContaining("plan.json") });
+  expect((await it.task()).end?.cause).toMatchObject({
+    kind: "environment",
+    sentence: expect.stringContaining("plan.json"),
+  });
 });
 
 test("D13: the project's partial parse is used by a copy, and left to the next run when the build ended well", async () => {

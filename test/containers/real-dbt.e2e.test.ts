@@ -16,8 +16,12 @@ let it: Bench;
 function wordsOfDbt(lines: readonly string[]): Record<string, string> {
   const words: Record<string, string> = {};
   for (const line of lines.filter((text) => text.startsWith("{"))) {
-    const { info, data } = JSON.parse(line) as { info?: { name: string }; data?: { status?: string; node_info?: { unique_id: string; node_status: string } } };
-    if (!data?.node_info || !/^(Log(Model|Seed|Snapshot|Test|NodeNoOp)Result|SkippingDetails)$/.test(info?.name ?? "")) continue;
+    const { info, data } = JSON.parse(line) as {
+      info?: { name: string };
+      data?: { status?: string; node_info?: { unique_id: string; node_status: string } };
+    };
+    if (!data?.node_info || !/^(Log(Model|Seed|Snapshot|Test|NodeNoOp)Result|SkippingDetails)$/.test(info?.name ?? ""))
+      continue;
     const { unique_id, node_status } = data.node_info;
     words[unique_id] = node_status === "None" ? (data.status ?? "") : node_status;
   }
@@ -47,7 +51,11 @@ test("A11: jaffle-shop ends vertex by vertex as dbt 1.11 says, and its plan is w
 });
 
 test("H6: with a selection the plan is what dbt ls lists, made beside the build", async () => {
-  const made = await bench({ script: {}, executable: DBT!, run: { input: { select: ["+orders"], exclude: ["resource_type:unit_test"] } } });
+  const made = await bench({
+    script: {},
+    executable: DBT!,
+    run: { input: { select: ["+orders"], exclude: ["resource_type:unit_test"] } },
+  });
   cpSync(it.projectDir, made.projectDir, { recursive: true });
   try {
     expect(await made.container()).toBe(EXIT.recorded);
@@ -63,7 +71,9 @@ test("H6: with a selection the plan is what dbt ls lists, made beside the build"
 
 test("G1: a recovery build runs exactly its set", async () => {
   const plan = planSchema.parse(it.plan());
-  const set = plan.vertices.filter((vertex) => vertex.builds && (vertex.resourceType === "test" || vertex.resourceType === "snapshot")).slice(0, 4);
+  const set = plan.vertices
+    .filter((vertex) => vertex.builds && (vertex.resourceType === "test" || vertex.resourceType === "snapshot"))
+    .slice(0, 4);
   const made = await bench({ script: {}, executable: DBT!, set: set.map((vertex) => vertex.uniqueId) });
   cpSync(it.projectDir, made.projectDir, { recursive: true });
   made.objects.set("runs/shop/run-1/plan.json", plan);

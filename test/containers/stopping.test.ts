@@ -77,7 +77,9 @@ test("D6: without time for the ledger the end is not recorded, and the exit code
 });
 
 test("D6: a stop before any vertex began may be launched again", async () => {
-  const it = await newBench({ script: { build: [version(), { sleepMs: 60_000 }], sigint: [{ exitCode: 2 }], manifest } });
+  const it = await newBench({
+    script: { build: [version(), { sleepMs: 60_000 }], sigint: [{ exitCode: 2 }], manifest },
+  });
   const done = it.container();
   await until(() => it.lines.some((line) => line.includes("MainReportVersion")), "dbt's first line");
   it.stop.ask("terminated", "SIGTERM");
@@ -91,12 +93,17 @@ test("D15: the run's stop flag ends dbt", async () => {
   await reachesB(it);
   await it.ledger.requestStop(KEY, { atMs: Date.now(), reason: "a person stopped it" });
   expect(await done).toBe(EXIT.recorded);
-  expect((await it.task()).end).toMatchObject({ cause: { kind: "stopped", sentence: expect.stringContaining("a person stopped it") } });
+  expect((await it.task()).end).toMatchObject({
+    cause: { kind: "stopped", sentence: expect.stringContaining("a person stopped it") },
+  });
   expect(await it.statuses()).toEqual({ [A]: "success", [B]: "cancelled" });
 });
 
 test("D15: the run's deadline ends dbt, with no machine left to say so", async () => {
-  const it = await newBench({ script: { build: hangs, sigint: obeys, manifest }, run: { deadlineAtMs: Date.now() + 2_000 } });
+  const it = await newBench({
+    script: { build: hangs, sigint: obeys, manifest },
+    run: { deadlineAtMs: Date.now() + 2_000 },
+  });
   expect(await it.container()).toBe(EXIT.recorded);
   expect((await it.task()).end).toMatchObject({ cause: { kind: "timeout" }, inOrder: false });
 });
@@ -112,16 +119,30 @@ test("D15: a lock that names another run ends dbt; one that names this run, or n
   expect(signalsTo(it)).toEqual([]);
   await it.ledger.replaceLock({ ...lock, runId: "run-2" }, { runId: KEY.runId });
   expect(await done).toBe(EXIT.recorded);
-  expect((await it.task()).end).toMatchObject({ cause: { kind: "stopped", sentence: expect.stringContaining("run-2") } });
+  expect((await it.task()).end).toMatchObject({
+    cause: { kind: "stopped", sentence: expect.stringContaining("run-2") },
+  });
 });
 
 test("E4: a container whose fence is lost kills dbt at once and writes nothing more", async () => {
   const it = await newBench({ script: { build: hangs, sigint: obeys, manifest } });
   const done = it.container();
   await reachesB(it);
-  await it.ledger.markStopped(KEY, 1, { stoppedAtMs: Date.now(), stopCode: null, stoppedReason: "lost", exitCode: null, outOfMemory: false, neverStarted: false });
+  await it.ledger.markStopped(KEY, 1, {
+    stoppedAtMs: Date.now(),
+    stopCode: null,
+    stoppedReason: "lost",
+    exitCode: null,
+    outOfMemory: false,
+    neverStarted: false,
+  });
   expect(await done).toBe(EXIT.fenceLost);
-  expect(it.noted().filter((note) => note.started).every((note) => !isAlive(note.pid))).toBe(true);
+  expect(
+    it
+      .noted()
+      .filter((note) => note.started)
+      .every((note) => !isAlive(note.pid)),
+  ).toBe(true);
   expect((await it.task()).end).toBeUndefined();
   expect(await it.statuses()).toEqual({ [A]: "success", [B]: "started" });
 });

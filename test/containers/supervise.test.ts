@@ -2,14 +2,38 @@ import { afterEach, expect, test } from "vitest";
 import { EXIT } from "../../containers/dbt-runner/exit-codes.ts";
 import { StopSwitch } from "../../containers/dbt-runner/stop-switch.ts";
 import { ARN, type Bench, type BenchOptions, bench, KEY } from "./bench.ts";
-import { closing, concurrency, ended, failureText, manifestOf, nothingSelected, runResultsOf, skipped, started, version } from "./dbt-lines.ts";
+import {
+  closing,
+  concurrency,
+  ended,
+  failureText,
+  manifestOf,
+  nothingSelected,
+  runResultsOf,
+  skipped,
+  started,
+  version,
+} from "./dbt-lines.ts";
 
 const A = "model.shop.a";
 const B = "model.shop.b";
 const C = "model.shop.c";
 const T = "test.shop.a_is_there";
 const manifest = manifestOf([{ id: A }, { id: B, parents: [A] }, { id: C, parents: [B] }, { id: T, parents: [A] }]);
-const good = [version(), { manifest: true }, concurrency(4), started(A), ended(A), started(T), ended(T), started(B), ended(B), started(C), ended(C), closing()];
+const good = [
+  version(),
+  { manifest: true },
+  concurrency(4),
+  started(A),
+  ended(A),
+  started(T),
+  ended(T),
+  started(B),
+  ended(B),
+  started(C),
+  ended(C),
+  closing(),
+];
 
 const benches: Bench[] = [];
 const newBench = async (options: BenchOptions) => {
@@ -22,11 +46,22 @@ afterEach(() => {
 });
 
 test("a build in order: statuses, plan, artefacts and end are in the ledger", async () => {
-  const it = await newBench({ script: { build: [...good, { runResults: true }], manifest, runResults: runResultsOf([{ id: A, status: "success", sql: "select 1" }]) } });
+  const it = await newBench({
+    script: {
+      build: [...good, { runResults: true }],
+      manifest,
+      runResults: runResultsOf([{ id: A, status: "success", sql: "select 1" }]),
+    },
+  });
   expect(await it.container()).toBe(EXIT.recorded);
   expect(await it.statuses()).toEqual({ [A]: "success", [B]: "success", [C]: "success", [T]: "pass" });
   const task = await it.task();
-  expect(task).toMatchObject({ state: "over", fencedBy: ARN, sequence: it.writes.length, end: { inOrder: true, exitCode: 0, cause: { kind: "none" } } });
+  expect(task).toMatchObject({
+    state: "over",
+    fencedBy: ARN,
+    sequence: it.writes.length,
+    end: { inOrder: true, exitCode: 0, cause: { kind: "none" } },
+  });
   expect(it.plan()).toMatchObject({ source: "manifest", dbtVersion: "1.11.16", adapterType: "postgres" });
   expect((await it.ledger.readRun(KEY))!).toMatchObject({ plannedVertices: 4, plannedNodes: 3 });
   expect([...it.objects.keys()].filter((key) => key.includes("/tasks/1/")).map((key) => key.split("/").at(-1))).toEqual(
@@ -64,8 +99,17 @@ test("D2: a container that is started after the task is over does not start dbt"
 });
 
 test("A6: garbage, empty lines, a half line at the end, invalid UTF-8 and a line of 20 MB change nothing", async () => {
-  const garbage = [{ text: "not json\n\n{\"half\": \n" }, { base64: Buffer.from([0xff, 0xfe, 0x0a]).toString("base64") }, { text: `{"x":"${"y".repeat(20_000_000)}"}\n` }];
-  const it = await newBench({ script: { build: [...good.slice(0, 5), ...garbage, ...good.slice(5), { text: '{"info": {"name": "LogModelRes' }], manifest } });
+  const garbage = [
+    { text: 'not json\n\n{"half": \n' },
+    { base64: Buffer.from([0xff, 0xfe, 0x0a]).toString("base64") },
+    { text: `{"x":"${"y".repeat(20_000_000)}"}\n` },
+  ];
+  const it = await newBench({
+    script: {
+      build: [...good.slice(0, 5), ...garbage, ...good.slice(5), { text: '{"info": {"name": "LogModelRes' }],
+      manifest,
+    },
+  });
   expect(await it.container()).toBe(EXIT.recorded);
   expect(await it.statuses()).toEqual({ [A]: "success", [B]: "success", [C]: "success", [T]: "pass" });
   expect(it.lines).toContain("not json");
@@ -84,7 +128,10 @@ test("A11: at the default level there is no NodeFinished, and statuses are compl
 });
 
 test("A20: format, level and quiet are forced on the command line, whatever the environment says", async () => {
-  const it = await newBench({ script: { build: good, manifest }, env: { DBT_QUIET: "1", DBT_LOG_LEVEL: "error", DBT_LOG_FORMAT: "text" } });
+  const it = await newBench({
+    script: { build: good, manifest },
+    env: { DBT_QUIET: "1", DBT_LOG_LEVEL: "error", DBT_LOG_FORMAT: "text" },
+  });
   await it.container();
   const argv = it.noted().at(-1)?.argv?.join(" ");
   expect(argv).toContain("--log-format json");
@@ -96,7 +143,10 @@ test("A13: a dbt before 1.8 is told before anything is built", async () => {
   const it = await newBench({ script: { version: "1.7.19", build: good, manifest } });
   expect(await it.container()).toBe(EXIT.recorded);
   expect(it.noted().map((note) => note.started)).toEqual(["--version"]);
-  expect((await it.task()).end).toMatchObject({ inOrder: false, cause: { kind: "unsupported_dbt", sentence: expect.stringContaining("1.7.19") } });
+  expect((await it.task()).end).toMatchObject({
+    inOrder: false,
+    cause: { kind: "unsupported_dbt", sentence: expect.stringContaining("1.7.19") },
+  });
 });
 
 test("A13: a dbt that hides its age until its first line is killed before a node starts", async () => {
@@ -108,8 +158,23 @@ test("A13: a dbt that hides its age until its first line is killed before a node
 });
 
 test("A17: run_results.json of another invocation is ignored", async () => {
-  const build = [version(), { manifest: true }, concurrency(4), started(A), ended(A), started(B), { runResults: true }, { kill: "SIGKILL" }];
-  const stale = runResultsOf([{ id: B, status: "success" }, { id: C, status: "success" }], "00000000-0000-4000-8000-000000000000");
+  const build = [
+    version(),
+    { manifest: true },
+    concurrency(4),
+    started(A),
+    ended(A),
+    started(B),
+    { runResults: true },
+    { kill: "SIGKILL" },
+  ];
+  const stale = runResultsOf(
+    [
+      { id: B, status: "success" },
+      { id: C, status: "success" },
+    ],
+    "00000000-0000-4000-8000-000000000000",
+  );
   const it = await newBench({ script: { build, manifest, runResults: stale } });
   await it.container();
   expect(await it.statuses()).toEqual({ [A]: "success", [B]: "cancelled" });
@@ -126,7 +191,10 @@ test("D4: a dbt that the kernel killed for memory is told apart from any other k
 });
 
 test("C10: an empty selection is told as such", async () => {
-  const it = await newBench({ script: { build: [version(), nothingSelected()], ls: { ids: [] }, manifest }, run: { input: { select: ["typo"] } } });
+  const it = await newBench({
+    script: { build: [version(), nothingSelected()], ls: { ids: [] }, manifest },
+    run: { input: { select: ["typo"] } },
+  });
   await it.container();
   expect((await it.task()).end?.cause).toMatchObject({ kind: "empty_selection" });
   expect(it.plan()?.vertices).toEqual([]);
@@ -145,7 +213,16 @@ test("D13: each task has target and log folders of its own, below the work folde
 test("C3: a result that is printed twice is written once, and none of fifty at once is lost", async () => {
   const tests = Array.from({ length: 50 }, (_, n) => `test.shop.number_${n}`);
   const all = manifestOf([{ id: A }, ...tests.map((id) => ({ id, parents: [A] }))]);
-  const build = [version(), { manifest: true }, concurrency(51), started(A), ended(A), ...tests.map(started), ...tests.flatMap((id) => [ended(id), ended(id)]), closing()];
+  const build = [
+    version(),
+    { manifest: true },
+    concurrency(51),
+    started(A),
+    ended(A),
+    ...tests.map(started),
+    ...tests.flatMap((id) => [ended(id), ended(id)]),
+    closing(),
+  ];
   const it = await newBench({ script: { build, manifest: all } });
   await it.container();
   const statuses = await it.statuses();
@@ -154,10 +231,26 @@ test("C3: a result that is printed twice is written once, and none of fifty at o
 });
 
 test("D1: a failed build is recorded with exit code, cause and dbt's message, which comes at its end", async () => {
-  const build = [version(), { manifest: true }, concurrency(4), started(A), ended(A, "error"), skipped(T), skipped(B), skipped(C), failureText(A, "relation does not exist"), closing(), { exitCode: 1 }];
+  const build = [
+    version(),
+    { manifest: true },
+    concurrency(4),
+    started(A),
+    ended(A, "error"),
+    skipped(T),
+    skipped(B),
+    skipped(C),
+    failureText(A, "relation does not exist"),
+    closing(),
+    { exitCode: 1 },
+  ];
   const it = await newBench({ script: { build, manifest } });
   await it.container();
-  expect(await it.vertex(A)).toMatchObject({ status: "error", message: expect.stringContaining("relation does not exist"), tryTasks: [1] });
+  expect(await it.vertex(A)).toMatchObject({
+    status: "error",
+    message: expect.stringContaining("relation does not exist"),
+    tryTasks: [1],
+  });
   expect(await it.vertex(B)).toMatchObject({ status: "skipped", evidence: false, tryTasks: [] });
   expect((await it.task()).end).toMatchObject({ inOrder: true, exitCode: 1, cause: { kind: "node" } });
 });
@@ -165,7 +258,10 @@ test("D1: a failed build is recorded with exit code, cause and dbt's message, wh
 test("an executable that is not there is the environment's fault, and said so", async () => {
   const it = await newBench({ script: {}, executable: "/nowhere/dbt" });
   expect(await it.container()).toBe(EXIT.recorded);
-  expect((await it.task()).end?.cause).toMatchObject({ kind: "environment", sentence: expect.stringContaining("ENOENT") });
+  expect((await it.task()).end?.cause).toMatchObject({
+    kind: "environment",
+    sentence: expect.stringContaining("ENOENT"),
+  });
 });
 
 test("D7: an argument that would blind the reader ends the task before dbt starts", async () => {

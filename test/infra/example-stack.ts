@@ -15,12 +15,8 @@ export interface Synthesised {
 }
 
 /** The stack of a config, synthesised in this process: no bundles, no images, no account, no network. */
-export function synthesise(
-  config: StepwatchConfig = exampleConfig(),
-  options: { local?: boolean; nag?: boolean } = {},
-): Synthesised {
+export function synthesise(config: StepwatchConfig = exampleConfig(), options: { local?: boolean } = {}): Synthesised {
   const app = new App();
-  if (options.nag) Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
   const stack = new StepwatchStack(app, {
     config,
     local: options.local ?? false,
@@ -39,12 +35,12 @@ interface Resource {
 
 export const resourcesOf = (template: Template): Record<string, Resource> => template.toJSON().Resources;
 
-/** A value with its CloudFormation functions written as text: `${LogicalId}`, `${LogicalId.Arn}`. */
+/** A value with its CloudFormation functions written as text: `<LogicalId>`, `<LogicalId.Arn>`. */
 export function asText(value: unknown): string {
   if (typeof value !== "object" || value === null) return String(value);
   const [[name, argument] = ["", undefined]] = Object.entries(value);
-  if (name === "Ref") return `\${${argument}}`;
-  if (name === "Fn::GetAtt") return `\${${(argument as string[]).join(".")}}`;
+  if (name === "Ref") return `<${argument}>`;
+  if (name === "Fn::GetAtt") return `<${(argument as string[]).join(".")}>`;
   if (name === "Fn::Join") {
     const [separator, parts] = argument as unknown as [string, unknown[]];
     return parts.map(asText).join(separator);

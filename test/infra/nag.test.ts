@@ -48,7 +48,7 @@ function findings(): { rule: string; path: string }[] {
     image: () => ContainerImage.fromRegistry("example/shop"),
   });
   const silent = vi.spyOn(console, "error").mockImplementation(() => undefined);
-  expect(() => app.synth()).toThrow("Validation failed");
+  expect(() => app.synth()).toThrow("validation-report.json");
   silent.mockRestore();
   const report = JSON.parse(readFileSync(join(outdir, "validation-report.json"), "utf8")) as Report;
   const violations = report.pluginReports.flatMap((plugin) => plugin.violations);

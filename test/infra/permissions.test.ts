@@ -18,7 +18,7 @@ function roleOf(functionName: string): string {
 /** `action on resource` of everything that a role may do. */
 const allowed = (owner: string) =>
   statements
-    .filter((entry) => entry.owner === owner || entry.owner.startsWith(`${owner}DefaultPolicy`))
+    .filter((entry) => entry.owner === owner || entry.owner.startsWith(`${owner.slice(0, -8)}DefaultPolicy`))
     .flatMap(({ statement }) =>
       listOf(statement.Action).flatMap((action) =>
         listOf(statement.Resource).map((resource) => `${action} on ${shortened(asText(resource))}`),
@@ -27,10 +27,10 @@ const allowed = (owner: string) =>
 
 const shortened = (text: string) =>
   text
-    .replace(/^arn:\$\{AWS::Partition\}:(\w+):\$\{AWS::Region\}:\$\{AWS::AccountId\}:/, "$1:")
-    .replace(/\$\{LedgerTable\w+\.Arn\}/, "ledger")
-    .replace(/\$\{ArtefactsBucket\w+\.Arn\}/, "artefacts")
-    .replace(/^\$\{(\w+?)(log)?[0-9A-F]{8}\.Arn\}$/, "$1");
+    .replace(/^arn:<AWS::Partition>:(\w+):<AWS::Region>:<AWS::AccountId>:/, "$1:")
+    .replace(/<LedgerTable\w+\.Arn>/, "ledger")
+    .replace(/<ArtefactsBucket\w+\.Arn>/, "artefacts")
+    .replace(/^<(\w+?)(log)?[0-9A-F]{8}\.Arn>$/, "$1");
 
 const conditionOf = (owner: string, sid: string) =>
   statements.find((entry) => entry.owner === owner && entry.statement.Sid === sid)?.statement.Condition;
@@ -66,11 +66,11 @@ describe("what each function may do", () => {
       "states:DescribeExecution on states:execution:stepwatch-consumer:*",
       "ecs:RunTask on ecs:task-definition/stepwatch-shop-producer:*",
       "ecs:RunTask on ecs:task-definition/stepwatch-shop-queue:*",
-      "ecs:TagResource on ecs:task/${Cluster}/*",
+      "ecs:TagResource on ecs:task/<Cluster>/*",
       expect.stringMatching(/^iam:PassRole on shopTaskRole$/),
       expect.stringMatching(/^iam:PassRole on shopExecutionRole$/),
-      "ecs:DescribeTasks on ecs:task/${Cluster}/*",
-      "ecs:StopTask on ecs:task/${Cluster}/*",
+      "ecs:DescribeTasks on ecs:task/<Cluster>/*",
+      "ecs:StopTask on ecs:task/<Cluster>/*",
     ]);
     expect(conditionOf(role, "LaunchTasks")).toEqual({
       ArnEquals: { "ecs:cluster": { "Fn::GetAtt": ["Cluster", "Arn"] } },
@@ -145,7 +145,7 @@ test("each machine invokes its own functions; the schedule starts the run machin
   );
   expect(invoked("MachinesConsumerRole")).toEqual(["lambda:InvokeFunction on Functionswatchnode"]);
   expect(allowed(owner("shopscheduleRole"))).toEqual([
-    expect.stringMatching(/^states:StartExecution on \$\{MachinesRun\w+\}$/),
+    expect.stringMatching(/^states:StartExecution on <MachinesRun\w+>$/),
   ]);
 });
 

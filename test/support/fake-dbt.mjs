@@ -10,7 +10,8 @@ import { join } from "node:path";
 const script = JSON.parse(readFileSync(process.env.FAKE_DBT, "utf8"));
 const argv = process.argv.slice(2);
 const folder = argv[argv.indexOf("--target-path") + 1];
-const note = (facts) => appendFileSync(script.journal, `${JSON.stringify({ pid: process.pid, atMs: Date.now(), ...facts })}\n`);
+const note = (facts) =>
+  appendFileSync(script.journal, `${JSON.stringify({ pid: process.pid, atMs: Date.now(), ...facts })}\n`);
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 function print(fd, bytes) {
@@ -26,7 +27,8 @@ function print(fd, bytes) {
 async function play(steps, isCurrent) {
   for (const step of steps) {
     if (!isCurrent()) return;
-    if (step.line) print(1, `${JSON.stringify({ ...step.line, info: { ...step.line.info, ts: new Date().toISOString() } })}\n`);
+    if (step.line)
+      print(1, `${JSON.stringify({ ...step.line, info: { ...step.line.info, ts: new Date().toISOString() } })}\n`);
     if (step.text !== undefined) print(1, step.text);
     if (step.base64 !== undefined) print(1, Buffer.from(step.base64, "base64"));
     if (step.stderr !== undefined) print(2, step.stderr);

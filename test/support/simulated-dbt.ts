@@ -21,7 +21,9 @@ interface Table {
   good: boolean;
   /** Order of its last good build among all builds of all vertices. */
   builtAt: number;
-  starts: number;
+  /** Tries that ended, and builds that it killed. */
+  finished: number;
+  killed: number;
   inBuild: string | null;
 }
 
@@ -32,19 +34,17 @@ export class SimulatedWarehouse {
   #clock = 0;
 
   table(uniqueId: string): Table {
-    const known = this.tables.get(uniqueId) ?? { good: false, builtAt: 0, starts: 0, inBuild: null };
+    const known = this.tables.get(uniqueId) ?? { good: false, builtAt: 0, finished: 0, killed: 0, inBuild: null };
     this.tables.set(uniqueId, known);
     return known;
   }
 
-  begin(uniqueId: string, build: string): number {
+  begin({ uniqueId, builds }: SimulatedVertex, build: string): void {
     const table = this.table(uniqueId);
     if (table.inBuild !== null) this.violations.push(`${uniqueId} is in builds ${table.inBuild} and ${build} at once`);
-    if (table.good) this.violations.push(`${uniqueId} was good and is built again by ${build}`);
+    if (table.good && builds) this.violations.push(`${uniqueId} was good and is built again by ${build}`);
     table.inBuild = build;
     table.good = false;
-    table.starts += 1;
-    return table.starts;
   }
 
   end(uniqueId: string, good: boolean): void {
@@ -80,7 +80,7 @@ export class SimulatedBuild {
   readonly #options: SimulatedBuildOptions;
   readonly #parents: Map<string, string[]>;
   readonly #waiting: Set<string>;
-  readonly #running = new Map<string, number>();
+  readonly #running = new Set<string>();
   readonly #done = new Map<string, boolean>();
   #red: "none" | "node" | "test" = "none";
   #over = false;
@@ -96,20 +96,25 @@ export class SimulatedBuild {
     return this.#over;
   }
 
+  /** It has taken a vertex in hand. */
+  get begun(): boolean {
+    return this.#waiting.size < this.#parents.size;
+  }
+
   /** The next line, or the end. Null: something happened without a line. */
   turn(): BuildEvent | null {
     const { random, threads } = this.#options;
     const ready = this.#stopped() ? [] : this.#ready();
     const canStart = ready.length > 0 && this.#running.size < threads;
     if (canStart && (this.#running.size === 0 || random.chance(0.5))) return this.#take(random.pick(ready));
-    if (this.#running.size > 0) return this.#finish(random.pick([...this.#running.keys()]));
+    if (this.#running.size > 0) return this.#finish(random.pick([...this.#running]));
     return this.#close();
   }
 
   /** The process is gone. What it ran is in an unknown state. */
   kill(): void {
     this.#over = true;
-    for (const id of this.#running.keys()) this.#options.warehouse.end(id, false);
+    for (const id of this.#running) this.#options.warehouse.end(id, false);
     this.#running.clear();
   }
 
@@ -129,47 +134,30 @@ export class SimulatedBuild {
       this.#done.set(id, false);
       return !found.builds || random.chance(silentSkips) ? null : { kind: "status", uniqueId: id, status: "skipped", evidence: false };
     }
-    const start = warehouse.begin(id, name);
-    this.#running.set(id, start);
-    if (!found.builds) return start <= found.failures ? this.#finish(id) : this.#pass(id);
-    return { kind: "status", uniqueId: id, status: "started", evidence: true };
+    warehouse.begin(found, name);
+    this.#running.add(id);
+    return found.builds ? { kind: "status", uniqueId: id, status: "started", evidence: true } : this.#finish(id);
   }
 
-  #pass(id: string): null {
-    this.#running.delete(id);
-    this.#done.set(id, true);
-    this.#options.warehouse.end(id, true);
-    return null;
-  }
-
-  #finish(id: string): BuildEvent {
+  #finish(id: string): BuildEvent | null {
     const found = this.#options.vertices.get(id)!;
-    const start = this.#running.get(id)!;
-    if (start <= found.kills) {
+    const table = this.#options.warehouse.table(id);
+    if (table.killed < found.kills) {
+      table.killed += 1;
       this.kill();
       return { kind: "killed" };
     }
-    const good = this.#tries(id) > found.failures;
+    table.finished += 1;
+    const good = table.finished > found.failures;
     this.#running.delete(id);
     this.#done.set(id, good);
     this.#options.warehouse.end(id, good);
+    if (good && !found.builds) return null;
     const isTest = id.startsWith("test.") || id.startsWith("unit_test.");
     if (!good && this.#red !== "node") this.#red = isTest ? "test" : "node";
     const word = isTest ? (good ? "pass" : "fail") : good ? "success" : "error";
     const message = good ? {} : { message: found.message ?? "Database Error: the test said so" };
     return { kind: "status", uniqueId: id, status: word, evidence: true, ...message };
-  }
-
-  /** Tries of a vertex that were not cut short, this one included. */
-  #tries(id: string): number {
-    this.#finished.set(id, (this.#finished.get(id) ?? 0) + 1);
-    return this.#finished.get(id)!;
-  }
-
-  get #finished(): Map<string, number> {
-    const known = finishedTries.get(this.#options.warehouse) ?? new Map<string, number>();
-    finishedTries.set(this.#options.warehouse, known);
-    return known;
   }
 
   #close(): BuildEvent {
@@ -181,9 +169,6 @@ export class SimulatedBuild {
     return { kind: "ended", end };
   }
 }
-
-/** Tries that ended, by warehouse: an attempt that was killed is none. */
-const finishedTries = new WeakMap<SimulatedWarehouse, Map<string, number>>();
 
 /** dbt's subset graph: the nearest selected ancestors, through everything that is not selected. */
 export function selectedParents(id: string, selected: ReadonlySet<string>, vertices: ReadonlyMap<string, Pick<SimulatedVertex, "parents">>): string[] {

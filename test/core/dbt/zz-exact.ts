@@ -26,7 +26,7 @@ for (const [version, venv] of Object.entries(versions)) {
   const ls = run(lsArgv(folders, { ...options, resourceTypes: ["model", "seed", "snapshot", "test", "unit_test"] }));
   const nodes = ls.stdout.split("\n").filter((l) => l.startsWith("{")).map((l) => JSON.parse(l));
   console.log(version, "ls rc", ls.status, nodes.length, ls.stdout.split("\n").filter((l) => !l.startsWith("{") && l).slice(0, 2), ls.stderr.slice(0, 200));
-  const want = nodes.filter((n) => /tariff$|dues\.v1|dues_are|no_vessel|vessel_is_known|berth_history|seed.*vessels|with|stg_calls$|stg_vessels$|stg_berths$|calls$/.test(n.unique_id));
+  const want = nodes.filter((n) => /tariff$|dues\.v1|dues\.v2|dues_are|no_vessel|vessel_is_known|berth_history|seed.*vessels|with|stg_calls$|stg_vessels$|stg_berths$|calls$/.test(n.unique_id));
   const vertices = want.map((n) => ({ uniqueId: n.unique_id, resourceType: n.resource_type, packageName: "harbour", originalFilePath: n.original_file_path, fqn: n.fqn }));
   for (const v of [version, null]) {
     const sel = exactSelection({ dbtVersion: v, vertices, stateDir: `${dir}/state`, options: recoveryOptions(options) });

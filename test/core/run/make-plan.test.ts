@@ -5,10 +5,23 @@ import { type Plan, planSchema } from "#core/run/plan.ts";
 
 type Node = { id: string; parents?: string[]; config?: object; raw?: string; path?: string; extra?: object };
 
-const SECTION: Readonly<Record<string, string>> = { exposure: "exposures", unit_test: "unit_tests", saved_query: "saved_queries", semantic_model: "semantic_models", source: "sources" };
+const SECTION: Readonly<Record<string, string>> = {
+  exposure: "exposures",
+  unit_test: "unit_tests",
+  saved_query: "saved_queries",
+  semantic_model: "semantic_models",
+  source: "sources",
+};
 
 function manifest(nodes: readonly Node[]) {
-  const file: Record<string, Record<string, object>> = { nodes: {}, sources: {}, exposures: {}, unit_tests: {}, saved_queries: {}, semantic_models: {} };
+  const file: Record<string, Record<string, object>> = {
+    nodes: {},
+    sources: {},
+    exposures: {},
+    unit_tests: {},
+    saved_queries: {},
+    semantic_models: {},
+  };
   for (const { id, parents = [], config, raw = "select 1", path, extra } of nodes) {
     const [type = "", , ...rest] = id.split(".");
     file[SECTION[type] ?? "nodes"]![id] = {
@@ -24,17 +37,31 @@ function manifest(nodes: readonly Node[]) {
       ...extra,
     };
   }
-  return readManifest(JSON.stringify({ metadata: { dbt_version: "1.11.16", project_name: "shop", adapter_type: "postgres" }, ...file }));
+  return readManifest(
+    JSON.stringify({ metadata: { dbt_version: "1.11.16", project_name: "shop", adapter_type: "postgres" }, ...file }),
+  );
 }
 
 const plan = (nodes: readonly Node[], selectedIds = nodes.map((node) => node.id)): Plan =>
-  makePlan({ project: "shop", runId: "r", manifest: manifest(nodes), selectedIds, source: "ls", dbtVersion: "1.11.16" });
+  makePlan({
+    project: "shop",
+    runId: "r",
+    manifest: manifest(nodes),
+    selectedIds,
+    source: "ls",
+    dbtVersion: "1.11.16",
+  });
 const vertex = (made: Plan, id: string) => made.vertices.find((found) => found.uniqueId === id);
 const safe = (config: object, id = "model.shop.m") => vertex(plan([{ id, config }]), id)?.safeToRepeat;
 
 test("C4: what the selection leaves out is not planned, and gates through it are kept", () => {
   const made = plan(
-    [{ id: "model.shop.a" }, { id: "model.shop.b", parents: ["model.shop.a"] }, { id: "model.shop.c", parents: ["model.shop.b"] }, { id: "test.shop.t", parents: ["model.shop.b"] }],
+    [
+      { id: "model.shop.a" },
+      { id: "model.shop.b", parents: ["model.shop.a"] },
+      { id: "model.shop.c", parents: ["model.shop.b"] },
+      { id: "test.shop.t", parents: ["model.shop.b"] },
+    ],
     ["model.shop.c", "model.shop.a"],
   );
   expect(made.vertices.map((found) => [found.uniqueId, found.gateParents])).toEqual([
@@ -61,7 +88,14 @@ test("F10: ephemerals, files without SQL, exposures and saved queries are planne
 });
 
 test("sources, semantic models and ids without a node are no vertices; unknown ids are told", () => {
-  const made = plan([{ id: "source.shop.raw.t" }, { id: "semantic_model.shop.s" }, { id: "model.shop.a", parents: ["source.shop.raw.t"] }], ["source.shop.raw.t", "semantic_model.shop.s", "model.shop.a", "model.shop.ghost"]);
+  const made = plan(
+    [
+      { id: "source.shop.raw.t" },
+      { id: "semantic_model.shop.s" },
+      { id: "model.shop.a", parents: ["source.shop.raw.t"] },
+    ],
+    ["source.shop.raw.t", "semantic_model.shop.s", "model.shop.a", "model.shop.ghost"],
+  );
   expect(made.vertices.map((found) => found.uniqueId)).toEqual(["model.shop.a"]);
   expect(made.warnings).toEqual([expect.stringContaining("model.shop.ghost")]);
 });
@@ -74,13 +108,20 @@ test("C2: a test over two models is one vertex that counts for both, and gates w
     { id: "model.shop.child", parents: ["model.shop.a", "model.shop.b"] },
     { id: "model.shop.only_a", parents: ["model.shop.a"] },
   ]);
-  expect(vertex(made, "test.shop.rel")).toMatchObject({ nodes: ["model.shop.a", "model.shop.b"], gateParents: ["model.shop.a", "model.shop.b"] });
+  expect(vertex(made, "test.shop.rel")).toMatchObject({
+    nodes: ["model.shop.a", "model.shop.b"],
+    gateParents: ["model.shop.a", "model.shop.b"],
+  });
   expect(vertex(made, "model.shop.child")?.gateParents).toContain("test.shop.rel");
   expect(vertex(made, "model.shop.only_a")?.gateParents).toEqual(["model.shop.a"]);
 });
 
 test("B5: a unit test gates its model", () => {
-  const made = plan([{ id: "model.shop.a" }, { id: "model.shop.m", parents: ["model.shop.a"] }, { id: "unit_test.shop.m.u", parents: ["model.shop.m"] }]);
+  const made = plan([
+    { id: "model.shop.a" },
+    { id: "model.shop.m", parents: ["model.shop.a"] },
+    { id: "unit_test.shop.m.u", parents: ["model.shop.m"] },
+  ]);
   expect(vertex(made, "model.shop.m")?.gateParents).toContain("unit_test.shop.m.u");
   expect(vertex(made, "unit_test.shop.m.u")).toMatchObject({ gateParents: ["model.shop.a"], nodes: ["model.shop.m"] });
 });
@@ -116,11 +157,15 @@ test("H5: retries of meta.stepwatch are taken; a bad value is a warning and chan
 });
 
 test("G18: on-run hooks are told in the plan", () => {
-  expect(plan([{ id: "operation.shop.on-run-start-0" }, { id: "model.shop.a" }], ["model.shop.a"]).warnings).toEqual([expect.stringContaining("on-run hooks")]);
+  expect(plan([{ id: "operation.shop.on-run-start-0" }, { id: "model.shop.a" }], ["model.shop.a"]).warnings).toEqual([
+    expect.stringContaining("on-run hooks"),
+  ]);
 });
 
 test("a versioned model is called by name and version", () => {
-  expect(vertex(plan([{ id: "model.shop.dues.v2", extra: { name: "dues", version: 2 } }]), "model.shop.dues.v2")?.name).toBe("dues.v2");
+  expect(
+    vertex(plan([{ id: "model.shop.dues.v2", extra: { name: "dues", version: 2 } }]), "model.shop.dues.v2")?.name,
+  ).toBe("dues.v2");
 });
 
 test("H6: a whole-project plan is checked against dbt's count, however the version counts", () => {
@@ -138,7 +183,11 @@ test("H6: a whole-project plan is checked against dbt's count, however the versi
 });
 
 test("the plan is what its contract says, and the same for any order of the selection", () => {
-  const nodes: Node[] = [{ id: "model.shop.a" }, { id: "seed.shop.b" }, { id: "test.shop.t", parents: ["model.shop.a"] }];
+  const nodes: Node[] = [
+    { id: "model.shop.a" },
+    { id: "seed.shop.b" },
+    { id: "test.shop.t", parents: ["model.shop.a"] },
+  ];
   const made = plan(nodes);
   expect(planSchema.parse(JSON.parse(JSON.stringify(made)))).toEqual(made);
   expect(plan(nodes, nodes.map((node) => node.id).reverse())).toEqual(made);

@@ -1,0 +1,167 @@
+import { describe, expect, test } from "vitest";
+import { parseConfig } from "../../core/config.ts";
+import { policySchema } from "../../core/contracts/settings.ts";
+import { InputError } from "../../core/errors.ts";
+
+const resolve = (folder: string, path: string) => (path.startsWith("/") ? path : `${folder}/${path}`);
+const parse = (value: unknown) => parseConfig(value, "/repo", resolve);
+const withProject = (project: Record<string, unknown>, top: Record<string, unknown> = {}) => ({
+  projects: { shop: { projectDir: "dbt", ...project } },
+  ...top,
+});
+
+function problemsOf(value: unknown): readonly string[] {
+  try {
+    parse(value);
+  } catch (error) {
+    if (error instanceof InputError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe("an entry with a name and a project dir is enough", () => {
+  const config = parse(withProject({}));
+  const shop = config.projects.shop!;
+
+  test("everything else has the defaults of the design", () => {
+    expect(config).toMatchObject({ stackName: "stepwatch", pollIntervalSeconds: 5, vpc: {} });
+    expect(shop).toMatchObject({
+      name: "shop",
+      projectDir: "/repo/dbt",
+      profilesDir: "/repo/dbt",
+      dbt: { packages: ["dbt-core==1.11.16", "dbt-duckdb==1.11.1"] },
+      producer: { cpu: 1024, memoryMiB: 2048 },
+      executionQueue: { cpu: 1024, memoryMiB: 2048, maxTasks: 4 },
+      build: {},
+      environment: {},
+      secrets: {},
+      logRetentionDays: 30,
+    });
+    expect(shop.policy).toEqual(policySchema.parse({}));
+    expect(shop.dbt.executable).toBeUndefined();
+  });
+
+  test("G3: the execution queue takes the producer's size, as far as it has none of its own", () => {
+    const sizes = (project: Record<string, unknown>) => parse(withProject(project)).projects.shop!.executionQueue;
+    expect(sizes({ producer: { cpu: 2048, memoryMiB: 8192 } })).toEqual({ cpu: 2048, memoryMiB: 8192, maxTasks: 4 });
+    expect(
+      sizes({ producer: { cpu: 2048, memoryMiB: 8192 }, executionQueue: { memoryMiB: 16_384, maxTasks: 1 } }),
+    ).toEqual({ cpu: 2048, memoryMiB: 16_384, maxTasks: 1 });
+  });
+});
+
+test("paths are relative to the file; a dbt without a slash is looked up on PATH", () => {
+  const { shop } = parse(withProject({ profilesDir: "profiles", dbt: { executable: ".venv/bin/dbt" } })).projects;
+  expect(shop).toMatchObject({ profilesDir: "/repo/profiles", dbt: { executable: "/repo/.venv/bin/dbt" } });
+  expect(parse(withProject({ dbt: { executable: "dbtf" } })).projects.shop!.dbt.executable).toBe("dbtf");
+});
+
+test("numbers and booleans of the environment become text", () => {
+  expect(parse(withProject({ environment: { A: 1, B: true, C: "x" } })).projects.shop!.environment).toEqual({
+    A: "1",
+    B: "true",
+    C: "x",
+  });
+});
+
+describe("each problem is one sentence with path and value", () => {
+  test.each([
+    [{}, "projects: missing (expected record)."],
+    [{ projects: {} }, "projects = {}: names no project: an entry with a name and a projectDir is enough."],
+    [null, "(top level) = null: Invalid input: expected object, received null."],
+    [{ projects: { shop: {} } }, "projects.shop.projectDir: missing (expected string)."],
+    [
+      { projects: { "a#b": { projectDir: "x" } } },
+      "projects.a#b: is no project name: letters, digits, _ and -, a letter first, at most 63.",
+    ],
+    [withProject({}, { pollIntervalSeconds: 0 }), "pollIntervalSeconds = 0: Too small: expected number to be >=1."],
+    [
+      withProject({}, { stackName: "a_b" }),
+      'stackName = "a_b": is no stack name: letters, digits and -, a letter first, at most 40.',
+    ],
+    [
+      withProject({ threads: "many" }),
+      'projects.shop.threads = "many": Invalid input: expected number, received string.',
+    ],
+    [withProject({ profileDir: "x" }), "projects.shop.profileDir: there is no such setting; did you mean profilesDir?"],
+    [
+      withProject({ policy: { retriess: 1 } }),
+      "projects.shop.policy.retriess: there is no such setting; did you mean retries?",
+    ],
+    [
+      withProject({ build: { fullrefresh: true } }),
+      "projects.shop.build.fullrefresh: there is no such setting; did you mean fullRefresh?",
+    ],
+    [
+      withProject({}, { vpc: { zones: [] } }),
+      "vpc.zones: there is no such setting; known here: vpcId, subnetIds, securityGroupIds, assignPublicIp, availabilityZones.",
+    ],
+    [
+      withProject({ policy: { overlap: "wait" } }),
+      'projects.shop.policy.overlap = "wait": Invalid option: expected one of "queue"|"skip"|"refuse".',
+    ],
+    [withProject({ logRetentionDays: 31 }), /^projects\.shop\.logRetentionDays = 31: is none of 1, 3, 5/],
+    [withProject({ schedule: "daily" }), /^projects\.shop\.schedule = "daily": is no cron/],
+    [withProject({ scheduleTimeZone: "Europe/Berlin" }), /has no meaning without schedule/],
+    [
+      withProject({ policy: { lostAfterSeconds: 15 } }),
+      "projects.shop.policy.lostAfterSeconds = 15: must be at least two heartbeats (20 s).",
+    ],
+    [
+      withProject({ producer: { cpu: 2048 } }),
+      'projects.shop.producer = {"cpu":2048}: Fargate has no 2048 MiB with cpu 2048: use 4096 to 16384 MiB in steps of 1024.',
+    ],
+    [withProject({ producer: { cpu: 1000 } }), /^projects\.shop\.producer = .*: cpu 1000 is no Fargate size/],
+    [
+      withProject({ executionQueue: { memoryMiB: 1024 } }),
+      /^projects\.shop\.executionQueue = .*: Fargate has no 1024 MiB with cpu 1024/,
+    ],
+    [
+      withProject({ environment: { AWS_REGION: "x" } }),
+      /^projects\.shop\.environment\.AWS_REGION: names that begin with/,
+    ],
+    [withProject({ secrets: { PW: "a b" } }), /^projects\.shop\.secrets\.PW = "a b": is neither a secret's name/],
+    [
+      withProject({ environment: { PW: "x" }, secrets: { PW: "warehouse" } }),
+      /^projects\.shop\.secrets\.PW = "warehouse": stands in environment too/,
+    ],
+    [
+      withProject({}, { vpc: { vpcId: "vpc-0a1b2c3d" } }),
+      /^vpc\.vpcId = "vpc-0a1b2c3d": has no meaning without subnetIds/,
+    ],
+    [withProject({}, { vpc: { subnetIds: ["subnet-0a1b2c3d"] } }), /^vpc\.subnetIds = .*: need vpcId beside them/],
+    [
+      withProject({}, { vpc: { subnetIds: ["subnet-0a1b2c3d"], vpcId: "vpc-0a1b2c3d", availabilityZones: ["a"] } }),
+      /subnets have their zones/,
+    ],
+  ])("%j", (value, problem) => {
+    const problems = problemsOf(value);
+    expect(problems).toHaveLength(1);
+    if (typeof problem === "string") expect(problems[0]).toBe(problem);
+    else expect(problems[0]).toMatch(problem);
+  });
+
+  test("D7: a dbt argument that would blind the reader is refused with the reason", () => {
+    expect(problemsOf(withProject({ build: { extraArgs: ["--log-format", "text"] } }))).toEqual([
+      expect.stringMatching(/^projects\.shop\.build\.extraArgs = .*--log-format/),
+    ]);
+  });
+
+  test("all problems at once, and the value of a variable in none of them", () => {
+    const problems = problemsOf({ stackname: "x", projects: { shop: { environment: { PASSWORD: ["hunter2"] } } } });
+    expect(problems).toHaveLength(3);
+    expect(problems.join()).not.toContain("hunter2");
+  });
+});
+
+test.each([
+  "warehouse",
+  "warehouse:password",
+  "team/warehouse",
+  "/dbt/token",
+  "arn:aws:secretsmanager:eu-west-1:123456789012:secret:w-AbCdEf:password::",
+  "arn:aws:ssm:eu-west-1:123456789012:parameter/dbt/token",
+])("%s is a reference to a secret", (reference) => {
+  expect(parse(withProject({ secrets: { PW: reference } })).projects.shop!.secrets).toEqual({ PW: reference });
+});

@@ -1,0 +1,45 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { canBeGood } from "../../support/simulated-oracle.ts";
+import { type ProjectOptions, randomProject } from "../../support/simulated-project.ts";
+import { Random } from "../../support/simulated-random.ts";
+import { simulateRun } from "../../support/simulated-run.ts";
+
+const seed = Number(process.env.STEPWATCH_TEST_SEED ?? Date.now() % 1_000_000_000);
+
+/** Every run of the simulator holds the invariants of docs/design.md; see test/support/simulated-run.ts. */
+function holds(runs: number, options: ProjectOptions): void {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 2 ** 31 }), (number) => {
+      const random = new Random(number);
+      const project = randomProject(random, options);
+      const able = canBeGood(project);
+      const end = simulateRun(project, random);
+      const expected = [...able.values()].every(Boolean) ? "green" : "red";
+      expect(end.verdict.state === "green" || end.verdict.causes.length > 0).toBe(true);
+      expect([end.verdict.state, end.verdict.sentence][0], end.verdict.sentence).toBe(able.size === 0 ? "red" : expected);
+      const exact = !project.failFast && ![...project.vertices.values()].some((one) => one.unreported);
+      if (!exact) return;
+      for (const [id, good] of able) expect(end.warehouse.table(id).good, `${id} ends good`).toBe(good);
+    }),
+    { seed, numRuns: runs, endOnFailure: true },
+  );
+}
+
+describe(`the step on random projects (STEPWATCH_TEST_SEED=${seed})`, () => {
+  it("ends every run as its vertices allow, and breaks no invariant on the way", () => {
+    holds(700, {});
+  });
+
+  it("does so with larger projects", () => {
+    holds(150, { mostNodes: 25 });
+  });
+
+  it("B8: a fail-fast build is resumed if its failure recovers", () => {
+    holds(200, { failFast: true });
+  });
+
+  it("G21: killers do not drag others down", () => {
+    holds(200, { killers: true, unreported: false, mostNodes: 14, policy: { retryDelaySeconds: 0 } });
+  });
+});
