@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { StringDecoder } from "node:string_decoder";
-import { createGunzip } from "node:zlib";
+import { createGunzip, gunzipSync } from "node:zlib";
 import { buildEnded, endOfRecording } from "#core/dbt/build-end.ts";
 import { applyEvent, type BuildLog, newBuildLog } from "#core/dbt/build-log.ts";
 import { MAX_LINE_CHARACTERS, readLine } from "#core/dbt/log-line.ts";
@@ -15,7 +15,7 @@ import type { NodeReport } from "#core/run/summary.ts";
 import { UsageError } from "./failure.ts";
 
 export interface ReplayFiles {
-  /** dbt's JSON log, one event a line; gzip by the name's end. */
+  /** dbt's JSON log, one event a line. Each file may be gzipped, told by the name's end. */
   readonly log: string;
   readonly runResults?: string | undefined;
   readonly manifest?: string | undefined;
@@ -106,7 +106,8 @@ async function* linesOf(path: string): AsyncGenerator<string> {
 
 async function readText(path: string): Promise<string> {
   try {
-    return await readFile(path, "utf8");
+    const bytes = await readFile(path);
+    return (path.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString("utf8");
   } catch (error) {
     throw unreadable(path, error);
   }

@@ -70,7 +70,7 @@ function readOutput(line: string, droppedBytes: number, log: BuildLog, deps: Bui
   if (droppedBytes > 0 || line.length > MAX_LINE_CHARACTERS) return;
   const event = readLine(line);
   if (event === null) return;
-  deps.journal.record(applyEvent(log, event), log);
+  deps.journal.record(applyEvent(log, event));
   if (event.kind === "version" && log.dbtVersion !== null && isUnsupportedDbt(log.dbtVersion)) {
     deps.stop.ask("unsupported_dbt", `dbt ${log.dbtVersion} is older than 1.8.`);
   }
@@ -86,7 +86,7 @@ function obeyStops(dbt: DbtProcess, log: BuildLog, deps: BuildDeps, onKill: () =
   };
   const unlisten = deps.stop.listen((request: StopRequest) => {
     deps.output.say("stopping dbt", { reason: request.reason, sentence: request.sentence });
-    deps.journal.record(markSignalled(log, request.atMs), log);
+    deps.journal.record(markSignalled(log, request.atMs));
     if (request.reason === "fence_lost" || request.reason === "unsupported_dbt") return kill();
     const schedule = stopSchedule(deps.stopTimeoutSeconds);
     if (!request.dbtWasTold) dbt.signal("SIGINT");

@@ -35,9 +35,9 @@ export async function finishBuild(deps: FinishDeps, build: FinishedBuild, planPr
   const { log } = build;
   const runResults = await readResults(deps.artefacts.folders.build.targetDir);
   const reconciliation = reconcile(log, runResults, { invocationId: log.invocationId });
-  deps.journal.record(reconciliation.changes, log);
+  deps.journal.record(reconciliation.changes);
   const ended = buildEnded(log, build.end);
-  deps.journal.record(closeBuildLog(log, ended), log);
+  deps.journal.record(closeBuildLog(log, ended));
   await flushAll(deps);
   await noLaterThan(uploadAll(deps, log, reconciliation.used ? runResults : null), uploadsUntilMs(deps));
   await flushAll(deps);

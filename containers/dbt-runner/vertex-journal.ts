@@ -1,5 +1,5 @@
 import type { VertexWrite } from "#clients/ledger.ts";
-import type { BuildLog, Change } from "#core/dbt/build-log.ts";
+import type { Change } from "#core/dbt/build-log.ts";
 import type { StatusWriter } from "./status-writer.ts";
 import { vertexWrite, waitOf, worthWriting } from "./vertex-words.ts";
 
@@ -12,12 +12,12 @@ export class VertexJournal {
     this.#writer = writer;
   }
 
-  record(changes: readonly Change[], log: BuildLog): void {
+  record(changes: readonly Change[]): void {
     for (const change of changes) {
       const write = vertexWrite(change.vertex);
       if (!worthWriting(this.#told.get(change.uniqueId), write)) continue;
       this.#told.set(change.uniqueId, write);
-      this.#writer.put(write, waitOf(change, log.dbtVersion));
+      this.#writer.put(write, waitOf(change));
     }
   }
 

@@ -5,17 +5,17 @@ import { TEST_TYPES } from "#core/run/plan.ts";
 
 /**
  * Milliseconds that a word may wait for the next one about the same vertex, so that both become one write. Most tests
- * end within {@link TEST_START}, hence one write each; dbt 2 prints a start for what it skips at once after it. Batches
- * are many and none is an end; a message completes a vertex that is terminal already. An end never waits.
+ * end within `testStart`, hence one write each; a node's start waits only so long that what takes no time at all (a
+ * view, or what dbt 2 skips just after it printed a start) is one write too. Batches are many and none is an end; a
+ * message completes a vertex that is terminal already. An end never waits.
  */
-const WAIT_MS = { testStart: 700, startOfDbt2: 250, batch: 1_500, message: 250 } as const;
+const WAIT_MS = { testStart: 700, nodeStart: 200, batch: 1_500, message: 250 } as const;
 
-export function waitOf(change: Change, dbtVersion: string | null): number {
+export function waitOf(change: Change): number {
   if (change.what === "ended") return 0;
   if (change.what === "batch") return WAIT_MS.batch;
   if (change.what === "message") return WAIT_MS.message;
-  if (TEST_TYPES.has(change.vertex.resourceType)) return WAIT_MS.testStart;
-  return dbtVersion?.startsWith("2.") ? WAIT_MS.startOfDbt2 : 0;
+  return TEST_TYPES.has(change.vertex.resourceType) ? WAIT_MS.testStart : WAIT_MS.nodeStart;
 }
 
 /** dbt's word where it says what the vertex is; ours where it does not (behaviour A16, and what our signal cut off). */

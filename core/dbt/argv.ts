@@ -78,18 +78,18 @@ export function checkExtraArgs(extraArgs: readonly string[]): void {
  * in 2.0. Debug would print fourteen times the bytes. 2.0 knows no `--no-debug` yet and says so on
  * stderr; colours are stripped when read.
  */
-const SPEAKS: readonly string[] = ["--log-format", "json", "--log-level", "info", "--no-quiet", "--no-debug", "--write-json"];
-
-/** A list on stdout and nothing else: text, since the JSON format would wrap each line of the list in an event. */
-const LISTS: readonly string[] = [
+const SPEAKS: readonly string[] = [
   "--log-format",
-  "text",
+  "json",
   "--log-level",
   "info",
-  "--quiet",
+  "--no-quiet",
   "--no-debug",
-  "--no-use-colors",
+  "--write-json",
 ];
+
+/** A list on stdout and nothing else: text, since the JSON format would wrap each line of the list in an event. */
+const LISTS: readonly string[] = ["--log-format", "text", "--log-level", "info", "--quiet", "--no-debug"];
 
 /**
  * `dbt build`, everything after the executable. `selection` stands for select, exclude, selector and indirect

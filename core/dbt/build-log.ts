@@ -178,7 +178,9 @@ function applyToBuild(log: BuildLog, event: LogEvent): void {
   if (event.kind === "failFast" || (event.kind === "args" && event.failFast)) log.failFast = true;
   if (event.kind === "emptySelection") log.emptySelection ||= event.part === "nothing";
   if (event.kind === "skippedWithoutId") {
-    log.skippedWithoutId.push({ relation: event.relation, schema: event.schema });
+    const { relation, schema } = event;
+    const isKnown = log.skippedWithoutId.some((one) => one.relation === relation && one.schema === schema);
+    if (!isKnown) log.skippedWithoutId.push({ relation, schema });
   }
   if (event.kind === "summary") {
     log.sawLastSummary ||= event.part !== "end";

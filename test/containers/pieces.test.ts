@@ -63,7 +63,11 @@ test("a reader of our stdout that is slow loses lines, is told how many, and hol
   });
   const output = new LogOutput(
     1,
-    (_fd, bytes, done) => void gate.then(() => (written.push(bytes.toString()), done(null, bytes.length))),
+    (_fd, bytes, done) =>
+      void gate.then(() => {
+        written.push(bytes.toString());
+        done(null, bytes.length);
+      }),
   );
   for (let n = 0; n < 400; n += 1) {
     output.line("x".repeat(100_000));
@@ -148,7 +152,7 @@ test("a start and an end that come close together are one write with the fields 
   const writer = new StatusWriter({
     hold: false,
     onLost: () => undefined,
-    write: async (write) => (writes.push(write), true),
+    write: async (write) => writes.push(write) > 0,
   });
   writer.put({ uniqueId: "t", status: "started", evidence: true, startedAtMs: 5 }, 700);
   writer.put({ uniqueId: "t", status: "pass", evidence: true, endedAtMs: 9, startedAtMs: undefined });

@@ -24,7 +24,8 @@ const iso = (at: number) => new Date(START_MS + at).toISOString().replace("Z", "
 /** One JSON line. */
 export function line(parts: LineParts): string {
   const at = parts.at ?? 0;
-  const node = parts.id === undefined ? {} : { node_info: nodeOf(parts.id, parts.nodeStatus ?? "None", parts.node ?? {}) };
+  const node =
+    parts.id === undefined ? {} : { node_info: nodeOf(parts.id, parts.nodeStatus ?? "None", parts.node ?? {}) };
   return JSON.stringify({
     data: { ...node, ...(parts.status === undefined ? {} : { status: parts.status }), ...parts.data },
     info: {
@@ -62,13 +63,33 @@ export const result = (id: string, word: string, at = 10, more: Partial<LinePart
   line({ name: resultName(id), id, nodeStatus: word, status: word === "success" ? "OK" : word, at, ...more });
 export const skip = (id: string, at = 10) => line({ name: "SkippingDetails", id, nodeStatus: "skipped", at });
 export const finished = (id: string, word: string, at = 11, runResult: Record<string, unknown> = {}) =>
-  line({ name: "NodeFinished", level: "debug", id, nodeStatus: word, at, data: { run_result: { status: word, ...runResult } } });
+  line({
+    name: "NodeFinished",
+    level: "debug",
+    id,
+    nodeStatus: word,
+    at,
+    data: { run_result: { status: word, ...runResult } },
+  });
 export const lateError = (id: string, msg: string, at = 90) =>
   line({ name: "RunResultError", level: "error", id, at, msg: `  ${msg}`, data: { msg } });
 export const batchStart = (id: string, day: string, index: number, at = 1) =>
-  line({ name: "LogStartBatch", id, nodeStatus: "started", at, data: { description: `batch ${day} of main.x`, batch_index: index, total_batches: 4 } });
+  line({
+    name: "LogStartBatch",
+    id,
+    nodeStatus: "started",
+    at,
+    data: { description: `batch ${day} of main.x`, batch_index: index, total_batches: 4 },
+  });
 export const batchEnd = (id: string, day: string, index: number, word: string, at = 2) =>
-  line({ name: "LogBatchResult", id, nodeStatus: word, status: "OK", at, data: { description: `batch ${day} of main.x`, batch_index: index, total_batches: 4 } });
+  line({
+    name: "LogBatchResult",
+    id,
+    nodeStatus: word,
+    status: "OK",
+    at,
+    data: { description: `batch ${day} of main.x`, batch_index: index, total_batches: 4 },
+  });
 /** dbt 2: an error about a vertex, printed just before its end. */
 export const generic = (id: string | null, msg: string, at = 9, level = "error") =>
   line({ name: "Generic", level, msg, at, data: id === null ? {} : { node_info: { unique_id: id } } });

@@ -55,7 +55,8 @@ function verdictOf(own: readonly Line[]): Verdict | null {
 function wordOf(line: Line): string {
   if (line.info.name === "SkippingDetails") return "skipped";
   const nodeStatus = line.data.node_info?.node_status ?? "None";
-  if (line.info.name === "NodeFinished" && ["None", "started"].includes(nodeStatus)) return line.data.run_result?.status ?? "?";
+  if (line.info.name === "NodeFinished" && ["None", "started"].includes(nodeStatus))
+    return line.data.run_result?.status ?? "?";
   return nodeStatus === "None" ? (line.data.status ?? "?") : nodeStatus;
 }
 

@@ -24,7 +24,10 @@ export function readLines(lines: readonly string[], log: BuildLog = newBuildLog(
 }
 
 /** Reads a recorded case; `withFile` joins its run_results.json, which belongs to the info run in dbt 2. */
-export function readRecording(recorded: RecordedCase, options: { withFile?: boolean; plan?: readonly PlannedVertex[] } = {}): ReadRecording {
+export function readRecording(
+  recorded: RecordedCase,
+  options: { withFile?: boolean; plan?: readonly PlannedVertex[] } = {},
+): ReadRecording {
   const log = readLines(recorded.lines());
   const text = options.withFile === true ? recorded.runResults() : null;
   const runResults = text === null ? null : readRunResults(text);
@@ -38,5 +41,10 @@ export function readRecording(recorded: RecordedCase, options: { withFile?: bool
 /** The process's end as a supervisor would have seen it. A signal that dbt handles ends it with a code of its own. */
 export function endOf(recorded: RecordedCase): ProcessEnd {
   const { exitCode, signal, stderr } = recorded.end;
-  return { exitCode: exitCode < 0 ? null : exitCode, signal: exitCode < 0 ? signal : null, signalledByUs: false, stderrTail: stderr };
+  return {
+    exitCode: exitCode < 0 ? null : exitCode,
+    signal: exitCode < 0 ? signal : null,
+    signalledByUs: false,
+    stderrTail: stderr,
+  };
 }

@@ -24,7 +24,10 @@ const ROOT = new URL("../fixtures/dbt-logs/", import.meta.url);
 /** Every recorded case of every version, at each level that was kept. */
 export function recordedCases(): RecordedCase[] {
   return versions().flatMap((version) => {
-    const cases = JSON.parse(readFileSync(new URL(`${version}/cases.json`, ROOT), "utf8")) as Record<string, Record<string, RecordedEnd>>;
+    const cases = JSON.parse(readFileSync(new URL(`${version}/cases.json`, ROOT), "utf8")) as Record<
+      string,
+      Record<string, RecordedEnd>
+    >;
     return Object.entries(cases).flatMap(([name, entry]) =>
       (["info", "debug"] as const)
         .filter((level) => existsSync(new URL(`${version}/${name}/${level}.jsonl.gz`, ROOT)))

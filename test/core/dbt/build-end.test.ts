@@ -2,14 +2,20 @@ import { describe, expect, it } from "vitest";
 import { buildEnded, type ProcessEnd } from "#core/dbt/build-end.ts";
 import { isUnsupportedDbt } from "#core/dbt/dbt-version.ts";
 import { fatalKind } from "#core/dbt/fatal-kind.ts";
-import { result, start, stats, version, line, lateError } from "../../support/dbt-lines.ts";
+import { lateError, line, result, start, stats, version } from "../../support/dbt-lines.ts";
 import { readLines, readRecording } from "../../support/read-recording.ts";
 import { recordedCase } from "../../support/recorded-cases.ts";
 
 const ok: ProcessEnd = { exitCode: 0, signal: null, signalledByUs: false };
 const A = "model.p.a";
 const good = [version("1.11.16"), start(A), result(A, "success"), stats()];
-const hookEnd = line({ name: "LogHookEndLine", id: "operation.p.p-on-run-end-0", nodeStatus: "error", status: "error", level: "error" });
+const hookEnd = line({
+  name: "LogHookEndLine",
+  id: "operation.p.p-on-run-end-0",
+  nodeStatus: "error",
+  status: "error",
+  level: "error",
+});
 
 describe("A13: an unsupported dbt", () => {
   it.each(["1.7.19", "1.0.0", "0.21.1"])("%s is refused", (is) => {
@@ -26,7 +32,11 @@ describe("A13: an unsupported dbt", () => {
 
 describe("in order", () => {
   it("all good, last line seen, exit 0", () => {
-    expect(buildEnded(readLines(good), ok)).toMatchObject({ inOrder: true, cause: { kind: "none" }, retryableLaunch: false });
+    expect(buildEnded(readLines(good), ok)).toMatchObject({
+      inOrder: true,
+      cause: { kind: "none" },
+      retryableLaunch: false,
+    });
   });
 
   it.each<[string, ProcessEnd, string]>([
@@ -49,7 +59,10 @@ describe("in order", () => {
   });
 
   it("exit 0 although a vertex failed is not in order", () => {
-    expect(buildEnded(readLines([start(A), result(A, "error"), stats()]), ok)).toMatchObject({ inOrder: false, cause: { kind: "node" } });
+    expect(buildEnded(readLines([start(A), result(A, "error"), stats()]), ok)).toMatchObject({
+      inOrder: false,
+      cause: { kind: "node" },
+    });
   });
 });
 
@@ -61,12 +74,18 @@ describe("hooks", () => {
     expect(log.hookFailures).toMatchObject([{ phase: "end" }]);
   });
 
-  it.each(["1.8.10", "1.9.10", "1.10.23", "1.11.16"])("B10: on-run-start fails in %s: it builds on, vertices as they ended, one cause", (release) => {
-    const { log, end, outcomes } = readRecording(recordedCase(release, "start_hook_fail"));
-    expect(end).toMatchObject({ inOrder: true, cause: { kind: "hook", sentence: expect.stringContaining("planned_start_hook_failure") } });
-    expect(log.hookFailures).toMatchObject([{ phase: "start" }]);
-    expect(new Set(outcomes.map((one) => one.class))).toEqual(new Set(["good"]));
-  });
+  it.each(["1.8.10", "1.9.10", "1.10.23", "1.11.16"])(
+    "B10: on-run-start fails in %s: it builds on, vertices as they ended, one cause",
+    (release) => {
+      const { log, end, outcomes } = readRecording(recordedCase(release, "start_hook_fail"));
+      expect(end).toMatchObject({
+        inOrder: true,
+        cause: { kind: "hook", sentence: expect.stringContaining("planned_start_hook_failure") },
+      });
+      expect(log.hookFailures).toMatchObject([{ phase: "start" }]);
+      expect(new Set(outcomes.map((one) => one.class))).toEqual(new Set(["good"]));
+    },
+  );
 
   it.each(["1.12.6", "2.0.0rc196"])("B10: on-run-start fails in %s: nothing is built, one cause", (release) => {
     const { log, end, outcomes } = readRecording(recordedCase(release, "start_hook_fail"), { withFile: true });
@@ -78,10 +97,10 @@ describe("hooks", () => {
 
 describe("D3: what made dbt give up", () => {
   it.each([
-    ["IO Error: Could not set lock on file \"x.duckdb\": Conflicting lock is held", "connection"],
+    ['IO Error: Could not set lock on file "x.duckdb": Conflicting lock is held', "connection"],
     ['connection to server at "db" (10.0.0.1), port 5432 failed: Connection refused', "connection"],
     ["250001 (08001): Failed to connect to DB: account.snowflakecomputing.com:443", "connection"],
-    ["could not translate host name \"db\" to address: Name or service not known", "connection"],
+    ['could not translate host name "db" to address: Name or service not known', "connection"],
     ["Runtime Error\n  The profile 'p' does not have a target named 'x'. The valid target names", "profile"],
     ["Runtime Error\n  Could not find profile named 'p'", "profile"],
     ["Compilation Error\n  Model 'model.p.a' depends on a node named 'b' which was not found", "parse"],
@@ -93,22 +112,39 @@ describe("D3: what made dbt give up", () => {
 
   it("only a launch that did nothing may be repeated by itself", () => {
     const fatal = line({ name: "MainEncounteredError", level: "error", data: { exc: "could not connect to server" } });
-    expect(buildEnded(readLines([version("1.11.16"), fatal]), { ...ok, exitCode: 2 })).toMatchObject({ retryableLaunch: true, cause: { kind: "connection" } });
-    expect(buildEnded(readLines([...good.slice(0, 3), fatal]), { ...ok, exitCode: 2 })).toMatchObject({ retryableLaunch: false, inOrder: false });
+    expect(buildEnded(readLines([version("1.11.16"), fatal]), { ...ok, exitCode: 2 })).toMatchObject({
+      retryableLaunch: true,
+      cause: { kind: "connection" },
+    });
+    expect(buildEnded(readLines([...good.slice(0, 3), fatal]), { ...ok, exitCode: 2 })).toMatchObject({
+      retryableLaunch: false,
+      inOrder: false,
+    });
   });
 
   it("flags are refused on stderr, before any event", () => {
     const end = { ...ok, exitCode: 2, stderrTail: "Usage: dbt build [OPTIONS]\n\nError: No such option '--nope'." };
-    expect(buildEnded(readLines([]), end).cause).toMatchObject({ kind: "flags", lines: expect.arrayContaining(["Error: No such option '--nope'."]) });
+    expect(buildEnded(readLines([]), end).cause).toMatchObject({
+      kind: "flags",
+      lines: expect.arrayContaining(["Error: No such option '--nope'."]),
+    });
   });
 
   it("the last relevant lines come with the cause", () => {
-    const log = readLines([start(A), result(A, "error", 5, { level: "error", msg: "1 of 1 ERROR creating a" }), lateError(A, "Binder Error"), stats()]);
+    const log = readLines([
+      start(A),
+      result(A, "error", 5, { level: "error", msg: "1 of 1 ERROR creating a" }),
+      lateError(A, "Binder Error"),
+      stats(),
+    ]);
     expect(buildEnded(log, { ...ok, exitCode: 1 }).cause.lines).toEqual(["1 of 1 ERROR creating a", "Binder Error"]);
   });
 
   it("B12: no sentence claims that a failed node's table is unchanged", () => {
-    const { sentence, nextStep } = buildEnded(readLines([start(A), result(A, "error"), stats()]), { ...ok, exitCode: 1 }).cause;
+    const { sentence, nextStep } = buildEnded(readLines([start(A), result(A, "error"), stats()]), {
+      ...ok,
+      exitCode: 1,
+    }).cause;
     expect(`${sentence} ${nextStep}`).not.toMatch(/unchanged|untouched|as it was/);
   });
 });

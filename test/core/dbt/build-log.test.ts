@@ -1,7 +1,21 @@
 import { describe, expect, it } from "vitest";
 import { applyEvent, LAST_LINES, markSignalled, newBuildLog } from "#core/dbt/build-log.ts";
 import { readLine } from "#core/dbt/log-line.ts";
-import { batchEnd, batchStart, finished, generic, INVOCATION, lateError, line, result, START_MS, skip, start, stats, version } from "../../support/dbt-lines.ts";
+import {
+  batchEnd,
+  batchStart,
+  finished,
+  generic,
+  INVOCATION,
+  lateError,
+  line,
+  result,
+  START_MS,
+  skip,
+  start,
+  stats,
+  version,
+} from "../../support/dbt-lines.ts";
 import { readLines } from "../../support/read-recording.ts";
 import { recordedCase } from "../../support/recorded-cases.ts";
 
@@ -15,7 +29,10 @@ const changesOf = (lines: string[]) => {
 
 describe("changes", () => {
   it("a start and an end are one change each; what says nothing new is none", () => {
-    expect(changesOf([start(A), result(A, "success"), finished(A, "success"), result(A, "success")])).toEqual(["started", "ended"]);
+    expect(changesOf([start(A), result(A, "success"), finished(A, "success"), result(A, "success")])).toEqual([
+      "started",
+      "ended",
+    ]);
   });
 
   it("A3: 1.x's NodeStart (debug) marks nothing; dbt prints it also for what it skips", () => {
@@ -29,20 +46,40 @@ describe("changes", () => {
     const log = readLines([start(A), result(A, "error")]);
     expect(log.vertices.get(A)?.message).toBeNull();
     const changes = applyEvent(log, readLine(lateError(A, "Runtime Error in model a"))!);
-    expect(changes).toMatchObject([{ uniqueId: A, what: "message", vertex: { message: "Runtime Error in model a", status: "error" } }]);
-    const compiled = applyEvent(log, readLine(line({ name: "SQLCompiledPath", id: A, data: { path: "target/compiled/p/models/a.sql" } }))!);
+    expect(changes).toMatchObject([
+      { uniqueId: A, what: "message", vertex: { message: "Runtime Error in model a", status: "error" } },
+    ]);
+    const compiled = applyEvent(
+      log,
+      readLine(line({ name: "SQLCompiledPath", id: A, data: { path: "target/compiled/p/models/a.sql" } }))!,
+    );
     expect(compiled[0]?.vertex.compiledPath).toBe("target/compiled/p/models/a.sql");
   });
 
   it("A5: a test that warns is good and keeps its warning", () => {
-    const log = readLines([result("test.p.t.1", "warn"), line({ name: "RunResultWarningMessage", level: "warn", id: "test.p.t.1", data: { msg: "Got 3 results, configured to warn if != 0" } })]);
-    expect(log.vertices.get("test.p.t.1")).toMatchObject({ class: "good", status: "warn", message: "Got 3 results, configured to warn if != 0" });
+    const log = readLines([
+      result("test.p.t.1", "warn"),
+      line({
+        name: "RunResultWarningMessage",
+        level: "warn",
+        id: "test.p.t.1",
+        data: { msg: "Got 3 results, configured to warn if != 0" },
+      }),
+    ]);
+    expect(log.vertices.get("test.p.t.1")).toMatchObject({
+      class: "good",
+      status: "warn",
+      message: "Got 3 results, configured to warn if != 0",
+    });
   });
 });
 
 describe("A8: order and duplicates", () => {
   it("an error beats a success of one vertex in one invocation, in either order", () => {
-    for (const lines of [[result(A, "success"), result(A, "error")], [result(A, "error"), result(A, "success")]]) {
+    for (const lines of [
+      [result(A, "success"), result(A, "error")],
+      [result(A, "error"), result(A, "success")],
+    ]) {
       expect(readLines(lines).vertices.get(A)).toMatchObject({ class: "failed", status: "error" });
     }
   });
@@ -54,19 +91,32 @@ describe("A8: order and duplicates", () => {
   });
 
   it("lines of another invocation are not of this build", () => {
-    const log = readLines([version("1.11.16"), line({ name: "LogModelResult", id: A, nodeStatus: "success", invocation: "other" })]);
+    const log = readLines([
+      version("1.11.16"),
+      line({ name: "LogModelResult", id: A, nodeStatus: "success", invocation: "other" }),
+    ]);
     expect(log.vertices.size).toBe(0);
     expect(log.invocationId).toBe(INVOCATION);
   });
 });
 
 describe("A16: dbt 2's error line with a vertex's id", () => {
-  it.each(["success", "pass", "no-op", "warn"])("turns a %s of the same invocation into an error, in either order", (word) => {
-    const error = generic(A, "[error] [TaskCancelled (dbt1404)]: cancelled");
-    for (const lines of [[error, result(A, word)], [result(A, word), error]]) {
-      expect(readLines(lines).vertices.get(A)).toMatchObject({ class: "failed", status: "error", message: expect.stringContaining("dbt1404") });
-    }
-  });
+  it.each(["success", "pass", "no-op", "warn"])(
+    "turns a %s of the same invocation into an error, in either order",
+    (word) => {
+      const error = generic(A, "[error] [TaskCancelled (dbt1404)]: cancelled");
+      for (const lines of [
+        [error, result(A, word)],
+        [result(A, word), error],
+      ]) {
+        expect(readLines(lines).vertices.get(A)).toMatchObject({
+          class: "failed",
+          status: "error",
+          message: expect.stringContaining("dbt1404"),
+        });
+      }
+    },
+  );
 
   it("alone it ends nothing while dbt may still speak", () => {
     expect(readLines([start(A), generic(A, "[error] x")]).vertices.get(A)?.class).toBeNull();
@@ -84,7 +134,11 @@ describe("A16: dbt 2's error line with a vertex's id", () => {
 
 describe("starts that prove nothing", () => {
   it("B9: a start of dbt 2 that is followed by skipped is no try", () => {
-    const log = readLines([start(A), line({ name: "NodeExecuting", id: A, nodeStatus: "executing" }), result(A, "skipped")]);
+    const log = readLines([
+      start(A),
+      line({ name: "NodeExecuting", id: A, nodeStatus: "executing" }),
+      result(A, "skipped"),
+    ]);
     expect(log.vertices.get(A)).toMatchObject({ class: "not_built", evidence: false });
   });
 
@@ -112,7 +166,10 @@ describe("microbatch", () => {
   const running = [start(A), batchStart(A, "2024-03-01", 1), batchEnd(A, "2024-03-01", 1, "success")];
 
   it("G14: after its first batch the node is still running", () => {
-    expect(readLines(running).vertices.get(A)).toMatchObject({ class: null, batches: [{ name: "2024-03-01", status: "success" }] });
+    expect(readLines(running).vertices.get(A)).toMatchObject({
+      class: null,
+      batches: [{ name: "2024-03-01", status: "success" }],
+    });
   });
 
   it("A1: a batch's NodeFinished (debug) does not end the node, whatever its word", () => {
@@ -147,8 +204,11 @@ describe("the supervisor's own signal", () => {
 
   it("D6: what was running is interrupted at once, and stays so whatever dbt prints later", () => {
     const log = readLines([start(A), start("model.p.b"), result("model.p.b", "success", 20)]);
-    expect(markSignalled(log, at)).toMatchObject([{ uniqueId: A, what: "ended", vertex: { class: "interrupted", evidence: true } }]);
-    for (const late of [result(A, "error", 60), lateError(A, "cancelled"), result(A, "success", 61)]) readLines([late], log);
+    expect(markSignalled(log, at)).toMatchObject([
+      { uniqueId: A, what: "ended", vertex: { class: "interrupted", evidence: true } },
+    ]);
+    for (const late of [result(A, "error", 60), lateError(A, "cancelled"), result(A, "success", 61)])
+      readLines([late], log);
     expect(log.vertices.get(A)?.class).toBe("interrupted");
     expect(log.vertices.get("model.p.b")?.class).toBe("good");
   });
@@ -176,7 +236,8 @@ describe("the supervisor's own signal", () => {
     const before = Date.parse((JSON.parse(lines[cancelled]!) as { info: { ts: string } }).info.ts) - 1;
     markSignalled(log, before);
     readLines(lines.slice(cancelled), log);
-    for (const id of ["model.harbour.link_2", "model.harbour.facet_left"]) expect(log.vertices.get(id)?.class, id).toBe("interrupted");
+    for (const id of ["model.harbour.link_2", "model.harbour.facet_left"])
+      expect(log.vertices.get(id)?.class, id).toBe("interrupted");
   });
 });
 

@@ -18,41 +18,56 @@ function ancestors(gates: ReadonlyMap<string, readonly string[]>, id: string): s
   return [...found].sort();
 }
 
-describe.each(["gates", "harbour"] as const)("the gate graph of the project %s, against dbt's own graph_summary.json", (name) => {
-  const graph = graphOf(name);
-  const expected = JSON.parse(gatesFixture(`graph-${name}.json`)) as Expected;
+describe.each(["gates", "harbour"] as const)(
+  "the gate graph of the project %s, against dbt's own graph_summary.json",
+  (name) => {
+    const graph = graphOf(name);
+    const expected = JSON.parse(gatesFixture(`graph-${name}.json`)) as Expected;
 
-  it("with test edges, reaches exactly what dbt's graph reaches (unit tests apart, which dbt runs by hand)", () => {
-    const own = new Map(Object.entries(expected.parents));
-    for (const id of own.keys()) {
-      if (id.startsWith("unit_test.")) continue;
-      const withoutUnitTests = ancestors(graph.gates, id).filter((one) => !one.startsWith("unit_test."));
-      expect(withoutUnitTests, id).toEqual(ancestors(own, id).filter((one) => !one.startsWith("unit_test.")));
-    }
-  });
-
-  it.each(expected.selections.map((one, at) => [at, one] as const))("selection %i, reduced as dbt reduces it", (_at, one) => {
-    const gates = gateGraph(graph, one.selected);
-    for (const id of one.selected) expect(ancestors(gates, id), id).toEqual(one.ancestors[id]);
-  });
-
-  it("gates by selected vertices alone", () => {
-    for (const { selected } of expected.selections) {
-      for (const parents of gateGraph(graph, selected).values()) {
-        expect(parents.every((parent) => selected.includes(parent))).toBe(true);
+    it("with test edges, reaches exactly what dbt's graph reaches (unit tests apart, which dbt runs by hand)", () => {
+      const own = new Map(Object.entries(expected.parents));
+      for (const id of own.keys()) {
+        if (id.startsWith("unit_test.")) continue;
+        const withoutUnitTests = ancestors(graph.gates, id).filter((one) => !one.startsWith("unit_test."));
+        expect(withoutUnitTests, id).toEqual(ancestors(own, id).filter((one) => !one.startsWith("unit_test.")));
       }
-    }
-  });
-});
+    });
 
-const RECORDED = ["broken_a", "broken_b", "failing_test_of_a_and_b", "failing_source_test", "failing_unit_test", "broken_ephemeral"];
+    it.each(expected.selections.map((one, at) => [at, one] as const))(
+      "selection %i, reduced as dbt reduces it",
+      (_at, one) => {
+        const gates = gateGraph(graph, one.selected);
+        for (const id of one.selected) expect(ancestors(gates, id), id).toEqual(one.ancestors[id]);
+      },
+    );
+
+    it("gates by selected vertices alone", () => {
+      for (const { selected } of expected.selections) {
+        for (const parents of gateGraph(graph, selected).values()) {
+          expect(parents.every((parent) => selected.includes(parent))).toBe(true);
+        }
+      }
+    });
+  },
+);
+
+const RECORDED = [
+  "broken_a",
+  "broken_b",
+  "failing_test_of_a_and_b",
+  "failing_source_test",
+  "failing_unit_test",
+  "broken_ephemeral",
+];
 
 describe("what dbt really skipped", () => {
   const graph = graphOf("gates");
 
   it.each(RECORDED)("%s: a vertex was skipped exactly if one of its gate parents is not good", (name) => {
     const log = readLines(gatesLines(name));
-    const gates = new Map(plannedVertices(graph, [...graph.manifest.nodes.keys()]).map((one) => [one.uniqueId, one.gateParents]));
+    const gates = new Map(
+      plannedVertices(graph, [...graph.manifest.nodes.keys()]).map((one) => [one.uniqueId, one.gateParents]),
+    );
     const isBad = (id: string): boolean => {
       const vertex = log.vertices.get(id);
       return vertex === undefined ? (gates.get(id) ?? []).some(isBad) : vertex.class !== "good";
@@ -83,7 +98,10 @@ describe("what dbt really skipped", () => {
   });
 
   it("B5: a unit test gates its model and is gated as the model is", () => {
-    const gates = gateGraph(graph, [...graph.gates.keys()].filter((id) => !id.startsWith("source.")));
+    const gates = gateGraph(
+      graph,
+      [...graph.gates.keys()].filter((id) => !id.startsWith("source.")),
+    );
     expect(gates.get("model.gates.tested")).toContain("unit_test.gates.tested.one_row");
     expect(gates.get("unit_test.gates.tested.one_row")).toEqual(["model.gates.b"]);
   });
@@ -96,7 +114,9 @@ describe("what dbt really skipped", () => {
   it("B4: an ephemeral model gates its child together with what is above it", () => {
     const gates = gateGraph(graph, ["model.gates.a", "model.gates.eph", "model.gates.over_eph"]);
     expect(gates.get("model.gates.over_eph")).toEqual(["model.gates.a", "model.gates.eph"]);
-    expect(gateGraph(graph, ["model.gates.a", "model.gates.over_eph"]).get("model.gates.over_eph")).toEqual(["model.gates.a"]);
+    expect(gateGraph(graph, ["model.gates.a", "model.gates.over_eph"]).get("model.gates.over_eph")).toEqual([
+      "model.gates.a",
+    ]);
   });
 
   it("an id that the manifest does not know is kept without parents", () => {

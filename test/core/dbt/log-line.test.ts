@@ -9,19 +9,31 @@ const A = "model.p.a";
 
 describe("status words", () => {
   it.each([
-    ["success", "good"], ["pass", "good"], ["warn", "good"], ["no-op", "good"], ["reused", "good"],
-    ["error", "failed"], ["fail", "failed"], ["runtime error", "failed"], ["partial success", "failed"],
-    ["cancelled", "interrupted"], ["skipped", "not_built"], ["Success", "good"],
+    ["success", "good"],
+    ["pass", "good"],
+    ["warn", "good"],
+    ["no-op", "good"],
+    ["reused", "good"],
+    ["error", "failed"],
+    ["fail", "failed"],
+    ["runtime error", "failed"],
+    ["partial success", "failed"],
+    ["cancelled", "interrupted"],
+    ["skipped", "not_built"],
+    ["Success", "good"],
   ])("A4: %s is %s", (word, expected) => {
     expect(classOfStatus(word)).toBe(expected);
     expect(isTerminal(word)).toBe(true);
   });
 
-  it.each(["perhaps", "successful-ish", "constructor", "__proto__", "toString"])("A4: the unknown word %s is red", (word) => {
-    expect(classOfStatus(word)).toBe("failed");
-    const vertex = readLines([start(A), result(A, word)]).vertices.get(A);
-    expect(vertex).toMatchObject({ status: word, class: "failed" });
-  });
+  it.each(["perhaps", "successful-ish", "constructor", "__proto__", "toString"])(
+    "A4: the unknown word %s is red",
+    (word) => {
+      expect(classOfStatus(word)).toBe("failed");
+      const vertex = readLines([start(A), result(A, word)]).vertices.get(A);
+      expect(vertex).toMatchObject({ status: word, class: "failed" });
+    },
+  );
 
   it.each(["started", "compiling", "executing", "None", "none", ""])("A3: '%s' is never terminal", (word) => {
     expect(isTerminal(word)).toBe(false);
@@ -32,7 +44,10 @@ describe("status words", () => {
 describe("one line", () => {
   it("A1: a result line with success ends the vertex as good", () => {
     expect(readLine(result(A, "success"))).toMatchObject({ kind: "ended", status: "success", vertex: { uniqueId: A } });
-    expect(readLines([start(A), result(A, "success")]).vertices.get(A)).toMatchObject({ class: "good", evidence: true });
+    expect(readLines([start(A), result(A, "success")]).vertices.get(A)).toMatchObject({
+      class: "good",
+      evidence: true,
+    });
   });
 
   it.each(["error", "fail", "runtime error", "partial success"])("A2: %s ends it as failed, with timing", (word) => {
@@ -42,14 +57,21 @@ describe("one line", () => {
   });
 
   it.each([
-    ["", null], ["   ", null], ["not json", null], ['{"info": {"name": "LogMod', null], ["{", null], ["\u0000\ufffd\ufffd", null],
+    ["", null],
+    ["   ", null],
+    ["not json", null],
+    ['{"info": {"name": "LogMod', null],
+    ["{", null],
+    ["\u0000\ufffd\ufffd", null],
     ["Traceback (most recent call last):", null],
   ])("A6: %j is no event and no crash", (text, expected) => {
     expect(readLine(text)).toBe(expected);
   });
 
   it("A6: a megabyte in one line is read, and its text is cut with a count", () => {
-    const read = readLine(line({ name: "RunResultError", level: "error", id: A, data: { msg: "x".repeat(1_000_000) } }));
+    const read = readLine(
+      line({ name: "RunResultError", level: "error", id: A, data: { msg: "x".repeat(1_000_000) } }),
+    );
     expect(read).toMatchObject({ kind: "message" });
     const { message } = read as { message: string };
     expect(message.length).toBeLessThan(MAX_MESSAGE_CHARACTERS + 100);
@@ -60,10 +82,18 @@ describe("one line", () => {
     expect(cutMessage("a😀", 2)).not.toMatch(/[\ud800-\udbff]/);
   });
 
-  it.each(["null", "123", '"s"', "[]", '{"data":null}', '{"info":null}', '{"info":{}}', '{"info":[]}', '{"info":{"name":7}}', "{}"])(
-    "A7: %s is ignored",
-    (text) => expect(readLine(text)).toBeNull(),
-  );
+  it.each([
+    "null",
+    "123",
+    '"s"',
+    "[]",
+    '{"data":null}',
+    '{"info":null}',
+    '{"info":{}}',
+    '{"info":[]}',
+    '{"info":{"name":7}}',
+    "{}",
+  ])("A7: %s is ignored", (text) => expect(readLine(text)).toBeNull());
 
   it.each([
     ["data is null", { info: { name: "LogModelResult", level: "info", msg: "m" }, data: null }],
@@ -77,9 +107,16 @@ describe("one line", () => {
   it("A15: where node_status says None the word is data.status; elsewhere data.status is the database's own", () => {
     expect(readLine(result("unit_test.p.a.t", "None", 1, { status: "fail" }))).toMatchObject({ status: "fail" });
     expect(readLine(result(A, "success", 1, { status: "SELECT 5" }))).toMatchObject({ status: "success" });
-    expect(readLine(result(A, "partial success", 1, { status: "PARTIAL SUCCESS (3/4)" }))).toMatchObject({ status: "partial success" });
-    expect(readLine(line({ name: "SkippingDetails", id: A, nodeStatus: "None" }))).toMatchObject({ kind: "ended", status: "skipped" });
-    expect(readLine(line({ name: "LogNodeNoOpResult", id: "exposure.p.e", nodeStatus: "None", status: "" }))).toMatchObject({ status: "no-op" });
+    expect(readLine(result(A, "partial success", 1, { status: "PARTIAL SUCCESS (3/4)" }))).toMatchObject({
+      status: "partial success",
+    });
+    expect(readLine(line({ name: "SkippingDetails", id: A, nodeStatus: "None" }))).toMatchObject({
+      kind: "ended",
+      status: "skipped",
+    });
+    expect(
+      readLine(line({ name: "LogNodeNoOpResult", id: "exposure.p.e", nodeStatus: "None", status: "" })),
+    ).toMatchObject({ status: "no-op" });
   });
 
   it("A15: a result line that still claims to be started is believed only a word that dbt has", () => {
@@ -109,7 +146,14 @@ describe("one line", () => {
   });
 
   it("times are UTC though 1.x leaves the Z away", () => {
-    const read = readLine(line({ name: "LogStartLine", id: A, nodeStatus: "started", node: { node_started_at: "2026-01-01T00:00:01.500000" } }));
+    const read = readLine(
+      line({
+        name: "LogStartLine",
+        id: A,
+        nodeStatus: "started",
+        node: { node_started_at: "2026-01-01T00:00:01.500000" },
+      }),
+    );
     expect(read).toMatchObject({ vertex: { startedAtMs: Date.parse("2026-01-01T00:00:01.5Z") } });
   });
 
@@ -121,7 +165,9 @@ describe("one line", () => {
   });
 
   it("an id with dots and other letters stays whole", () => {
-    expect(readLine(result("model.p.with.dot", "success"))).toMatchObject({ vertex: { uniqueId: "model.p.with.dot", resourceType: "model" } });
+    expect(readLine(result("model.p.with.dot", "success"))).toMatchObject({
+      vertex: { uniqueId: "model.p.with.dot", resourceType: "model" },
+    });
     expect(readLine(result("model.p.brücke", "success"))).toMatchObject({ vertex: { uniqueId: "model.p.brücke" } });
   });
 });

@@ -13,27 +13,39 @@ const [A, B, E, C] = ["model.p.a", "model.p.b", "model.p.eph", "model.p.c"];
 const ok: ProcessEnd = { exitCode: 0, signal: null, signalledByUs: false };
 const red: ProcessEnd = { ...ok, exitCode: 1 };
 
-const planned = (uniqueId: string, gateParents: string[] = [], builds = true): PlannedVertex => ({ uniqueId, resourceType: "model", gateParents, builds });
+const planned = (uniqueId: string, gateParents: string[] = [], builds = true): PlannedVertex => ({
+  uniqueId,
+  resourceType: "model",
+  gateParents,
+  builds,
+});
 
 /** Classes by id when these lines are all that dbt said. */
 function judged(lines: string[], end: ProcessEnd, plan: PlannedVertex[], log: BuildLog = readLines(lines)) {
   const ended = buildEnded(log, end);
   closeBuildLog(log, ended);
-  return Object.fromEntries(outcomes({ plan, log, end: ended }).map((one) => [one.uniqueId, `${one.class}/${one.status}`]));
+  return Object.fromEntries(
+    outcomes({ plan, log, end: ended }).map((one) => [one.uniqueId, `${one.class}/${one.status}`]),
+  );
 }
 
 const harbour = dbtGraph(readManifest(gatesFixture("manifest-harbour.json")));
 
 describe("F9: planned and never reported", () => {
   it("after a build that ended in order: failed, not selected by dbt", () => {
-    expect(judged([start(A), result(A, "success"), stats()], ok, [planned(A), planned(B)])).toEqual({ [A!]: "good/success", [B!]: "failed/not reported" });
+    expect(judged([start(A), result(A, "success"), stats()], ok, [planned(A), planned(B)])).toEqual({
+      [A!]: "good/success",
+      [B!]: "failed/not reported",
+    });
     const log = readLines([start(A!), result(A!, "success"), stats()]);
     const end = buildEnded(log, ok);
     expect(outcomes({ plan: [planned(B!)], log, end })[0]?.message).toContain("Not selected by dbt");
   });
 
   it("while a gate parent is not good: not built", () => {
-    expect(judged([start(A), result(A, "error"), stats()], red, [planned(A), planned(B, [A!])])).toMatchObject({ [B!]: "not_built/not reported" });
+    expect(judged([start(A), result(A, "error"), stats()], red, [planned(A), planned(B, [A!])])).toMatchObject({
+      [B!]: "not_built/not reported",
+    });
   });
 
   it.each([
@@ -42,17 +54,24 @@ describe("F9: planned and never reported", () => {
     ["out of memory", { exitCode: 137, signal: null, signalledByUs: false, outOfMemory: true }],
     ["with an exit code that nothing explains", { exitCode: 3, signal: null, signalledByUs: false }],
   ])("after a build that was %s: not built", (_why, end) => {
-    expect(judged([start(A), result(A, "success"), stats()], end, [planned(B)])).toMatchObject({ [B!]: "not_built/not reported" });
+    expect(judged([start(A), result(A, "success"), stats()], end, [planned(B)])).toMatchObject({
+      [B!]: "not_built/not reported",
+    });
   });
 
   it("after fail-fast: not built", () => {
     const cancel = line({ name: "LogCancelLine", level: "error", data: { conn_name: C } });
-    expect(judged([start(A), result(A, "error"), cancel, stats()], red, [planned(A), planned(B)])).toMatchObject({ [B!]: "not_built/not reported" });
+    expect(judged([start(A), result(A, "error"), cancel, stats()], red, [planned(A), planned(B)])).toMatchObject({
+      [B!]: "not_built/not reported",
+    });
   });
 
   it("F15: an empty selection leaves no vertex green, though dbt exits 0", () => {
     const lines = [version("1.11.16"), line({ name: "NothingToDo", level: "warn" })];
-    expect(judged(lines, ok, [planned(A), planned(E!, [], false)])).toEqual({ [A!]: "failed/not reported", [E!]: "failed/not reported" });
+    expect(judged(lines, ok, [planned(A), planned(E!, [], false)])).toEqual({
+      [A!]: "failed/not reported",
+      [E!]: "failed/not reported",
+    });
   });
 
   it("nothing at all was said: not built", () => {
@@ -64,36 +83,60 @@ describe("F10: nothing to build", () => {
   const plan = [planned(A), planned(E!, [A!], false), planned(C, [A!, E!])];
 
   it("green when its gate parents are good and the build ended in order", () => {
-    expect(judged([start(A), result(A, "success"), start(C), result(C, "success"), stats()], ok, plan)).toMatchObject({ [E!]: "good/nothing to build" });
+    expect(judged([start(A), result(A, "success"), start(C), result(C, "success"), stats()], ok, plan)).toMatchObject({
+      [E!]: "good/nothing to build",
+    });
   });
 
   it("not built when a gate parent is not good, or the build was cut short", () => {
-    expect(judged([start(A), result(A, "error"), skip(C), stats()], red, plan)).toMatchObject({ [E!]: "not_built/not reported", [C]: "not_built/skipped" });
-    expect(judged([start(A), result(A, "success")], { ...ok, exitCode: null, signal: "SIGKILL" }, plan)).toMatchObject({ [E!]: "not_built/not reported" });
+    expect(judged([start(A), result(A, "error"), skip(C), stats()], red, plan)).toMatchObject({
+      [E!]: "not_built/not reported",
+      [C]: "not_built/skipped",
+    });
+    expect(judged([start(A), result(A, "success")], { ...ok, exitCode: null, signal: "SIGKILL" }, plan)).toMatchObject({
+      [E!]: "not_built/not reported",
+    });
   });
 
   it("the whole case project, at info: every planned vertex is green, ephemeral and empty file included", () => {
     const plan = plannedVertices(harbour, [...harbour.gates.keys()]);
     const { outcomes: all } = readRecording(recordedCase("1.11.16", "all_pass"), { plan, withFile: true });
     expect(all.filter((one) => one.class !== "good")).toEqual([]);
-    expect(all.filter((one) => one.status === "nothing to build").map((one) => one.uniqueId).sort()).toEqual(["model.harbour.eph_visits", "model.harbour.hollow"]);
+    expect(
+      all
+        .filter((one) => one.status === "nothing to build")
+        .map((one) => one.uniqueId)
+        .sort(),
+    ).toEqual(["model.harbour.eph_visits", "model.harbour.hollow"]);
   });
 });
 
 describe("B4: an ephemeral model in between", () => {
-  it.each(["1.8.10", "1.9.10", "1.10.23", "1.11.16", "1.12.6"])("%s: it fails itself; its child has no line and is not built", (release) => {
-    const ids = [...harbour.gates.keys()].filter((id) => /eph_visits|fct_visits|clearance|stg_calls|stg_vessels|seed.*(calls|vessels)/.test(id));
-    const { outcomes: all } = readRecording(recordedCase(release, "eph_compile_error"), { plan: plannedVertices(harbour, ids), withFile: true });
-    const byId = new Map(all.map((one) => [one.uniqueId, one]));
-    expect(byId.get("model.harbour.eph_visits")).toMatchObject({ class: "failed", status: "error" });
-    expect(byId.get("model.harbour.eph_visits")?.message).toContain("planned compile failure");
-    expect(byId.get("model.harbour.fct_visits")).toMatchObject({ class: "not_built", evidence: false });
-    expect(byId.get("model.harbour.clearance")?.class).toBe("not_built");
-  });
+  it.each(["1.8.10", "1.9.10", "1.10.23", "1.11.16", "1.12.6"])(
+    "%s: it fails itself; its child has no line and is not built",
+    (release) => {
+      const ids = [...harbour.gates.keys()].filter((id) =>
+        /eph_visits|fct_visits|clearance|stg_calls|stg_vessels|seed.*(calls|vessels)/.test(id),
+      );
+      const { outcomes: all } = readRecording(recordedCase(release, "eph_compile_error"), {
+        plan: plannedVertices(harbour, ids),
+        withFile: true,
+      });
+      const byId = new Map(all.map((one) => [one.uniqueId, one]));
+      expect(byId.get("model.harbour.eph_visits")).toMatchObject({ class: "failed", status: "error" });
+      expect(byId.get("model.harbour.eph_visits")?.message).toContain("planned compile failure");
+      expect(byId.get("model.harbour.fct_visits")).toMatchObject({ class: "not_built", evidence: false });
+      expect(byId.get("model.harbour.clearance")?.class).toBe("not_built");
+    },
+  );
 
   it("an ordinary failure above it: the ephemeral is no recovered parent, the child is not built", () => {
     const plan = [planned(A), planned(E!, [A!], false), planned(C, [A!, E!])];
-    const unnamed = line({ name: "LogSkipBecauseError", level: "error", data: { relation: "c", schema: "main", index: 3 } });
+    const unnamed = line({
+      name: "LogSkipBecauseError",
+      level: "error",
+      data: { relation: "c", schema: "main", index: 3 },
+    });
     expect(judged([start(A), result(A, "error"), unnamed, lateError(A, "boom"), stats()], red, plan)).toEqual({
       [A!]: "failed/error",
       [E!]: "not_built/not reported",
@@ -104,7 +147,12 @@ describe("B4: an ephemeral model in between", () => {
 
 describe("the end of the build closes what is open", () => {
   it("D4: started and never ended in a build that was killed: interrupted", () => {
-    expect(judged([start(A), start(B), result(B, "success")], { ...ok, exitCode: null, signal: "SIGKILL" }, [planned(A), planned(B)])).toEqual({ [A!]: "interrupted/started", [B!]: "good/success" });
+    expect(
+      judged([start(A), start(B), result(B, "success")], { ...ok, exitCode: null, signal: "SIGKILL" }, [
+        planned(A),
+        planned(B),
+      ]),
+    ).toEqual({ [A!]: "interrupted/started", [B!]: "good/success" });
   });
 
   it("started and never ended in a build that ended in order: failed, never green", () => {
@@ -112,14 +160,20 @@ describe("the end of the build closes what is open", () => {
   });
 
   it("dbt 2 printed an error about it and then nothing: failed", () => {
-    expect(judged([start(A), generic(A, "[error] boom")], { ...red, exitCode: null, signal: "SIGKILL" }, [planned(A)])).toEqual({ [A!]: "failed/error" });
+    expect(
+      judged([start(A), generic(A, "[error] boom")], { ...red, exitCode: null, signal: "SIGKILL" }, [planned(A)]),
+    ).toEqual({ [A!]: "failed/error" });
   });
 
   it("B1: upstream failed, the vertex skipped: not built, no try", () => {
     const log = readLines([start(A), result(A, "error"), skip(B), stats()]);
     const end = buildEnded(log, red);
     closeBuildLog(log, end);
-    expect(outcomes({ log, end }).find((one) => one.uniqueId === B)).toMatchObject({ class: "not_built", evidence: false, planned: true });
+    expect(outcomes({ log, end }).find((one) => one.uniqueId === B)).toMatchObject({
+      class: "not_built",
+      evidence: false,
+      planned: true,
+    });
   });
 
   it("A14: what the plan does not have is told as unplanned", () => {

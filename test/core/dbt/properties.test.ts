@@ -4,7 +4,17 @@ import { buildEnded } from "#core/dbt/build-end.ts";
 import { applyEvent, LAST_LINES, newBuildLog } from "#core/dbt/build-log.ts";
 import { readLine } from "#core/dbt/log-line.ts";
 import { closeBuildLog, outcomes, type PlannedVertex } from "#core/dbt/outcome.ts";
-import { batchEnd, batchStart, finished, generic, lateError, result, skip, start, stats } from "../../support/dbt-lines.ts";
+import {
+  batchEnd,
+  batchStart,
+  finished,
+  generic,
+  lateError,
+  result,
+  skip,
+  start,
+  stats,
+} from "../../support/dbt-lines.ts";
 import { readLines } from "../../support/read-recording.ts";
 import { recordedCases } from "../../support/recorded-cases.ts";
 
@@ -23,10 +33,17 @@ const anyLine = fc.oneof(
   fc.tuple(id, at).map(([one, time]) => lateError(one, "boom", time)),
   fc.tuple(id, at).map(([one, time]) => generic(one, "[error] boom", time)),
   fc.tuple(id, fc.integer({ min: 1, max: 4 }), at).map(([one, n, time]) => batchStart(one, `2024-03-0${n}`, n, time)),
-  fc.tuple(id, fc.integer({ min: 1, max: 4 }), fc.constantFrom("success", "error", "skipped"), at).map(([one, n, word, time]) => batchEnd(one, `2024-03-0${n}`, n, word, time)),
+  fc
+    .tuple(id, fc.integer({ min: 1, max: 4 }), fc.constantFrom("success", "error", "skipped"), at)
+    .map(([one, n, word, time]) => batchEnd(one, `2024-03-0${n}`, n, word, time)),
 );
 
-const garbage = fc.oneof(fc.string(), fc.json(), fc.constantFrom("", "null", "[]", '{"info":', "Traceback", "\u0000"), fc.jsonValue().map((value) => JSON.stringify({ info: value, data: value })));
+const garbage = fc.oneof(
+  fc.string(),
+  fc.json(),
+  fc.constantFrom("", "null", "[]", '{"info":', "Traceback", "\u0000"),
+  fc.jsonValue().map((value) => JSON.stringify({ info: value, data: value })),
+);
 
 const plan: PlannedVertex[] = Array.from({ length: 8 }, (_, n) => ({
   uniqueId: `model.p.m${n}`,
@@ -36,14 +53,22 @@ const plan: PlannedVertex[] = Array.from({ length: 8 }, (_, n) => ({
 }));
 
 const CLASSES = ["good", "failed", "interrupted", "not_built"];
-const end = fc.record({ exitCode: fc.constantFrom(0, 1, 2, null), signal: fc.constantFrom(null, "SIGKILL"), signalledByUs: fc.boolean() });
+const end = fc.record({
+  exitCode: fc.constantFrom(0, 1, 2, null),
+  signal: fc.constantFrom(null, "SIGKILL"),
+  signalledByUs: fc.boolean(),
+});
 
 describe("any stream of lines", () => {
   it("A8: the sum does not depend on order or duplicates", () => {
     fc.assert(
       fc.property(fc.array(anyLine, { maxLength: 30 }), fc.func(fc.integer()), (lines, key) => {
-        const shuffled = [...lines, ...lines].map((text, n) => [key(n, text), text] as const).sort(([a], [b]) => a - b).map(([, text]) => text);
-        const sorted = (input: string[]) => [...readLines(input).vertices.values()].sort((a, b) => a.uniqueId.localeCompare(b.uniqueId));
+        const shuffled = [...lines, ...lines]
+          .map((text, n) => [key(n, text), text] as const)
+          .sort(([a], [b]) => a - b)
+          .map(([, text]) => text);
+        const sorted = (input: string[]) =>
+          [...readLines(input).vertices.values()].sort((a, b) => a.uniqueId.localeCompare(b.uniqueId));
         expect(sorted(shuffled)).toEqual(sorted(lines));
       }),
       { numRuns: 400 },
@@ -52,22 +77,33 @@ describe("any stream of lines", () => {
 
   it("never throws, every planned vertex ends in one class, and none is good unless dbt said so of it", () => {
     fc.assert(
-      fc.property(fc.array(fc.oneof(anyLine, garbage), { maxLength: 40 }), end, fc.boolean(), (lines, processEnd, whole) => {
-        const all = whole ? [...lines, stats()] : lines;
-        const log = readLines(all);
-        const ended = buildEnded(log, processEnd);
-        closeBuildLog(log, ended);
-        const found = outcomes({ plan, log, end: ended });
-        expect(found.filter((one) => one.planned).map((one) => one.uniqueId)).toEqual(plan.map((one) => one.uniqueId));
-        for (const one of found) {
-          expect(CLASSES).toContain(one.class);
-          if (one.class === "good" && one.status !== "nothing to build") {
-            const said = all.some((text) => GOOD.some((word) => text.includes(`"unique_id":"${one.uniqueId}"`) && text.includes(`"node_status":"${word}"`)));
-            expect(said, one.uniqueId).toBe(true);
+      fc.property(
+        fc.array(fc.oneof(anyLine, garbage), { maxLength: 40 }),
+        end,
+        fc.boolean(),
+        (lines, processEnd, whole) => {
+          const all = whole ? [...lines, stats()] : lines;
+          const log = readLines(all);
+          const ended = buildEnded(log, processEnd);
+          closeBuildLog(log, ended);
+          const found = outcomes({ plan, log, end: ended });
+          expect(found.filter((one) => one.planned).map((one) => one.uniqueId)).toEqual(
+            plan.map((one) => one.uniqueId),
+          );
+          for (const one of found) {
+            expect(CLASSES).toContain(one.class);
+            if (one.class === "good" && one.status !== "nothing to build") {
+              const said = all.some((text) =>
+                GOOD.some(
+                  (word) => text.includes(`"unique_id":"${one.uniqueId}"`) && text.includes(`"node_status":"${word}"`),
+                ),
+              );
+              expect(said, one.uniqueId).toBe(true);
+            }
+            if (one.status === "nothing to build") expect(ended.inOrder).toBe(true);
           }
-          if (one.status === "nothing to build") expect(ended.inOrder).toBe(true);
-        }
-      }),
+        },
+      ),
       { numRuns: 600 },
     );
   });
@@ -87,16 +123,26 @@ describe("any stream of lines", () => {
 });
 
 describe("recorded streams, damaged", () => {
-  const info = recordedCases().filter((one) => one.level === "info" && /^(all_pass|micro_partial|fail_fast|deep_skip|unit_fail|eph_compile_error)$/.test(one.name));
+  const info = recordedCases().filter(
+    (one) =>
+      one.level === "info" &&
+      /^(all_pass|micro_partial|fail_fast|deep_skip|unit_fail|eph_compile_error)$/.test(one.name),
+  );
 
   it("A6: cut at any byte: what is good in the part is good in the whole, or red there", () => {
     fc.assert(
       fc.property(fc.constantFrom(...info), fc.double({ min: 0, max: 1, noNaN: true }), (recorded, share) => {
         const text = recorded.lines().join("\n");
-        const part = readLines(Buffer.from(text).subarray(0, Math.floor(share * text.length)).toString("utf8").split("\n"));
+        const part = readLines(
+          Buffer.from(text)
+            .subarray(0, Math.floor(share * text.length))
+            .toString("utf8")
+            .split("\n"),
+        );
         const whole = readLines(recorded.lines());
         for (const vertex of part.vertices.values()) {
-          if (vertex.class !== null) expect(vertex.class, vertex.uniqueId).toBe(whole.vertices.get(vertex.uniqueId)?.class);
+          if (vertex.class !== null)
+            expect(vertex.class, vertex.uniqueId).toBe(whole.vertices.get(vertex.uniqueId)?.class);
         }
         const ended = buildEnded(part, { exitCode: null, signal: "SIGKILL", signalledByUs: false });
         closeBuildLog(part, ended);
@@ -108,12 +154,23 @@ describe("recorded streams, damaged", () => {
 
   it("A6: garbage between the lines and another interleaving of threads change nothing", () => {
     fc.assert(
-      fc.property(fc.constantFrom(...info), fc.array(garbage, { minLength: 1, maxLength: 20 }), fc.func(fc.integer({ min: 0, max: 1000 })), (recorded, noise, key) => {
-        const lines = recorded.lines().filter((text) => text !== "");
-        const mixed = [...lines, ...noise].map((text, n) => [key(n, text), text] as const).sort(([a], [b]) => a - b).map(([, text]) => text);
-        const classes = (input: string[]) => Object.fromEntries([...readLines(input).vertices].map(([one, vertex]) => [one, `${vertex.class} ${vertex.status}`]).sort());
-        expect(classes(mixed)).toEqual(classes(lines));
-      }),
+      fc.property(
+        fc.constantFrom(...info),
+        fc.array(garbage, { minLength: 1, maxLength: 20 }),
+        fc.func(fc.integer({ min: 0, max: 1000 })),
+        (recorded, noise, key) => {
+          const lines = recorded.lines().filter((text) => text !== "");
+          const mixed = [...lines, ...noise]
+            .map((text, n) => [key(n, text), text] as const)
+            .sort(([a], [b]) => a - b)
+            .map(([, text]) => text);
+          const classes = (input: string[]) =>
+            Object.fromEntries(
+              [...readLines(input).vertices].map(([one, vertex]) => [one, `${vertex.class} ${vertex.status}`]).sort(),
+            );
+          expect(classes(mixed)).toEqual(classes(lines));
+        },
+      ),
       { numRuns: 60 },
     );
   });
@@ -122,10 +179,14 @@ describe("recorded streams, damaged", () => {
 describe("memory", () => {
   it("grows with the vertices, not with the lines", () => {
     const log = newBuildLog();
-    const texts = Array.from({ length: 10 }, (_, n) => [start(`model.p.m${n}`), result(`model.p.m${n}`, "error"), lateError(`model.p.m${n}`, "x".repeat(100_000))]).flat();
+    const texts = Array.from({ length: 10 }, (_, n) => [
+      start(`model.p.m${n}`),
+      result(`model.p.m${n}`, "error"),
+      lateError(`model.p.m${n}`, "x".repeat(100_000)),
+    ]).flat();
     const events = texts.map((text) => readLine(text)!);
     for (let round = 0; round < 5_000; round++) {
-      const noise = readLine(lateError(`model.p.m${round % 10}`, `${"y".repeat(5_000)} ${round}`))!;
+      const noise = readLine(lateError(`model.p.m${round % 10}`, `${round} ${"y".repeat(5_000)}`))!;
       for (const event of round % 10 === 0 ? [...events, noise] : [noise]) applyEvent(log, event);
     }
     expect(log.vertices.size).toBe(10);

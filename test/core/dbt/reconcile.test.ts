@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { markSignalled } from "#core/dbt/build-log.ts";
 import { reconcile } from "#core/dbt/reconcile.ts";
 import { readRunResults } from "#core/dbt/run-results.ts";
-import { INVOCATION, result, start, START_MS } from "../../support/dbt-lines.ts";
+import { INVOCATION, result, START_MS, start } from "../../support/dbt-lines.ts";
 import { readLines } from "../../support/read-recording.ts";
 import { recordedCase, recordedCases } from "../../support/recorded-cases.ts";
-import { markSignalled } from "#core/dbt/build-log.ts";
 
 const [A, B] = ["model.p.a", "model.p.b"];
 
@@ -26,9 +26,12 @@ describe("the file run_results.json", () => {
     }
   });
 
-  it.each(["", "{", "null", "[]", "{}", '{"results": 7}', '{"metadata": {}, "results": [{"unique_id": 1}, null, 7]}'])("%j is no file, or an empty one", (text) => {
-    expect(readRunResults(text)?.results ?? []).toEqual([]);
-  });
+  it.each(["", "{", "null", "[]", "{}", '{"results": 7}', '{"metadata": {}, "results": [{"unique_id": 1}, null, 7]}'])(
+    "%j is no file, or an empty one",
+    (text) => {
+      expect(readRunResults(text)?.results ?? []).toEqual([]);
+    },
+  );
 
   it("G15: batch windows are read", () => {
     const results = readRunResults(recordedCase("1.11.16", "micro_partial").runResults()!)!;
@@ -61,9 +64,17 @@ describe("A19: the log wins", () => {
   });
 
   it("the file ends a vertex that printed a start and no end", () => {
-    const { log, filled, changes } = joined([start(A)], [{ unique_id: A, status: "error", message: "late", execution_time: 2 }]);
+    const { log, filled, changes } = joined(
+      [start(A)],
+      [{ unique_id: A, status: "error", message: "late", execution_time: 2 }],
+    );
     expect(filled).toEqual([A]);
-    expect(log.vertices.get(A)).toMatchObject({ class: "failed", status: "error", message: "late", executionSeconds: 2 });
+    expect(log.vertices.get(A)).toMatchObject({
+      class: "failed",
+      status: "error",
+      message: "late",
+      executionSeconds: 2,
+    });
     expect(changes).toMatchObject([{ what: "ended" }]);
   });
 
@@ -74,7 +85,9 @@ describe("A19: the log wins", () => {
   });
 
   it("a skip in the file does not end what had started, nor does dbt 2's wholesale compilation error", () => {
-    expect(joined([start(A)], [{ unique_id: A, status: "skipped", message: "Skipping due to fail_fast" }]).filled).toEqual([]);
+    expect(
+      joined([start(A)], [{ unique_id: A, status: "skipped", message: "Skipping due to fail_fast" }]).filled,
+    ).toEqual([]);
     const log = readLines([start(A)]);
     const wholesale = file([{ unique_id: A, status: "error", message: "Compilation Error" }], INVOCATION, "2.0.0");
     expect(reconcile(log, wholesale, { invocationId: INVOCATION }).filled).toEqual([]);
@@ -88,18 +101,39 @@ describe("A19: the log wins", () => {
   });
 
   it("C11: detail that the log lacks is lifted: message, failures, affected rows, relation", () => {
-    const entry = { unique_id: "test.p.t.1", status: "fail", message: "Got 4 results", failures: 4, relation_name: '"db"."audit"."t"', adapter_response: { rows_affected: 4 } };
-    const { log } = joined([result("test.p.t.1", "fail", 5, { node: { node_relation: { relation_name: "" } } })], [entry]);
-    expect(log.vertices.get("test.p.t.1")).toMatchObject({ message: "Got 4 results", failures: 4, rowsAffected: 4, relationName: '"db"."audit"."t"' });
+    const entry = {
+      unique_id: "test.p.t.1",
+      status: "fail",
+      message: "Got 4 results",
+      failures: 4,
+      relation_name: '"db"."audit"."t"',
+      adapter_response: { rows_affected: 4 },
+    };
+    const { log } = joined(
+      [result("test.p.t.1", "fail", 5, { node: { node_relation: { relation_name: "" } } })],
+      [entry],
+    );
+    expect(log.vertices.get("test.p.t.1")).toMatchObject({
+      message: "Got 4 results",
+      failures: 4,
+      rowsAffected: 4,
+      relationName: '"db"."audit"."t"',
+    });
   });
 
   it.each([
-    ["1.12.6", "fail_fast", "fail-fast"], ["1.10.23", "fail_fast_test", "fail-fast"], ["1.8.10", "fail_fast_test", "fail-fast"],
-    ["2.0.0rc196", "fail_fast", "compilation error"], ["2.0.0rc196", "sigint", "compilation error"], ["2.0.0rc196", "eph_child_error", "ephemeral"],
+    ["1.12.6", "fail_fast", "fail-fast"],
+    ["1.10.23", "fail_fast_test", "fail-fast"],
+    ["1.8.10", "fail_fast_test", "fail-fast"],
+    ["2.0.0rc196", "fail_fast", "compilation error"],
+    ["2.0.0rc196", "sigint", "compilation error"],
+    ["2.0.0rc196", "eph_child_error", "ephemeral"],
   ])("%s %s contradicts the log, for a known reason", (release, name, reason) => {
     const recorded = recordedCase(release, name);
     const log = readLines(recorded.lines());
-    const { contradictions } = reconcile(log, readRunResults(recorded.runResults()!), { invocationId: log.invocationId });
+    const { contradictions } = reconcile(log, readRunResults(recorded.runResults()!), {
+      invocationId: log.invocationId,
+    });
     expect(contradictions.length).toBeGreaterThan(0);
     for (const one of contradictions) expect(one.knownReason).toContain(reason);
   });

@@ -42,13 +42,43 @@ describe("A19: run_results.json contradicts the log", () => {
 
 /** Why each case ended, by hand; the rest are failed nodes. `null`: differs by version, told below. */
 const CAUSES: Record<string, string | null> = {
-  all_pass: "none", micro_ok: "none", warn_test: "none", selector: "none", incremental_again: "none", full_refresh: "none",
-  snapshot_build: "none", snapshot_cmd: "none", select_bare: "none", select_exact: "none", select_version: "none",
-  flaky_second: "none", freshness_ok: "none", odd_names: null, two_packages: "none", micro_retry: null, space_name: null,
-  test_fail: "test", singular_fail: "test", unit_fail: "test", fail_fast_test: "test", retry_cmd: "test", warn_error: null,
-  exposure_only: null, empty_selection: "empty_selection", hollow_only: "empty_selection", start_hook_fail: "hook",
-  bad_jinja: "parse", bad_yaml: "parse", missing_ref: "parse", no_database: "connection", locked_database: "connection",
-  no_profile: "profile", bad_flag: "flags", sigkill: "killed", sigterm: "killed", sigint: "killed",
+  all_pass: "none",
+  micro_ok: "none",
+  warn_test: "none",
+  selector: "none",
+  incremental_again: "none",
+  full_refresh: "none",
+  snapshot_build: "none",
+  snapshot_cmd: "none",
+  select_bare: "none",
+  select_exact: "none",
+  select_version: "none",
+  flaky_second: "none",
+  freshness_ok: "none",
+  odd_names: null,
+  two_packages: "none",
+  micro_retry: null,
+  space_name: null,
+  test_fail: "test",
+  singular_fail: "test",
+  unit_fail: "test",
+  fail_fast_test: "test",
+  retry_cmd: "test",
+  warn_error: null,
+  exposure_only: null,
+  empty_selection: "empty_selection",
+  hollow_only: "empty_selection",
+  start_hook_fail: "hook",
+  bad_jinja: "parse",
+  bad_yaml: "parse",
+  missing_ref: "parse",
+  no_database: "connection",
+  locked_database: "connection",
+  no_profile: "profile",
+  bad_flag: "flags",
+  sigkill: "killed",
+  sigterm: "killed",
+  sigint: "killed",
 };
 
 describe("A12: the cause of each recorded build's end", () => {
@@ -65,7 +95,10 @@ describe("A12: the cause of each recorded build's end", () => {
   it.each(byVersion)("dbt %s: no recorded build is called in order that was cut short", (_version, cases) => {
     for (const recorded of cases) {
       const { end } = readRecording(recorded);
-      const cutShort = recorded.end.signal !== null || recorded.end.exitCode === 2 || /^(bad_|no_|missing_|locked_)/.test(recorded.name);
+      const cutShort =
+        recorded.end.signal !== null ||
+        recorded.end.exitCode === 2 ||
+        /^(bad_|no_|missing_|locked_)/.test(recorded.name);
       if (cutShort) expect(end.inOrder, recorded.name).toBe(false);
       if (recorded.end.exitCode === 0) expect(end.inOrder, recorded.name).toBe(true);
     }

@@ -1,0 +1,95 @@
+import { randomBytes } from "node:crypto";
+import { setTimeout as wait } from "node:timers/promises";
+import type { RunKey } from "#clients/ledger.ts";
+import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
+import { newRunId } from "#core/names.ts";
+import { hasConsumer, type Plan } from "#core/run/plan.ts";
+import { type Histories, readHistories } from "./histories.ts";
+import type { LedgerTraffic } from "./ledger-proxy.ts";
+import { type RunUsage, UsageSampler } from "./process-usage.ts";
+import type { BenchProject } from "./projects.ts";
+import type { BenchStack } from "./stack.ts";
+import { readTaskLog, type TaskLog } from "./task-log.ts";
+
+/** Everything that is known of one run when it is over. */
+export interface MeasuredRun {
+  /** Just before StartExecution. */
+  readonly startedAtMs: number;
+  readonly run: RunRow;
+  readonly plan: Plan;
+  readonly tasks: readonly TaskRow[];
+  readonly vertices: readonly VertexRow[];
+  /** By task number. */
+  readonly logs: ReadonlyMap<number, TaskLog>;
+  readonly usage: RunUsage;
+  readonly traffic: LedgerTraffic;
+  readonly histories: Histories;
+}
+
+const RUN_WITHIN_MS = 20 * 60_000;
+const LOOK_MS = 500;
+
+/** Starts a run, waits for its verdict, its consumers and its containers, then reads what they left behind. */
+export async function measureRun(stack: BenchStack, project: BenchProject): Promise<MeasuredRun> {
+  const { executions, resources } = stack.deployed;
+  stack.proxy.take();
+  const sampler = new UsageSampler(stack.processes);
+  const startedAtMs = Date.now();
+  const key = { project: project.name, runId: newRunId(startedAtMs, randomBytes(4).toString("hex")) };
+  await executions.start(resources.runMachineArn, key.runId, { project: key.project });
+  let usage: RunUsage;
+  try {
+    await untilOver(stack, key);
+  } finally {
+    usage = sampler.end();
+  }
+  return { startedAtMs, usage, traffic: stack.proxy.take(), ...(await readWhatIsLeft(stack, key)) };
+}
+
+async function readWhatIsLeft(stack: BenchStack, key: RunKey) {
+  const { ledger, readPlan } = stack.deployed;
+  const run = await ledger.readRun(key);
+  const plan = run?.planKey === undefined ? null : await readPlan(run.planKey);
+  if (run === null || plan === null) throw new Error(`The run ${key.runId} of ${key.project} has no plan.`);
+  const tasks = await ledger.readTasks(key);
+  const vertices = await ledger.readVertices(key);
+  const watched = new Set(plan.vertices.filter(hasConsumer).map(({ uniqueId }) => uniqueId));
+  const nodes = vertices.filter((row) => watched.has(row.uniqueId) && row.consumerStartedAtMs !== undefined);
+  const ids = nodes.map(({ uniqueId }) => uniqueId);
+  const logs = new Map(
+    tasks.filter((task) => task.fencedBy).map((task) => [task.task, readTaskLog(stack.stateDir, task)]),
+  );
+  return { run, plan, tasks, vertices, logs, histories: await readHistories(stack, run, ids) };
+}
+
+/** Looks at the ledger past the counting proxy, so that our own looks are not counted. */
+async function untilOver(stack: BenchStack, key: RunKey): Promise<void> {
+  const { ledger } = stack.deployed;
+  const untilMs = Date.now() + RUN_WITHIN_MS;
+  const before = async (isDone: () => Promise<boolean>, what: string) => {
+    while (!(await isDone())) {
+      if (Date.now() > untilMs) throw new Error(`The run ${key.runId} of ${key.project} has no ${what}.`);
+      await refuseBroken(stack, key);
+      await wait(LOOK_MS);
+    }
+  };
+  await before(async () => {
+    const run = await ledger.readRun(key);
+    return run !== null && run.state !== "running";
+  }, "verdict");
+  await before(async () => {
+    const rows = await ledger.readVertices(key);
+    return rows.every((row) => row.consumerStartedAtMs === undefined || row.outcome !== undefined);
+  }, "end of its consumers");
+  await before(async () => (await stack.runningTasks()) === 0, "end of its containers");
+}
+
+/** An execution that ended without a verdict leaves nothing to wait for. */
+async function refuseBroken({ deployed }: BenchStack, key: RunKey): Promise<void> {
+  const arn = `${deployed.resources.runMachineArn.replace(":stateMachine:", ":execution:")}:${key.runId}`;
+  const execution = await deployed.executions.describe(arn);
+  if (execution === null || execution.status === "RUNNING") return;
+  const run = await deployed.ledger.readRun(key);
+  if (run !== null && run.state !== "running") return;
+  throw new Error(`The run ${key.runId} of ${key.project} broke: ${execution.error}: ${execution.cause}`);
+}

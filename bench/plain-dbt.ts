@@ -1,0 +1,50 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createWriteStream } from "node:fs";
+import { join } from "node:path";
+import { cpuOf, memoryOf, type Usage } from "./process-usage.ts";
+import type { BenchProject } from "./projects.ts";
+
+export interface PlainBuild extends Usage {
+  readonly wallMs: number;
+}
+
+export interface DbtPlace {
+  /** Path of dbt. */
+  readonly executable: string;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** Leaves a partial parse in the project's target folder, from which both dbt and stepwatch's tasks start. */
+export async function warmParse(project: BenchProject, place: DbtPlace): Promise<void> {
+  await dbt("parse", project, place);
+}
+
+/** `dbt build` as a person would run it in the project's folder, its output in a file. */
+export const plainBuild = (project: BenchProject, place: DbtPlace): Promise<PlainBuild> => dbt("build", project, place);
+
+async function dbt(command: "parse" | "build", project: BenchProject, place: DbtPlace): Promise<PlainBuild> {
+  const { projectDir } = project;
+  const log = join(projectDir, `plain-${command}.log`);
+  const before = cpuOf("self");
+  const startedAtMs = performance.now();
+  const child = spawn(place.executable, [command, "--project-dir", projectDir, "--profiles-dir", projectDir], {
+    cwd: projectDir,
+    env: { ...process.env, ...place.environment },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const output = createWriteStream(log);
+  child.stdout.pipe(output, { end: false });
+  child.stderr.pipe(output, { end: false });
+  let peakRssBytes = 0;
+  const timer = setInterval(() => {
+    peakRssBytes = Math.max(peakRssBytes, memoryOf(child.pid ?? 0, "VmHWM") ?? 0);
+  }, 100);
+  const [exitCode] = (await once(child, "close")) as [number | null];
+  const wallMs = performance.now() - startedAtMs;
+  clearInterval(timer);
+  output.end();
+  if (exitCode !== 0) throw new Error(`dbt ${command} of ${project.name} ended with exit code ${exitCode}: see ${log}.`);
+  const cpuMs = (cpuOf("self")?.childrenMs ?? 0) - (before?.childrenMs ?? 0);
+  return { wallMs, cpuMs, peakRssBytes };
+}

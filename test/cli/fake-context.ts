@@ -1,0 +1,96 @@
+import type { Ledger } from "#clients/ledger.ts";
+import { parseConfig, type StepwatchConfig } from "#core/config.ts";
+import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
+import { executionArn } from "#core/names.ts";
+import type { Plan } from "#core/run/plan.ts";
+import type { CommonOptions, Context, DeployedStack } from "../../cli/context.ts";
+import { runCommandLine } from "../../cli/program.ts";
+import { FakeExecutions } from "../support/fake-clients.ts";
+import { memoryLedger } from "../support/memory-ledger.ts";
+
+export const RUN_MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:stepwatch-run";
+
+/** One look at a run; the last of a list stays. */
+export interface Look {
+  readonly run: RunRow | null;
+  readonly plan?: Plan;
+  readonly tasks?: readonly TaskRow[];
+  readonly vertices?: readonly VertexRow[];
+}
+
+export interface FakeStack extends DeployedStack {
+  readonly executions: FakeExecutions;
+}
+
+/** A stack whose ledger shows these looks one after the other: each read of the run row is the next one. */
+export function fakeStack(looks: readonly Look[], overrides: Partial<Ledger> = {}): FakeStack {
+  let next = 0;
+  let look: Look = looks[0] ?? { run: null };
+  const ledger: Ledger = {
+    ...memoryLedger(),
+    readRun: async () => {
+      look = looks[Math.min(next, looks.length - 1)] ?? { run: null };
+      next += 1;
+      return look.run;
+    },
+    readTasks: async () => [...(look.tasks ?? [])],
+    readVertices: async () => [...(look.vertices ?? [])],
+    ...overrides,
+  };
+  return {
+    resources: { stackName: "stepwatch", table: "t", bucket: "b", runMachineArn: RUN_MACHINE, consumerMachineArn: "c" },
+    place: "embedded",
+    ledger,
+    artefacts: { putJson: never, putFile: never, putText: never, getJson: never, getText: never, list: never },
+    executions: new FakeExecutions(),
+    readPlan: async () => look.plan ?? null,
+    logs: { readLog: async (group, stream) => [{ atMs: 1_700_000_000_000, text: `${group} ${stream} model.shop.orders` }] },
+  };
+}
+
+async function never(): Promise<never> {
+  throw new Error("No command may write artefacts.");
+}
+
+/** An execution of a run of the project `shop`, so that commands find it by its id. */
+export function known(stack: FakeStack, runId: string, description: Parameters<FakeExecutions["set"]>[1] = {}): void {
+  stack.executions.set(executionArn(RUN_MACHINE, runId), { input: { project: "shop" }, ...description });
+}
+
+export interface CommandEnd {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface FakeOutside {
+  readonly stack?: DeployedStack;
+  readonly openStack?: (options: CommonOptions) => Promise<DeployedStack>;
+  readonly config?: StepwatchConfig;
+  readonly loadConfig?: Context["loadConfig"];
+  readonly environment?: Record<string, string>;
+  readonly interrupted?: AbortSignal;
+}
+
+const shop = parseConfig({ projects: { shop: { projectDir: "shop" } } }, "/", (_folder, path) => `/${path}`);
+
+/** Runs one command line with a clock that sleeping moves on. */
+export async function stepwatch(commandLine: readonly string[], outside: FakeOutside = {}): Promise<CommandEnd> {
+  const out: string[] = [];
+  const err: string[] = [];
+  let nowMs = 1_700_000_200_000;
+  const exitCode = await runCommandLine(commandLine, {
+    out: { write: (text) => out.push(text) },
+    err: { write: (text) => err.push(text) },
+    environment: outside.environment ?? {},
+    cwd: "/",
+    now: () => nowMs,
+    sleep: async (milliseconds) => {
+      nowMs += milliseconds;
+    },
+    interrupted: outside.interrupted ?? new AbortController().signal,
+    loadConfig: outside.loadConfig ?? (() => outside.config ?? shop),
+    openStack: outside.openStack ?? (async () => outside.stack ?? fakeStack([])),
+  });
+  return { exitCode, stdout: out.join(""), stderr: err.join("") };
+}

@@ -1,0 +1,136 @@
+import { describe, expect, it } from "vitest";
+import { dbtGraph, readManifest } from "#core/dbt/manifest.ts";
+import { plannedVertices } from "#core/run/gate-graph.ts";
+import { gatesFixture } from "../../support/gates-project.ts";
+import { readRecording } from "../../support/read-recording.ts";
+import { recordedCase } from "../../support/recorded-cases.ts";
+
+const M = "model.harbour";
+const ALL_1 = ["1.8.10", "1.9.10", "1.10.23", "1.11.16", "1.12.6"];
+const MICRO_1 = ALL_1.slice(1);
+const TWO = ["2.0.0rc196"];
+const ALL = [...ALL_1, ...TWO];
+const painted = "test.harbour.name_is_painted_fct_visits_vessel_name.0be54c8f6f";
+const known = "test.harbour.vessel_is_known_stg_calls_vessel_id.f6abf7e9bf";
+
+type Label = readonly [name: string, id: string, expected: string, versions: readonly string[]];
+
+/** Labels by hand, from the recordings and dbt's own documentation: `class/status`, with a `+` where a try happened. */
+const LABELS: readonly Label[] = [
+  ["model_error", `${M}.facet_left`, "failed/error +", ALL],
+  ["model_error", `${M}.facet_right`, "good/success +", ALL],
+  ["model_error", `${M}.facet_bottom`, "not_built/skipped", ALL],
+  ["model_error", known, "failed/error +", ALL_1],
+  ["model_error", known, "failed/fail +", TWO],
+  ["deep_skip", `${M}.link_6`, "not_built/skipped", ALL],
+  ["test_fail", painted, "failed/fail +", ALL],
+  ["test_fail", `${M}.fct_visits`, "good/success +", ALL],
+  ["test_fail", `${M}.clearance`, "not_built/skipped", ALL],
+  ["unit_fail", "unit_test.harbour.dues.dues_are_three_times_draught_v2", "failed/fail +", ALL_1],
+  ["unit_fail", "unit_test.harbour.dues.dues_are_three_times_draught.v2", "failed/fail +", TWO],
+  ["unit_fail", `${M}.dues.v2`, "not_built/skipped", ALL],
+  ["unit_fail", `${M}.dues.v1`, "good/success +", ALL],
+  ["warn_test", "test.harbour.fee_is_on_the_board_tariff_fee.8552ad65ab", "good/warn +", ALL],
+  ["warn_error", "test.harbour.fee_is_on_the_board_tariff_fee.8552ad65ab", "failed/fail +", ALL_1],
+  ["eph_sql_error", `${M}.fct_visits`, "failed/error +", ALL],
+  ["eph_compile_error", `${M}.eph_visits`, "failed/error +", ALL],
+  ["eph_compile_error", `${M}.fct_visits`, "not_built/skipped", ["1.8.10", ...TWO]],
+  ["eph_compile_error", `${M}.fct_visits`, "not_built/not reported", ["1.9.10", "1.10.23", "1.11.16", "1.12.6"]],
+  ["all_pass", `${M}.eph_visits`, "good/no-op +", TWO],
+  ["micro_ok", `${M}.tide_days`, "good/success +", [...MICRO_1, ...TWO]],
+  ["micro_partial", `${M}.tide_days`, "failed/partial success +", MICRO_1],
+  ["micro_partial", `${M}.tide_days`, "failed/error +", TWO],
+  ["micro_partial", `${M}.tide_peak`, "not_built/skipped", [...MICRO_1, ...TWO]],
+  ["micro_all_failed", `${M}.tide_days`, "failed/error +", [...MICRO_1, ...TWO]],
+  ["exposure_only", "exposure.harbour.harbour_board", "good/no-op +", ["1.10.23", "1.11.16", "1.12.6"]],
+  ["unit_fail", "exposure.harbour.harbour_board", "not_built/skipped", ["1.10.23", "1.11.16", "1.12.6"]],
+  ["fail_fast", `${M}.facet_top`, "failed/error +", ALL],
+  ["fail_fast", `${M}.link_1`, "good/success +", ALL.filter((one) => one !== "1.9.10")],
+  ["fail_fast", `${M}.link_1`, "not_built/not reported", ["1.9.10"]],
+  ["fail_fast", `${M}.facet_bottom`, "not_built/not reported", ["1.9.10", "1.10.23", "1.12.6"]],
+  ["fail_fast_test", painted, "failed/fail +", ALL],
+  ["fail_fast_test", "seed.harbour.calls", "good/success +", ALL],
+  ["on_error_continue", `${M}.facet_left`, "not_built/skipped", ["1.8.10", "1.9.10", "1.10.23", "1.11.16", ...TWO]],
+  ["on_error_continue", `${M}.facet_left`, "failed/error +", ["1.12.6"]],
+  ["jinja_crash", `${M}.facet_left`, "failed/error +", ALL],
+  ["compile_error", `${M}.stg_calls`, "failed/error +", ALL],
+  ["comment_model", `${M}.remark`, "failed/error +", ALL],
+  ["sigkill", `${M}.link_2`, "interrupted/started +", ALL],
+  ["sigterm", `${M}.facet_left`, "interrupted/started +", ALL],
+  ["sigint", `${M}.facet_left`, "failed/error +", ALL],
+  ["sigint", `${M}.facet_top`, "good/success +", ALL],
+  ["seed_fail", "seed.harbour.berths", "failed/error +", ALL],
+  ["snapshot_fail", "snapshot.harbour.berth_history", "failed/error +", ALL],
+  ["flaky_first", `${M}.after_flaky`, "not_built/skipped", ALL],
+  ["odd_names", `${M}.with.dot`, "good/success +", ALL_1],
+  ["odd_names", `${M}.brücke`, "good/success +", ALL_1],
+  ["two_packages", "model.annex.tariff", "good/success +", ALL_1],
+  ["start_hook_fail", "seed.harbour.berths", "good/success +", ["1.8.10", "1.9.10", "1.10.23", "1.11.16"]],
+  ["start_hook_fail", "seed.harbour.berths", "not_built/not reported", TWO],
+  ["no_database", `${M}.clearance`, "not_built/not reported", TWO],
+];
+
+describe("A12: labels by hand", () => {
+  const rows = LABELS.flatMap(([name, id, expected, releases]) =>
+    releases.map((release) => [release, name, id, expected] as const),
+  );
+
+  it.each(rows)("%s %s: %s is %s", (release, name, id, expected) => {
+    const { outcomes } = readRecording(recordedCase(release, name), { withFile: true });
+    const found = outcomes.find((one) => one.uniqueId === id);
+    expect(found === undefined ? "absent" : `${found.class}/${found.status}${found.evidence ? " +" : ""}`).toBe(
+      expected,
+    );
+  });
+
+  it.each([
+    ["model_error", `${M}.facet_left`, "planned_failure_in_facet_left"],
+    ["compile_error", `${M}.stg_calls`, "planned compile failure"],
+    ["seed_fail", "seed.harbour.berths", "not a day"],
+    ["micro_partial", `${M}.tide_days`, "planned batch failure"],
+  ])("A9: in every version %s carries dbt's message for %s", (name, id, text) => {
+    for (const release of name.startsWith("micro") ? [...MICRO_1, ...TWO] : ALL) {
+      const { outcomes } = readRecording(recordedCase(release, name), { withFile: true });
+      expect(outcomes.find((one) => one.uniqueId === id)?.message, release).toContain(text);
+    }
+  });
+
+  it("A2: a failed model of dbt 1 points to its compiled SQL, where the version prints it", () => {
+    for (const release of ["1.11.16", "1.12.6"]) {
+      const { outcomes } = readRecording(recordedCase(release, "model_error"));
+      const failed = outcomes.find((one) => one.uniqueId === `${M}.facet_left`);
+      expect(failed?.compiledPath, release).toBe("target/compiled/harbour/models/diamond/facet_left.sql");
+    }
+  });
+});
+
+describe("A11: at the default level, without NodeFinished", () => {
+  const graph = dbtGraph(readManifest(gatesFixture("manifest-harbour.json")));
+  const plan = plannedVertices(graph, [...graph.gates.keys()]);
+
+  it.each(["1.11.16", "1.12.6", "1.10.23"])(
+    "%s: with the plan, every vertex of the whole project has its status",
+    (release) => {
+      const recorded = recordedCase(release, "all_pass", "info");
+      expect(recorded.lines().some((text) => text.includes('"NodeFinished"'))).toBe(false);
+      const { outcomes } = readRecording(recorded, { plan });
+      expect(outcomes.length).toBe(plan.length);
+      expect(outcomes.filter((one) => one.class !== "good")).toEqual([]);
+    },
+  );
+
+  it("B10: 1.12's crash at the hook leaves every planned vertex unbuilt, reported or not", () => {
+    const { outcomes } = readRecording(recordedCase("1.12.6", "start_hook_fail"), { plan });
+    expect(new Set(outcomes.map((one) => one.class))).toEqual(new Set(["not_built"]));
+    expect(outcomes.length).toBe(plan.length);
+  });
+
+  it("D3: a build that never got to its first vertex leaves all of them unbuilt", () => {
+    for (const release of ALL) {
+      for (const name of ["bad_jinja", "no_profile", "no_database", "bad_flag"]) {
+        const { outcomes } = readRecording(recordedCase(release, name), { plan, withFile: true });
+        expect(new Set(outcomes.map((one) => one.class)), `${release} ${name}`).toEqual(new Set(["not_built"]));
+      }
+    }
+  });
+});

@@ -1,0 +1,55 @@
+import { describe, expect, it } from "vitest";
+import { stopReason } from "#core/run/summary.ts";
+import { verdict } from "#core/run/verdict.ts";
+import { over, planOf, policyOf, row, runOf, vertex } from "../../support/run-builders.ts";
+
+const plan = planOf([vertex("a"), vertex("b", ["a"])]);
+const judge = (changes: Partial<Parameters<typeof verdict>[0]>) =>
+  verdict({ plan, rows: [row("a", "success"), row("b", "success")], tasks: [over(1)], policy: policyOf(), stopReason: null, selectsByState: false, ...changes });
+
+const nothingFound = { cause: { kind: "empty_selection" as const, sentence: "The selection found nothing to build.", lines: [] } };
+
+describe("the verdict", () => {
+  it("is green when every planned vertex is good by evidence", () => {
+    expect(judge({})).toEqual({ state: "green", sentence: "Every one of 2 vertices is good.", causes: [] });
+  });
+
+  it("F9: is never green with a vertex that nobody reported", () => {
+    expect(judge({ rows: [row("a", "success")] }).state).toBe("red");
+    expect(judge({ rows: [] }).state).toBe("red");
+    expect(judge({ plan: null, rows: [] }).state).toBe("red");
+  });
+
+  it.each(["a word of tomorrow", "partial success", "cancelled", "started", "skipped"])("is red with a vertex that ended as %j", (status) => {
+    expect(judge({ rows: [row("a", "success"), row("b", status)] }).state).toBe("red");
+  });
+
+  it("A14: is red with a failed vertex that the plan does not have", () => {
+    const rows = [row("a", "success"), row("b", "success"), row("c", "error", { message: "no" })];
+    expect(judge({ rows })).toMatchObject({ state: "red", causes: [{ uniqueId: "c" }] });
+  });
+
+  it("C10: a selection that finds nothing is red, unless it selects by state or may be empty", () => {
+    const empty = { plan: planOf([]), rows: [], tasks: [over(1, nothingFound)] };
+    expect(judge(empty)).toMatchObject({ state: "red", sentence: "The selection found nothing to build." });
+    expect(judge({ ...empty, tasks: [over(1)] }).state).toBe("red");
+    expect(judge({ ...empty, selectsByState: true }).state).toBe("green");
+    expect(judge({ ...empty, policy: policyOf({ allowEmpty: true }) }).state).toBe("green");
+  });
+
+  it("C10: an allowed empty selection is not green when the plan has vertices", () => {
+    expect(judge({ rows: [], tasks: [over(1, nothingFound)], policy: policyOf({ allowEmpty: true }) }).state).toBe("red");
+  });
+
+  it("says that a run was stopped only if something is left undone", () => {
+    expect(judge({ stopReason: "enough" }).state).toBe("green");
+    expect(judge({ stopReason: "enough", rows: [] })).toMatchObject({ state: "stopped", sentence: "Stopped: enough" });
+  });
+
+  it("a stop is a person's or the deadline's", () => {
+    const run = runOf();
+    expect(stopReason(run, run.deadlineAtMs - 1)).toBeNull();
+    expect(stopReason(run, run.deadlineAtMs)).toContain("runTimeoutMinutes: 240");
+    expect(stopReason(runOf({ stopRequestedAtMs: 1, stopReason: "enough" }), 0)).toBe("enough");
+  });
+});
