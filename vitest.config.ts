@@ -1,11 +1,13 @@
 import { defineConfig } from "vitest/config";
 
-const withEmulator = ["test/**/*.emulator.test.ts", "test/**/*.e2e.test.ts"];
+const withEmulator = ["test/**/*.emulator.test.ts"];
+const endToEnd = ["test/**/*.e2e.test.ts"];
 const slow = ["test/**/*.slow.test.ts"];
 const MINUTE = 60_000;
 
 /**
- * Three projects, by what a test needs: `fast` needs nothing, `emulator` the embedded AWS or a real dbt, `slow` time.
+ * Four projects, by what a test needs: `fast` needs nothing, `emulator` an emulator of its own or a real dbt, `e2e` the
+ * deployed stack that its set-up makes, `slow` time.
  * Emulator files run one after the other: two emulators and two dbt processes on two cores would time each other out.
  */
 // biome-ignore lint/style/noDefaultExport: vitest reads its configuration from the default export.
@@ -16,7 +18,7 @@ export default defineConfig({
         test: {
           name: "fast",
           include: ["test/**/*.test.ts"],
-          exclude: [...withEmulator, ...slow, "test/fixtures/**"],
+          exclude: [...withEmulator, ...endToEnd, ...slow, "test/fixtures/**"],
           testTimeout: 20_000,
           sequence: { groupOrder: 0 },
         },
@@ -33,12 +35,23 @@ export default defineConfig({
       },
       {
         test: {
+          name: "e2e",
+          include: endToEnd,
+          globalSetup: "test/support/e2e-setup.ts",
+          fileParallelism: false,
+          testTimeout: 5 * MINUTE,
+          hookTimeout: 10 * MINUTE,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
           name: "slow",
           include: slow,
           fileParallelism: false,
           testTimeout: 20 * MINUTE,
           hookTimeout: 20 * MINUTE,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],

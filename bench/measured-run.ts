@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import type { RunKey } from "#clients/ledger.ts";
 import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
-import { newRunId } from "#core/names.ts";
+import { executionArn, newRunId } from "#core/names.ts";
 import { hasConsumer, type Plan } from "#core/run/plan.ts";
 import { type Histories, readHistories } from "./histories.ts";
 import type { LedgerTraffic } from "./ledger-proxy.ts";
@@ -27,7 +27,7 @@ export interface MeasuredRun {
 }
 
 const RUN_WITHIN_MS = 20 * 60_000;
-const LOOK_MS = 500;
+const LOOK_MS = 1000;
 
 /** Starts a run, waits for its verdict, its consumers and its containers, then reads what they left behind. */
 export async function measureRun(stack: BenchStack, project: BenchProject): Promise<MeasuredRun> {
@@ -86,8 +86,7 @@ async function untilOver(stack: BenchStack, key: RunKey): Promise<void> {
 
 /** An execution that ended without a verdict leaves nothing to wait for. */
 async function refuseBroken({ deployed }: BenchStack, key: RunKey): Promise<void> {
-  const arn = `${deployed.resources.runMachineArn.replace(":stateMachine:", ":execution:")}:${key.runId}`;
-  const execution = await deployed.executions.describe(arn);
+  const execution = await deployed.executions.describe(executionArn(deployed.resources.runMachineArn, key.runId));
   if (execution === null || execution.status === "RUNNING") return;
   const run = await deployed.ledger.readRun(key);
   if (run !== null && run.state !== "running") return;

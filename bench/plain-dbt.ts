@@ -44,7 +44,8 @@ async function dbt(command: "parse" | "build", project: BenchProject, place: Dbt
   const wallMs = performance.now() - startedAtMs;
   clearInterval(timer);
   output.end();
-  if (exitCode !== 0) throw new Error(`dbt ${command} of ${project.name} ended with exit code ${exitCode}: see ${log}.`);
+  if (exitCode !== 0)
+    throw new Error(`dbt ${command} of ${project.name} ended with exit code ${exitCode}: see ${log}.`);
   const cpuMs = (cpuOf("self")?.childrenMs ?? 0) - (before?.childrenMs ?? 0);
   return { wallMs, cpuMs, peakRssBytes };
 }

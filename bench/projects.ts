@@ -51,6 +51,10 @@ export const layeredWithTests = (folder: string, models: number): BenchProject =
     true,
   );
 
+/** Run first and not measured: the functions' code is loaded and compiled then. On AWS that is a cold start a function. */
+export const warmUp = (folder: string): BenchProject =>
+  benchProject(folder, "warm_up", "duckdb", 4, ["--shape", "layered", "--n", "4"]);
+
 export const CHAIN_MODELS = 12;
 
 /** A chain whose model at `failAtDepth` fails once; null: none does. */
@@ -80,15 +84,25 @@ function writeTests({ projectDir, models }: BenchProject): void {
 /** dbt and both adapters, as pip names them. */
 export const DBT_PACKAGES = ["dbt-core==1.11.16", "dbt-duckdb==1.11.1", "dbt-postgres==1.11.0"];
 
-/** A stepwatch.yaml for all of these projects, with defaults wherever there are any. Returns its path. */
-export function writeConfig(folder: string, projects: readonly BenchProject[], pollIntervalSeconds: number): string {
+/** What a benchmark may set of the deployed stack; everything else has its default. */
+export interface StackSettings {
+  readonly pollIntervalSeconds: number;
+  readonly heartbeatSeconds: number;
+}
+
+/** A stepwatch.yaml for all of these projects. Returns its path. */
+export function writeConfig(
+  folder: string,
+  projects: readonly BenchProject[],
+  { pollIntervalSeconds, heartbeatSeconds }: StackSettings,
+): string {
   const path = join(folder, "stepwatch.yaml");
   const entries = projects.map(({ name, projectDir, adapter }) => [
     name,
     {
       projectDir,
       dbt: { packages: DBT_PACKAGES },
-      policy: { runTimeoutMinutes: 60 },
+      policy: { runTimeoutMinutes: 60, heartbeatSeconds },
       ...(adapter === "duckdb" && { executionQueue: { maxTasks: 1 } }),
     },
   ]);

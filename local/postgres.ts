@@ -39,7 +39,13 @@ export async function startPostgres(): Promise<LocalPostgres> {
   await server.start();
   return {
     port,
-    environment: { PGHOST: "127.0.0.1", PGPORT: String(port), PGUSER: LOGIN, PGPASSWORD: LOGIN, PGDATABASE: "postgres" },
+    environment: {
+      PGHOST: "127.0.0.1",
+      PGPORT: String(port),
+      PGUSER: LOGIN,
+      PGPASSWORD: LOGIN,
+      PGDATABASE: "postgres",
+    },
     stop: async () => {
       await server.stop();
       rmSync(folder, { recursive: true, force: true });

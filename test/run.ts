@@ -7,8 +7,8 @@ import { setUp } from "./runner/set-up.ts";
  * The test runner behind `npm test`, `test:all`, `test:fast` and `check`. Runs its phases one after the other, tells
  * what each took, and closes with one plain line that `.ci/run` adds up.
  *
- * `npm test`: set-up, lint, types, fast tests, emulator tests. `--all`: what `npm test` leaves out. `--fast`: no
- * emulator. `--check`: lint and types. What else stands on the command line is passed to vitest as a filter.
+ * `npm test`: set-up, lint, types, fast tests, emulator tests, end-to-end tests. `--all`: what `npm test` leaves out.
+ * `--fast`: no emulator. `--check`: lint and types. What else stands on the command line is passed to vitest as a filter.
  */
 const root = join(import.meta.dirname, "..");
 const options = process.argv.slice(2);
@@ -20,7 +20,7 @@ const types = check(root, "types", "typescript/bin/tsc", ["--noEmit"]);
 const prepare: Phase = { name: "set-up", go: setUp };
 
 const phases: Readonly<Record<typeof chosen, readonly Phase[]>> = {
-  "npm test": [prepare, lint, types, vitest(root, "fast", filters), vitest(root, "emulator", filters)],
+  "npm test": [prepare, lint, types, ...["fast", "emulator", "e2e"].map((project) => vitest(root, project, filters))],
   "--all": [prepare, vitest(root, "slow", filters)],
   "--fast": [lint, types, vitest(root, "fast", filters)],
   "--check": [lint, types],

@@ -50,7 +50,7 @@ export function nodeLine(node: NodeReport, layout: LineLayout): string {
   const used = 2 + layout.nameWidth + 2 + TYPE_WIDTH + 1 + STATE_WIDTH + TIME_WIDTH;
   const notes = cut(notesOf(node), layout.width - used - 2);
   const line = `${layout.paint(state.tone, state.mark)} ${name}  ${layout.paint("dim", type)} ${layout.paint(state.tone, word)}${time}`;
-  return notes === "" ? line : `${line}  ${layout.paint("dim", notes)}`;
+  return notes === "" ? line.trimEnd() : `${line}  ${layout.paint("dim", notes)}`;
 }
 
 function timeOf(node: NodeReport, nowMs: number): string {

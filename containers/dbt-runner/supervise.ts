@@ -37,20 +37,23 @@ export interface SupervisorDeps {
   readonly memoryKills?: () => Promise<number | null>;
 }
 
-/** How long a container that knows no deadline yet waits for a ledger that can not be reached, in milliseconds. */
-const BEFORE_DEADLINE_MS = 5 * 60_000;
+/**
+ * How long a ledger that can not be reached is tried before the run's deadline is known, and after it has passed
+ * without a stop of ours, in milliseconds.
+ */
+const PATIENCE_MS = 5 * 60_000;
 
 /** Supervises one task from fence to recorded end. Throws for defects alone. */
 export async function supervise(deps: SupervisorDeps): Promise<ExitCode> {
   const startedAtMs = Date.now();
-  let deadlineAtMs = startedAtMs + BEFORE_DEADLINE_MS;
+  let deadlineAtMs = startedAtMs + PATIENCE_MS;
   const untilMs = () => stopUntilMs(deps) ?? deadlineAtMs;
   try {
     if (!(await passFence(deps, startedAtMs, untilMs))) return EXIT.fenceLost;
     const record = endRecord(deps, untilMs);
     const brief = await readBrief(deps, record);
     if (brief === null) return EXIT.taskUnreadable;
-    deadlineAtMs = brief.run.deadlineAtMs + BEFORE_DEADLINE_MS;
+    deadlineAtMs = brief.run.deadlineAtMs + PATIENCE_MS;
     await runUnderHeartbeat(deps, brief, record);
     return EXIT.recorded;
   } catch (error) {
@@ -60,9 +63,10 @@ export async function supervise(deps: SupervisorDeps): Promise<ExitCode> {
 
 function exitCodeOf(error: unknown, { output, stop }: SupervisorDeps): ExitCode {
   const outOfTime = error instanceof StatusesUnwritten || error instanceof RetryableError;
-  if (!outOfTime && !(error instanceof FenceLost)) throw error;
+  if (!outOfTime && !(error instanceof FenceLost) && !(error instanceof RowMissing)) throw error;
   output.say("not recorded", { error: error.name, sentence: error.message });
   if (error instanceof FenceLost) return EXIT.fenceLost;
+  if (error instanceof RowMissing) return EXIT.taskUnreadable;
   return stop.request?.reason === "terminated" ? EXIT.terminated : EXIT.ledgerUnreachable;
 }
 
@@ -106,10 +110,9 @@ async function readBrief(deps: SupervisorDeps, record: EndRecord): Promise<TaskB
   try {
     return await patiently(() => readTaskBrief(deps.ledger, deps.artefacts, record.key, record.task), record.untilMs);
   } catch (error) {
-    if (!(error instanceof RowMissing || error instanceof InputError)) throw error;
+    if (!(error instanceof InputError)) throw error;
     deps.output.say("the task can not be read", { sentence: error.message });
-    if (error instanceof InputError)
-      await recordEnd(record, endWithoutDbt({ kind: "environment", sentence: error.message }), 0);
+    await recordEnd(record, endWithoutDbt({ kind: "environment", sentence: error.message }), 0);
     return null;
   }
 }

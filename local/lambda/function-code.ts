@@ -1,7 +1,12 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { unsignedAuthorization } from "../emulator/aws-json.ts";
 import { unzip } from "../emulator/zip.ts";
+
+/** The AWS SDK is part of Lambda's Node runtime: CDK's own functions do not bring it along. */
+const RUNTIME_SCOPES = ["@aws-sdk", "@smithy"] as const;
+const INSTALLED_PACKAGES = fileURLToPath(new URL("../../node_modules/", import.meta.url));
 
 /** The part of GetFunction's answer that running a function needs. */
 export interface FunctionConfiguration {
@@ -49,8 +54,18 @@ async function unpack(configuration: FunctionConfiguration, location: string, co
   if (!response.ok) throw new Error(`The code of "${configuration.FunctionName}" was not found (${response.status}).`);
   rmSync(codeDir, { recursive: true, force: true });
   mkdirSync(codeDir, { recursive: true });
+  linkRuntimePackages(codeRoot);
   unzip(Buffer.from(await response.arrayBuffer()), codeDir);
   // Without one, a package.json further up would decide what a ".js" file is. Written last, it marks the folder as whole.
   if (!existsSync(join(codeDir, "package.json"))) writeFileSync(join(codeDir, "package.json"), '{"type":"commonjs"}');
   return codeDir;
+}
+
+/** Beside the functions' folders, where Node looks for what a function does not have itself. */
+function linkRuntimePackages(codeRoot: string): void {
+  const folder = join(codeRoot, "node_modules");
+  mkdirSync(folder, { recursive: true });
+  for (const scope of RUNTIME_SCOPES) {
+    if (!existsSync(join(folder, scope))) symlinkSync(join(INSTALLED_PACKAGES, scope), join(folder, scope));
+  }
 }

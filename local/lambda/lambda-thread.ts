@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { format, types } from "node:util";
 import { parentPort, workerData } from "node:worker_threads";
+import { redirectHttpsToEmulator } from "./custom-resource-https.ts";
 import type { FromThread, FunctionFailure, Invocation, ThreadSettings } from "./thread-messages.ts";
 
 type Handler = (event: unknown, context: object) => unknown;
@@ -88,6 +89,7 @@ async function invoke(handler: Handler, invocation: Invocation): Promise<void> {
 }
 
 redirectConsole();
+redirectHttpsToEmulator(process.env.AWS_ENDPOINT_URL ?? "");
 try {
   const handler = await loadHandler();
   parentPort?.on("message", (invocation: Invocation) => {
@@ -95,5 +97,7 @@ try {
   });
   post({ kind: "loaded" });
 } catch (thrown) {
-  post({ kind: "notLoaded", failure: failureOf(thrown) });
+  const failure = failureOf(thrown);
+  console.error("Load Error", JSON.stringify(failure));
+  post({ kind: "notLoaded", failure });
 }

@@ -50,43 +50,109 @@ describe("bad input on the command line", () => {
   });
 
   test("good selections of every form are not refused", async () => {
-    const forms = ["orders", "+orders+", "2+orders+3", "@orders", "tag:nightly", "config.materialized:view", "path:models/a b", "a,b+,tag:c", "state:modified+", "*.staging", "source:raw.payments+", "exposure:monday"];
+    const forms = [
+      "orders",
+      "+orders+",
+      "2+orders+3",
+      "@orders",
+      "tag:nightly",
+      "config.materialized:view",
+      "path:models/a b",
+      "a,b+,tag:c",
+      "state:modified+",
+      "*.staging",
+      "source:raw.payments+",
+      "exposure:monday",
+    ];
     for (const form of forms.filter((one) => !one.includes(" "))) {
-      expect(await stepwatch(["run", "shop", "--no-follow", "--select", form], { stack: fakeStack([]) }), form).toMatchObject({ exitCode: 0 });
+      expect(
+        await stepwatch(["run", "shop", "--no-follow", "--select", form], { stack: fakeStack([]) }),
+        form,
+      ).toMatchObject({ exitCode: 0 });
     }
   });
 
   test("a log without events of dbt: exit code 2", async () => {
     const log = join(folder, "empty.jsonl");
     writeFileSync(log, "hello\n{}\n");
-    expect(await stepwatch(["replay", log])).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("holds no JSON event of dbt") });
+    expect(await stepwatch(["replay", log])).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining("holds no JSON event of dbt"),
+    });
   });
 
   test("a broken stepwatch.yaml: exit code 2", async () => {
     const loadConfig = () => {
       throw new InputError("stepwatch.yaml is no YAML", ["line 3, column 5: a tab"]);
     };
-    expect(await stepwatch(["run", "shop"], { loadConfig })).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("line 3, column 5") });
+    expect(await stepwatch(["run", "shop"], { loadConfig })).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining("line 3, column 5"),
+    });
   });
 
   test("--json: a failure is one value on stdout too", async () => {
     const end = await stepwatch(["run", "bakery", "--json"]);
-    expect(JSON.parse(end.stdout)).toEqual({ error: { message: "There is no project bakery in stepwatch.yaml, which has shop.", exitCode: 2, next: "npx stepwatch run --help" } });
+    expect(JSON.parse(end.stdout)).toEqual({
+      error: {
+        message: "There is no project bakery in stepwatch.yaml, which has shop.",
+        exitCode: 2,
+        next: "npx stepwatch run --help",
+      },
+    });
   });
 });
 
 describe("infrastructure that is not there", () => {
   const failures: readonly (readonly [string, Error, RegExp])[] = [
-    ["a full disk", systemError("ENOSPC", "no space left on device, write"), /^The disk is full: .*\n→ Free some space/],
+    [
+      "a full disk",
+      systemError("ENOSPC", "no space left on device, write"),
+      /^The disk is full: .*\n→ Free some space/,
+    ],
     ["a port in use", new PortInUseError(4566, "GATEWAY_PORT"), /^Port 4566 \(from GATEWAY_PORT\) is in use/],
-    ["a port in use, as Node says it", systemError("EADDRINUSE", "address already in use 127.0.0.1:4566"), /^A port is in use: .*4566/],
-    ["no permission", systemError("EACCES", "permission denied, mkdir '/state'"), /^A file or port may not be used: .*\/state/],
-    ["no Python", new PythonEnvironmentError("No Python 3.10 or newer was found: install one."), /^No Python 3.10 or newer was found/],
-    ["an emulator that ended", new EmbeddedAwsError("The embedded AWS ended at its start: see x.log."), /^The embedded AWS ended/],
-    ["an emulator that does not run", new InfrastructureError("The embedded AWS does not run.", "npx stepwatch deploy --local"), /\n→ npx stepwatch deploy --local/],
-    ["a stack that is not deployed", new InfrastructureError("The stack is not deployed.", "npx stepwatch deploy --local"), /^The stack is not deployed/],
-    ["nobody at the endpoint", new LedgerUnavailable("DynamoDB was not answered.", { cause: systemError("ECONNREFUSED", "connect ECONNREFUSED 127.0.0.1:1") }), /^Nobody answers at the endpoint/],
-    ["no credentials", Object.assign(new Error("Could not load credentials from any providers"), { name: "CredentialsProviderError" }), /^There are no AWS credentials/],
+    [
+      "a port in use, as Node says it",
+      systemError("EADDRINUSE", "address already in use 127.0.0.1:4566"),
+      /^A port is in use: .*4566/,
+    ],
+    [
+      "no permission",
+      systemError("EACCES", "permission denied, mkdir '/state'"),
+      /^A file or port may not be used: .*\/state/,
+    ],
+    [
+      "no Python",
+      new PythonEnvironmentError("No Python 3.10 or newer was found: install one."),
+      /^No Python 3.10 or newer was found/,
+    ],
+    [
+      "an emulator that ended",
+      new EmbeddedAwsError("The embedded AWS ended at its start: see x.log."),
+      /^The embedded AWS ended/,
+    ],
+    [
+      "an emulator that does not run",
+      new InfrastructureError("The embedded AWS does not run.", "npx stepwatch deploy --local"),
+      /\n→ npx stepwatch deploy --local/,
+    ],
+    [
+      "a stack that is not deployed",
+      new InfrastructureError("The stack is not deployed.", "npx stepwatch deploy --local"),
+      /^The stack is not deployed/,
+    ],
+    [
+      "nobody at the endpoint",
+      new LedgerUnavailable("DynamoDB was not answered.", {
+        cause: systemError("ECONNREFUSED", "connect ECONNREFUSED 127.0.0.1:1"),
+      }),
+      /^Nobody answers at the endpoint/,
+    ],
+    [
+      "no credentials",
+      Object.assign(new Error("Could not load credentials from any providers"), { name: "CredentialsProviderError" }),
+      /^There are no AWS credentials/,
+    ],
     ["something unforeseen", new TypeError("x is not a function"), /x is not a function\n→ Set STEPWATCH_DEBUG=1/],
   ];
 
@@ -98,14 +164,20 @@ describe("infrastructure that is not there", () => {
   });
 
   test("STEPWATCH_DEBUG=1 adds the stack trace", async () => {
-    const end = await stepwatch(["status", "run-1"], { environment: { STEPWATCH_DEBUG: "1" }, openStack: () => Promise.reject(new TypeError("x")) });
+    const end = await stepwatch(["status", "run-1"], {
+      environment: { STEPWATCH_DEBUG: "1" },
+      openStack: () => Promise.reject(new TypeError("x")),
+    });
     expect(end.stderr).toMatch(/^\s+at /m);
   });
 });
 
 describe("a project that can not be run on this machine", () => {
   const projectDir = join(folder, "shop");
-  const shop = (dbt: object = {}) => parseConfig({ projects: { shop: { projectDir, target: "duckdb", dbt } } }, folder, (_from, path) => path).projects["shop"]!;
+  const shop = (dbt: object = {}) =>
+    parseConfig({ projects: { shop: { projectDir, target: "duckdb", dbt } } }, folder, (_from, path) => path).projects[
+      "shop"
+    ]!;
   const refusal = (check: () => unknown) => {
     try {
       check();
@@ -116,32 +188,55 @@ describe("a project that can not be run on this machine", () => {
   };
 
   test("missing dbt project, missing profiles.yml, missing profile, missing target: exit code 2 each", () => {
-    expect(refusal(() => checkProject(shop(), {}))).toMatchObject({ exitCode: 2, message: expect.stringContaining("there is no dbt_project.yml") });
+    expect(refusal(() => checkProject(shop(), {}))).toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining("there is no dbt_project.yml"),
+    });
     mkdirSync(projectDir);
     writeFileSync(join(projectDir, "dbt_project.yml"), "name: shop\nprofile: shop\n");
-    expect(refusal(() => checkProject(shop(), {}))).toMatchObject({ exitCode: 2, message: expect.stringContaining("there is no profiles.yml") });
+    expect(refusal(() => checkProject(shop(), {}))).toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining("there is no profiles.yml"),
+    });
     writeFileSync(join(projectDir, "profiles.yml"), "bakery:\n  outputs: {}\n");
-    expect(refusal(() => checkProject(shop(), {}))).toMatchObject({ exitCode: 2, message: expect.stringContaining("The profile shop of the project shop is not in") });
+    expect(refusal(() => checkProject(shop(), {}))).toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining("The profile shop of the project shop is not in"),
+    });
     writeFileSync(join(projectDir, "profiles.yml"), "shop:\n  outputs:\n    duckdb: {type: duckdb}\n");
-    expect(refusal(() => checkProject(shop(), { target: "prod" }))).toMatchObject({ exitCode: 2, message: expect.stringContaining("has no target prod; it has duckdb") });
+    expect(refusal(() => checkProject(shop(), { target: "prod" }))).toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining("has no target prod; it has duckdb"),
+    });
     expect(refusal(() => checkProject(shop(), {}))).toBeNull();
   });
 
   test("dbt missing, or A13: too old: exit code 2 each", async () => {
     const missing = await checkExecutable(shop({ executable: "dbt-of-nobody" }), folder).catch(failureOf);
-    expect(missing).toMatchObject({ exitCode: 2, message: expect.stringContaining("dbt-of-nobody is no program on the PATH") });
+    expect(missing).toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining("dbt-of-nobody is no program on the PATH"),
+    });
     const old = join(folder, "dbt-old");
     writeFileSync(old, "#!/bin/sh\nprintf 'Core:\\n  - installed: 1.7.19\\n'\n");
     chmodSync(old, 0o755);
-    expect(await checkExecutable(shop({ executable: old }), folder).catch(failureOf)).toMatchObject({ exitCode: 2, message: expect.stringContaining("dbt 1.7.19 of the project shop is too old") });
-    expect(refusal(() => checkPackages(shop({ packages: ["dbt-core==1.6.2", "dbt-duckdb==1.6.0"] })))).toMatchObject({ exitCode: 2, message: expect.stringContaining("dbt 1.6.2") });
+    expect(await checkExecutable(shop({ executable: old }), folder).catch(failureOf)).toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining("dbt 1.7.19 of the project shop is too old"),
+    });
+    expect(refusal(() => checkPackages(shop({ packages: ["dbt-core==1.6.2", "dbt-duckdb==1.6.0"] })))).toMatchObject({
+      exitCode: 2,
+      message: expect.stringContaining("dbt 1.6.2"),
+    });
     expect(refusal(() => checkPackages(shop()))).toBeNull();
   });
 });
 
 describe("the program itself", () => {
   const run = (...commandLine: string[]) =>
-    promisify(execFile)(process.execPath, ["cli/main.ts", ...commandLine], { env: { ...process.env, STEPWATCH_STATE_DIR: join(folder, "state") } }).then(
+    promisify(execFile)(process.execPath, ["cli/main.ts", ...commandLine], {
+      env: { ...process.env, STEPWATCH_STATE_DIR: join(folder, "state") },
+    }).then(
       ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
       (error: { code: number; stdout: string; stderr: string }) => error,
     );
@@ -149,10 +244,22 @@ describe("the program itself", () => {
   test("emulator not running: 3; broken YAML: 2; help: 0 with the exit codes in it", async () => {
     const yaml = join(folder, "broken.yaml");
     writeFileSync(yaml, "projects: [\n");
-    const [down, broken, help, status] = await Promise.all([run("status", "run-1"), run("run", "shop", "--config", yaml), run("--help"), run("local", "status", "--json")]);
-    expect(down).toMatchObject({ code: 3, stdout: "", stderr: expect.stringContaining("The embedded AWS does not run.\n→ npx stepwatch deploy --local") });
+    const [down, broken, help, status] = await Promise.all([
+      run("status", "run-1"),
+      run("run", "shop", "--config", yaml),
+      run("--help"),
+      run("local", "status", "--json"),
+    ]);
+    expect(down).toMatchObject({
+      code: 3,
+      stdout: "",
+      stderr: expect.stringContaining("The embedded AWS does not run.\n→ npx stepwatch deploy --local"),
+    });
     expect(broken).toMatchObject({ code: 2, stderr: expect.stringMatching(/broken.yaml is no YAML: line \d/) });
-    expect(help).toMatchObject({ code: 0, stdout: expect.stringContaining("0 green, 1 red, 2 usage or configuration, 3 infrastructure") });
+    expect(help).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining("0 green, 1 red, 2 usage or configuration, 3 infrastructure"),
+    });
     expect(JSON.parse(status.stdout)).toMatchObject({ running: false });
   });
 });

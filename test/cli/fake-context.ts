@@ -44,7 +44,9 @@ export function fakeStack(looks: readonly Look[], overrides: Partial<Ledger> = {
     artefacts: { putJson: never, putFile: never, putText: never, getJson: never, getText: never, list: never },
     executions: new FakeExecutions(),
     readPlan: async () => look.plan ?? null,
-    logs: { readLog: async (group, stream) => [{ atMs: 1_700_000_000_000, text: `${group} ${stream} model.shop.orders` }] },
+    logs: {
+      readLog: async (group, stream) => [{ atMs: 1_700_000_000_000, text: `${group} ${stream} model.shop.orders` }],
+    },
   };
 }
 
@@ -79,6 +81,7 @@ export async function stepwatch(commandLine: readonly string[], outside: FakeOut
   const out: string[] = [];
   const err: string[] = [];
   let nowMs = 1_700_000_200_000;
+  const interrupted = outside.interrupted ?? new AbortController().signal;
   const exitCode = await runCommandLine(commandLine, {
     out: { write: (text) => out.push(text) },
     err: { write: (text) => err.push(text) },
@@ -86,9 +89,10 @@ export async function stepwatch(commandLine: readonly string[], outside: FakeOut
     cwd: "/",
     now: () => nowMs,
     sleep: async (milliseconds) => {
+      interrupted.throwIfAborted();
       nowMs += milliseconds;
     },
-    interrupted: outside.interrupted ?? new AbortController().signal,
+    interrupted,
     loadConfig: outside.loadConfig ?? (() => outside.config ?? shop),
     openStack: outside.openStack ?? (async () => outside.stack ?? fakeStack([])),
   });

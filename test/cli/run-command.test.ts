@@ -9,8 +9,17 @@ const plan = planOf([
   dataTest("test.shop.unique_orders_id.abc123", ["model.shop.orders"]),
   vertex("model.shop.customers", ["model.shop.orders", "test.shop.unique_orders_id.abc123"]),
 ]);
-const begun: Look = { run: runOf(), plan, tasks: [live(1)], vertices: [row("model.shop.orders", "started", { startedAtMs: 1_700_000_000_000 })] };
-const good = (id: string) => row(id, id.startsWith("test.") ? "pass" : "success", { consumerStartedAtMs: 1, ...(id.startsWith("test.") ? {} : { outcome: "green" }) });
+const begun: Look = {
+  run: runOf(),
+  plan,
+  tasks: [live(1)],
+  vertices: [row("model.shop.orders", "started", { startedAtMs: 1_700_000_000_000 })],
+};
+const good = (id: string) =>
+  row(id, id.startsWith("test.") ? "pass" : "success", {
+    consumerStartedAtMs: 1,
+    ...(id.startsWith("test.") ? {} : { outcome: "green" }),
+  });
 const green: Look = {
   run: runOf({ state: "green", verdict: "Every one of 3 vertices is good.", endedAtMs: 1_700_000_100_000 }),
   plan,
@@ -22,9 +31,22 @@ const red: Look = {
   plan,
   tasks: [over(1, nodeFailed())],
   vertices: [
-    row("model.shop.orders", "error", { message: "Database Error in model orders\n  no such column", final: "dead", finalReason: "No tries left.", outcome: "red" }),
-    row("model.shop.customers", "skipped", { final: "doomed", finalReason: "Upstream failed: model.shop.orders", rootCause: "model.shop.orders" }),
-    row("test.shop.unique_orders_id.abc123", "skipped", { final: "doomed", finalReason: "Upstream failed: model.shop.orders", rootCause: "model.shop.orders" }),
+    row("model.shop.orders", "error", {
+      message: "Database Error in model orders\n  no such column",
+      final: "dead",
+      finalReason: "No tries left.",
+      outcome: "red",
+    }),
+    row("model.shop.customers", "skipped", {
+      final: "doomed",
+      finalReason: "Upstream failed: model.shop.orders",
+      rootCause: "model.shop.orders",
+    }),
+    row("test.shop.unique_orders_id.abc123", "skipped", {
+      final: "doomed",
+      finalReason: "Upstream failed: model.shop.orders",
+      rootCause: "model.shop.orders",
+    }),
   ],
 };
 
@@ -49,22 +71,70 @@ describe("run", () => {
   test("--json: the summary alone on stdout, with the documented fields of run, nodes and tests", async () => {
     const end = await stepwatch(["run", "shop", "--json"], { stack: fakeStack([begun, red]) });
     const summary = JSON.parse(end.stdout) as RunSummary;
-    expect(Object.keys(summary)).toEqual(expect.arrayContaining(["project", "runId", "state", "verdict", "timings", "tasks", "nodes", "tests"]));
-    expect(summary.nodes[0]).toMatchObject({ uniqueId: "model.shop.orders", resourceType: "model", status: "error", class: "failed", outcome: "red", tries: 1, startedAt: null, message: expect.stringContaining("no such column"), tests: [{ uniqueId: "test.shop.unique_orders_id.abc123", status: "skipped", class: "doomed" }] });
+    expect(Object.keys(summary)).toEqual(
+      expect.arrayContaining(["project", "runId", "state", "verdict", "timings", "tasks", "nodes", "tests"]),
+    );
+    expect(summary.nodes[0]).toMatchObject({
+      uniqueId: "model.shop.orders",
+      resourceType: "model",
+      status: "error",
+      class: "failed",
+      outcome: "red",
+      tries: 1,
+      startedAt: null,
+      message: expect.stringContaining("no such column"),
+      tests: [{ uniqueId: "test.shop.unique_orders_id.abc123", status: "skipped", class: "doomed" }],
+    });
     expect(summary.nodes[1]).toMatchObject({ class: "doomed", rootCause: "model.shop.orders" });
   });
 
   test("D7: the options of dbt build become the run's input, quotes and all", async () => {
     const stack = fakeStack([green]);
-    await stepwatch(["run", "shop", "--select", "orders+", "tag:nightly stg_a,stg_b", "--exclude", "x", "--vars", `{"a": "it's \\"q\\"", "n": 1}`, "--full-refresh", "--threads", "3", "--target", "prod", "--fail-fast", "--dbt-arg=--no-introspect"], { stack });
-    expect(stack.executions.started[0]?.input).toEqual({ project: "shop", select: ["orders+", "tag:nightly", "stg_a,stg_b"], exclude: ["x"], vars: { a: `it's "q"`, n: 1 }, fullRefresh: true, threads: 3, target: "prod", failFast: true, extraArgs: ["--no-introspect"] });
+    await stepwatch(
+      [
+        "run",
+        "shop",
+        "--select",
+        "orders+",
+        "tag:nightly stg_a,stg_b",
+        "--exclude",
+        "x",
+        "--vars",
+        `{"a": "it's \\"q\\"", "n": 1}`,
+        "--full-refresh",
+        "--threads",
+        "3",
+        "--target",
+        "prod",
+        "--fail-fast",
+        "--dbt-arg=--no-introspect",
+      ],
+      { stack },
+    );
+    expect(stack.executions.started[0]?.input).toEqual({
+      project: "shop",
+      select: ["orders+", "tag:nightly", "stg_a,stg_b"],
+      exclude: ["x"],
+      vars: { a: `it's "q"`, n: 1 },
+      fullRefresh: true,
+      threads: 3,
+      target: "prod",
+      failFast: true,
+      extraArgs: ["--no-introspect"],
+    });
   });
 
   test("--no-follow answers once the run is started", async () => {
     const stack = fakeStack([]);
     const end = await stepwatch(["run", "shop", "--no-follow", "--json"], { stack });
     const { name, executionArn } = stack.executions.started[0]!;
-    expect(JSON.parse(end.stdout)).toEqual({ contract: 1, project: "shop", runId: name, executionArn, state: "started" });
+    expect(JSON.parse(end.stdout)).toEqual({
+      contract: 1,
+      project: "shop",
+      runId: name,
+      executionArn,
+      state: "started",
+    });
     expect(end.exitCode).toBe(0);
   });
 
@@ -73,7 +143,11 @@ describe("run", () => {
     const start = stack.executions.start.bind(stack.executions);
     stack.executions.start = async (machine, name, input) => {
       const started = await start(machine, name, input);
-      stack.executions.set(started.executionArn, { status: "FAILED", error: "States.Runtime", cause: "The function was not found." });
+      stack.executions.set(started.executionArn, {
+        status: "FAILED",
+        error: "States.Runtime",
+        cause: "The function was not found.",
+      });
       return started;
     };
     const end = await stepwatch(["run", "shop", "--json"], { stack });
@@ -87,7 +161,11 @@ describe("run", () => {
     const start = stack.executions.start.bind(stack.executions);
     stack.executions.start = async (machine, name, input) => {
       const started = await start(machine, name, input);
-      stack.executions.set(started.executionArn, { status: "FAILED", error: "InputError", cause: JSON.stringify({ errorType: "InputError", errorMessage: "Run input refused: target" }) });
+      stack.executions.set(started.executionArn, {
+        status: "FAILED",
+        error: "InputError",
+        cause: JSON.stringify({ errorType: "InputError", errorMessage: "Run input refused: target" }),
+      });
       return started;
     };
     const end = await stepwatch(["run", "shop"], { stack });
@@ -96,10 +174,25 @@ describe("run", () => {
 
   test("a ledger that does not answer for a while ends nothing; one that stays away is infrastructure (3)", async () => {
     let reads = 0;
-    const flaky = { readRun: async () => { reads += 1; if (reads < 20) throw new LedgerUnavailable("DynamoDB was not answered."); return green.run; }, readTasks: async () => [...green.tasks!], readVertices: async () => [...green.vertices!] };
+    const flaky = {
+      readRun: async () => {
+        reads += 1;
+        if (reads < 20) throw new LedgerUnavailable("DynamoDB was not answered.");
+        return green.run;
+      },
+      readTasks: async () => [...green.tasks!],
+      readVertices: async () => [...green.vertices!],
+    };
     expect((await stepwatch(["run", "shop"], { stack: fakeStack([green], flaky) })).exitCode).toBe(0);
-    const gone = { readRun: async () => { throw new LedgerUnavailable("DynamoDB was not answered."); } };
-    expect(await stepwatch(["run", "shop"], { stack: fakeStack([], gone) })).toMatchObject({ exitCode: 3, stderr: expect.stringContaining("DynamoDB was not answered.") });
+    const gone = {
+      readRun: async () => {
+        throw new LedgerUnavailable("DynamoDB was not answered.");
+      },
+    };
+    expect(await stepwatch(["run", "shop"], { stack: fakeStack([], gone) })).toMatchObject({
+      exitCode: 3,
+      stderr: expect.stringContaining("DynamoDB was not answered."),
+    });
   });
 
   test("Ctrl-C ends the following, not the run", async () => {
@@ -112,16 +205,24 @@ describe("run", () => {
 
   test("the last consumers' outcomes are waited for, some seconds at most", async () => {
     const open = { ...green, vertices: green.vertices!.map(({ outcome: _, ...rest }) => rest) };
-    const late = JSON.parse((await stepwatch(["run", "shop", "--json"], { stack: fakeStack([open, open, green]) })).stdout) as RunSummary;
+    const late = JSON.parse(
+      (await stepwatch(["run", "shop", "--json"], { stack: fakeStack([open, open, green]) })).stdout,
+    ) as RunSummary;
     expect(late.nodes.map((node) => node.outcome)).toEqual(["green", "green"]);
-    const never = JSON.parse((await stepwatch(["run", "shop", "--json"], { stack: fakeStack([open]) })).stdout) as RunSummary;
+    const never = JSON.parse(
+      (await stepwatch(["run", "shop", "--json"], { stack: fakeStack([open]) })).stdout,
+    ) as RunSummary;
     expect(never.nodes.map((node) => node.outcome)).toEqual([null, null]);
   });
 });
 
 describe("status, tasks, logs, runs", () => {
   test("status: 0 while it runs and when green, 1 when red", async () => {
-    for (const [look, exitCode] of [[begun, 0], [green, 0], [red, 1]] as const) {
+    for (const [look, exitCode] of [
+      [begun, 0],
+      [green, 0],
+      [red, 1],
+    ] as const) {
       const stack = fakeStack([look]);
       known(stack, "run-1");
       expect((await stepwatch(["status", "run-1", "--json"], { stack })).exitCode).toBe(exitCode);
@@ -136,16 +237,45 @@ describe("status, tasks, logs, runs", () => {
   });
 
   test("logs: by node name, from the stream that awslogs made if the container could not name it", async () => {
-    const stack = fakeStack([{ ...green, tasks: [over(1, {}, { fencedBy: "arn:aws:ecs:us-east-1:1:task/stepwatch/abc" })] }]);
+    const stack = fakeStack([
+      { ...green, tasks: [over(1, {}, { fencedBy: "arn:aws:ecs:us-east-1:1:task/stepwatch/abc" })] },
+    ]);
     known(stack, "run-1");
     const end = await stepwatch(["logs", "run-1", "orders", "--json"], { stack });
-    expect(JSON.parse(end.stdout)).toMatchObject({ node: "model.shop.orders", tasks: [{ task: 1, logStream: "dbt/dbt-runner/abc", lines: [{ at: "2023-11-14T22:13:20.000Z" }] }] });
-    expect(await stepwatch(["logs", "run-1", "nope"], { stack })).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("has no node nope") });
+    expect(JSON.parse(end.stdout)).toMatchObject({
+      node: "model.shop.orders",
+      tasks: [{ task: 1, logStream: "dbt/dbt-runner/abc", lines: [{ at: "2023-11-14T22:13:20.000Z" }] }],
+    });
+    expect(await stepwatch(["logs", "run-1", "nope"], { stack })).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining("has no node nope"),
+    });
   });
 
   test("runs --json: newest first", async () => {
-    const rows = [{ project: "shop", runId: "run-2", executionArn: "arn", startedAtMs: 1_700_000_000_000, state: "running" as const }];
+    const rows = [
+      {
+        project: "shop",
+        runId: "run-2",
+        executionArn: "arn",
+        startedAtMs: 1_700_000_000_000,
+        state: "running" as const,
+      },
+    ];
     const end = await stepwatch(["runs", "shop", "--json"], { stack: fakeStack([], { listRuns: async () => rows }) });
-    expect(JSON.parse(end.stdout)).toEqual({ contract: 1, project: "shop", runs: [{ runId: "run-2", state: "running", verdict: null, startedAt: "2023-11-14T22:13:20.000Z", finishedAt: null, executionArn: "arn" }] });
+    expect(JSON.parse(end.stdout)).toEqual({
+      contract: 1,
+      project: "shop",
+      runs: [
+        {
+          runId: "run-2",
+          state: "running",
+          verdict: null,
+          startedAt: "2023-11-14T22:13:20.000Z",
+          finishedAt: null,
+          executionArn: "arn",
+        },
+      ],
+    });
   });
 });

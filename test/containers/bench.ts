@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Ledger, VertexWrite } from "#clients/ledger.ts";
@@ -31,6 +31,8 @@ export interface BenchOptions {
   readonly script: Script;
   readonly kind?: TaskKind;
   readonly task?: number;
+  /** Number of the task that the ledger has, where it is not the container's. */
+  readonly rowsOf?: number;
   readonly set?: readonly string[];
   readonly policy?: Partial<Policy>;
   readonly run?: Partial<RunRow>;
@@ -61,7 +63,7 @@ export async function bench(options: BenchOptions) {
   const ledger = memoryLedger();
   const objects = new Map<string, unknown>();
   const task = options.task ?? (options.set ? 2 : 1);
-  await prepare(ledger, objects, options, task, projectDir);
+  await prepare(ledger, objects, options, options.rowsOf ?? task, projectDir);
   const journal = join(dir, "journal.jsonl");
   const scriptFile = join(dir, "script.json");
   writeFileSync(journal, "");
@@ -146,7 +148,6 @@ async function prepare(
   task: number,
   projectDir: string,
 ): Promise<void> {
-  const { mkdirSync } = await import("node:fs");
   mkdirSync(projectDir, { recursive: true });
   const plain = runRow(KEY);
   const settings = {

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "vitest";
 import { EXIT } from "../../containers/dbt-runner/exit-codes.ts";
 import { type Bench, type BenchOptions, bench, refusal, until } from "./bench.ts";
-import { closing, concurrency, ended, manifestOf, started, version } from "./dbt-lines.ts";
+import { closing, concurrency, ended, manifestOf, runResultsOf, started, version } from "./dbt-lines.ts";
 
 const ids = (count: number) => Array.from({ length: count }, (_, n) => `model.shop.m${n}`);
 const testsOf = (count: number) => Array.from({ length: count }, (_, n) => `test.shop.t${n}`);
@@ -28,7 +28,7 @@ function buildOf(models: readonly string[], tests: readonly string[], pauseMs = 
 
 test("E1: each terminal status is in the ledger within a second of dbt printing it, while dbt goes on", async () => {
   const models = ids(4);
-  const { manifest, build } = buildOf(models, testsOf(2), 150);
+  const { manifest, build } = buildOf(models, testsOf(2), 350);
   const it = await newBench({
     script: { manifest, build: [...build.slice(0, -1), { sleepMs: 60_000 }], sigint: [{ exitCode: 2 }] },
   });
@@ -79,7 +79,14 @@ test("E2: in flush mode a SIGTERM flushes", async () => {
 test("E3: writes are linear: at most 2 a test and 5 a node, also where every test takes its time", async () => {
   const [models, tests] = [ids(20), testsOf(20)];
   const { manifest, build } = buildOf(models, tests, 20);
-  const it = await newBench({ script: { manifest, build } });
+  const runResults = runResultsOf(
+    [...models, ...tests].map((id) => ({
+      id,
+      status: id.startsWith("test") ? "pass" : "success",
+      message: "CREATE TABLE (5 rows)",
+    })),
+  );
+  const it = await newBench({ script: { manifest, build: [...build, { runResults: true }], runResults } });
   await it.container();
   const count = (id: string) => it.writes.filter((write) => write.uniqueId === id).length;
   expect(Math.max(...models.map(count))).toBeLessThanOrEqual(2);

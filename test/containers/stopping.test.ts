@@ -151,7 +151,7 @@ test("D10: a heartbeat carries sequence, version and invocation, and moves while
   const it = await newBench({ script: { build: hangs, sigint: obeys, manifest } });
   const done = it.container();
   await reachesB(it);
-  await until(async () => (await it.task()).sequence === 3, "a heartbeat after three writes");
+  await until(async () => (await it.task()).sequence >= 2, "a heartbeat after two writes");
   const first = await it.task();
   expect(first).toMatchObject({ dbtVersion: "1.11.16", fencedBy: ARN, invocationId: expect.any(String) });
   await until(async () => ((await it.task()).heartbeatAtMs ?? 0) > (first.heartbeatAtMs ?? 0), "the next heartbeat");

@@ -270,3 +270,9 @@ test("D7: an argument that would blind the reader ends the task before dbt start
   expect((await it.task()).end?.cause).toMatchObject({ kind: "flags", sentence: expect.stringContaining("--quiet") });
   expect(it.noted().map((note) => note.started)).toEqual(["--version"]);
 });
+
+test("a task that the ledger does not have is not built, and the exit code says so", async () => {
+  const it = await newBench({ script: { build: good, manifest }, rowsOf: 7 });
+  expect(await it.container()).toBe(EXIT.taskUnreadable);
+  expect(it.noted()).toEqual([]);
+});

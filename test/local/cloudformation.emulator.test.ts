@@ -49,6 +49,28 @@ const template = {
   },
 };
 
+/** Answers as the CDK's own functions do: by HTTPS to the host of the URL, without its port. */
+const CUSTOM_RESOURCE = `
+const https = require("node:https");
+exports.handler = async (event) => {
+  const body = JSON.stringify({ Status: "SUCCESS", PhysicalResourceId: "made", StackId: event.StackId,
+    RequestId: event.RequestId, LogicalResourceId: event.LogicalResourceId, Data: { Answer: "42" } });
+  const { hostname, pathname, search } = new URL(event.ResponseURL);
+  await new Promise((resolve, reject) => {
+    const headers = { "content-type": "", "content-length": Buffer.byteLength(body) };
+    https.request({ hostname, path: pathname + search, method: "PUT", headers }, resolve).on("error", reject).end(body);
+  });
+};`;
+
+async function deploy(name: string, resources: object): Promise<string> {
+  await cloudFormation({ Action: "CreateStack", StackName: name, TemplateBody: JSON.stringify(resources) });
+  return eventually(async () => {
+    const stack = await cloudFormation({ Action: "DescribeStacks", StackName: name });
+    if (/FAILED|ROLLBACK/.test(stack)) throw new Error(stack);
+    return stack.includes("CREATE_COMPLETE") ? stack : undefined;
+  });
+}
+
 async function cloudFormation(parameters: Record<string, string>): Promise<string> {
   const body = new URLSearchParams({ Version: "2010-05-15", ...parameters });
   const answer = await fetch(aws.endpoints.awsEndpointUrl, { method: "POST", body });
@@ -57,12 +79,7 @@ async function cloudFormation(parameters: Record<string, string>): Promise<strin
 
 test("a task definition that CloudFormation has deployed runs, with its secrets and its log", async () => {
   writeLocalImage(aws.stateDir, "example/deployed", { Entrypoint: ["/bin/sh", "-c"] });
-  await cloudFormation({ Action: "CreateStack", StackName: "deployed", TemplateBody: JSON.stringify(template) });
-  await eventually(async () => {
-    const stack = await cloudFormation({ Action: "DescribeStacks", StackName: "deployed" });
-    if (/FAILED|ROLLBACK/.test(stack)) throw new Error(stack);
-    return stack.includes("CREATE_COMPLETE") ? true : undefined;
-  });
+  await deploy("deployed", template);
   const { tasks = [] } = await aws.ecs.send(
     new RunTaskCommand({
       cluster: "arn:aws:ecs:us-east-1:000000000000:cluster/deployed",
@@ -82,4 +99,23 @@ test("a task definition that CloudFormation has deployed runs, with its secrets 
     containers: [{ name: "runner", exitCode: 0 }],
   });
   expect(await aws.logLines("/deployed")).toEqual(["all there"]);
+});
+
+test("a custom resource is made by its function", async () => {
+  const stack = await deploy("custom", {
+    Resources: {
+      Provider: {
+        Type: "AWS::Lambda::Function",
+        Properties: {
+          Runtime: "nodejs24.x",
+          Handler: "index.handler",
+          Role: "arn:aws:iam::000000000000:role/provider",
+          Code: { ZipFile: CUSTOM_RESOURCE },
+        },
+      },
+      Made: { Type: "Custom::Thing", Properties: { ServiceToken: { "Fn::GetAtt": ["Provider", "Arn"] } } },
+    },
+    Outputs: { Answer: { Value: { "Fn::GetAtt": ["Made", "Answer"] } } },
+  });
+  expect(stack).toContain("<OutputValue>42</OutputValue>");
 });

@@ -135,3 +135,16 @@ test("console output goes to the function's log group, line by line with its req
   expect(careful?.split("\t").slice(1)).toEqual([payload, "ERROR", "careful"]);
   expect((await linesOf("/shared/functions"))[0]).toContain("hello shared");
 });
+
+test("a function finds the AWS SDK, as in Lambda's runtime, and what fails at load is in its log", async () => {
+  const source = `import { SFNClient, ListStateMachinesCommand } from "@aws-sdk/client-sfn";
+  export const handler = async () => (await new SFNClient({}).send(new ListStateMachinesCommand({}))).stateMachines;`;
+  await aws.deployFunction("with-sdk", source);
+  expect(await aws.invoke("with-sdk", {})).toEqual({ error: null, payload: [] });
+  await aws.deployFunction("without", 'import "not-bundled"; export const handler = async () => 1;');
+  expect((await aws.invoke("without", {})).error).toBe("Unhandled");
+  await eventually(async () => {
+    const lines = await aws.logLines("/aws/lambda/without").catch(() => []);
+    return lines.some((line) => line.includes("Load Error") && line.includes("not-bundled")) ? true : undefined;
+  });
+});

@@ -23,6 +23,13 @@ const ROOT = new URL("../fixtures/dbt-logs/", import.meta.url);
 
 /** Every recorded case of every version, at each level that was kept. */
 export function recordedCases(): RecordedCase[] {
+  known ??= readCases();
+  return known;
+}
+
+let known: RecordedCase[] | undefined;
+
+function readCases(): RecordedCase[] {
   return versions().flatMap((version) => {
     const cases = JSON.parse(readFileSync(new URL(`${version}/cases.json`, ROOT), "utf8")) as Record<
       string,

@@ -140,7 +140,12 @@ export const launchesOf = (decision: Decision): { kind: string; set: string[] }[
 
 /** Last words by vertex: `dead`, `not_built`, or `doomed by <root>`. */
 export const finalsOf = (decision: Decision): Record<string, string> =>
-  Object.fromEntries(decision.finals.map((word) => [word.uniqueId, word.final === "doomed" ? `doomed by ${word.rootCause}` : word.final]));
+  Object.fromEntries(
+    decision.finals.map((word) => [
+      word.uniqueId,
+      word.final === "doomed" ? `doomed by ${word.rootCause}` : word.final,
+    ]),
+  );
 
 /** The verdict over rows into which a decision's last words have been written. */
 export function verdictAfter(situation: Situation, decision: Decision, selectsByState = false): Verdict {

@@ -25,6 +25,8 @@ interface Table {
   finished: number;
   killed: number;
   inBuild: string | null;
+  /** Its last word has not reached the ledger: nobody can know that it is good. */
+  unheard: boolean;
 }
 
 /** Everything that outlives a build: tables, and how often each vertex was tried. Refuses nothing, notes every wrong. */
@@ -34,7 +36,14 @@ export class SimulatedWarehouse {
   #clock = 0;
 
   table(uniqueId: string): Table {
-    const known = this.tables.get(uniqueId) ?? { good: false, builtAt: 0, finished: 0, killed: 0, inBuild: null };
+    const known = this.tables.get(uniqueId) ?? {
+      good: false,
+      builtAt: 0,
+      finished: 0,
+      killed: 0,
+      inBuild: null,
+      unheard: false,
+    };
     this.tables.set(uniqueId, known);
     return known;
   }
@@ -42,8 +51,10 @@ export class SimulatedWarehouse {
   begin({ uniqueId, builds }: SimulatedVertex, build: string): void {
     const table = this.table(uniqueId);
     if (table.inBuild !== null) this.violations.push(`${uniqueId} is in builds ${table.inBuild} and ${build} at once`);
-    if (table.good && builds) this.violations.push(`${uniqueId} was good and is built again by ${build}`);
+    if (table.good && builds && !table.unheard)
+      this.violations.push(`${uniqueId} was good and is built again by ${build}`);
     table.inBuild = build;
+    table.unheard = false;
     table.good = false;
   }
 
@@ -56,7 +67,13 @@ export class SimulatedWarehouse {
 }
 
 export type BuildEvent =
-  | { readonly kind: "status"; readonly uniqueId: string; readonly status: string; readonly evidence: boolean; readonly message?: string }
+  | {
+      readonly kind: "status";
+      readonly uniqueId: string;
+      readonly status: string;
+      readonly evidence: boolean;
+      readonly message?: string;
+    }
   | { readonly kind: "killed" }
   | { readonly kind: "ended"; readonly end: Pick<BuildEnd, "exitCode" | "inOrder" | "cause" | "failFast"> };
 
@@ -132,7 +149,9 @@ export class SimulatedBuild {
     const found = vertices.get(id)!;
     if (!this.#parents.get(id)!.every((parent) => this.#done.get(parent))) {
       this.#done.set(id, false);
-      return !found.builds || random.chance(silentSkips) ? null : { kind: "status", uniqueId: id, status: "skipped", evidence: false };
+      return !found.builds || random.chance(silentSkips)
+        ? null
+        : { kind: "status", uniqueId: id, status: "skipped", evidence: false };
     }
     warehouse.begin(found, name);
     this.#running.add(id);
@@ -165,13 +184,22 @@ export class SimulatedBuild {
     const empty = this.#parents.size === 0;
     const kind = empty ? ("empty_selection" as const) : this.#red;
     const exitCode = this.#red === "none" && ![...this.#done.values()].includes(false) ? 0 : 1;
-    const end = { exitCode, inOrder: true, failFast: this.#stopped(), cause: { kind, sentence: `It ended: ${kind}.`, lines: [] } };
+    const end = {
+      exitCode,
+      inOrder: true,
+      failFast: this.#stopped(),
+      cause: { kind, sentence: `It ended: ${kind}.`, lines: [] },
+    };
     return { kind: "ended", end };
   }
 }
 
 /** dbt's subset graph: the nearest selected ancestors, through everything that is not selected. */
-export function selectedParents(id: string, selected: ReadonlySet<string>, vertices: ReadonlyMap<string, Pick<SimulatedVertex, "parents">>): string[] {
+export function selectedParents(
+  id: string,
+  selected: ReadonlySet<string>,
+  vertices: ReadonlyMap<string, Pick<SimulatedVertex, "parents">>,
+): string[] {
   const found = new Set<string>();
   const seen = new Set<string>();
   const open = [...vertices.get(id)!.parents];

@@ -123,7 +123,12 @@ class Draft {
     return [...new Set([...direct, ...through.flatMap((parent) => this.#gates(parent, chosen))])].sort();
   }
 
-  #add(uniqueId: string, parents: readonly string[], changes: Partial<SimulatedVertex>, shape: Partial<PlanVertex>): void {
+  #add(
+    uniqueId: string,
+    parents: readonly string[],
+    changes: Partial<SimulatedVertex>,
+    shape: Partial<PlanVertex>,
+  ): void {
     const base = { uniqueId, parents: [...parents], builds: true, kills: 0, failures: 0, unreported: false };
     const silent = changes.builds === false ? { kills: 0, unreported: false } : {};
     this.vertices.set(uniqueId, { ...base, ...this.#behaviour(), ...silent, ...changes });

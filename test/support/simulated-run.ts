@@ -63,7 +63,16 @@ class SimulatedRun {
     const planned = this.#tasks.some((task) => isOver(task)) || this.#rows.size > 0;
     const rows = [...this.#rows.values()];
     const held = this.#heldSinceMs;
-    return { plan: planned ? plan : null, rows, tasks: [...this.#tasks], policy, maxTasks, stopReason: null, heldSinceMs: held, nowMs: this.#nowMs };
+    return {
+      plan: planned ? plan : null,
+      rows,
+      tasks: [...this.#tasks],
+      policy,
+      maxTasks,
+      stopReason: null,
+      heldSinceMs: held,
+      nowMs: this.#nowMs,
+    };
   }
 
   #apply(decision: Decision): void {
@@ -77,7 +86,9 @@ class SimulatedRun {
     const { plan, maxTasks } = this.#project;
     const selection = launch.kind === "producer" ? plan.vertices.map((one) => one.uniqueId) : launch.uniqueIds;
     for (const claim of launch.claims) this.#claim(number, claim, launch);
-    this.#tasks.push(taskRow(number, { kind: launch.kind, state: "running", claimedAtMs: this.#nowMs, reason: launch.reason }));
+    this.#tasks.push(
+      taskRow(number, { kind: launch.kind, state: "running", claimedAtMs: this.#nowMs, reason: launch.reason }),
+    );
     const busy = this.#tasks.filter((task) => !isOver(task)).length;
     const cap = SINGLE_WRITERS.has(plan.adapterType ?? "") ? 1 : maxTasks;
     must(busy <= cap, `${busy} tasks at once, the cap is ${cap}`);
@@ -90,7 +101,10 @@ class SimulatedRun {
   #claim(number: number, claim: LaunchDecision["claims"][number], launch: LaunchDecision): void {
     const id = claim.uniqueId;
     const row = this.#rows.get(id);
-    must((row?.ownerTask ?? null) === claim.from, `${id} is claimed from ${claim.from}, its owner is ${row?.ownerTask}`);
+    must(
+      (row?.ownerTask ?? null) === claim.from,
+      `${id} is claimed from ${claim.from}, its owner is ${row?.ownerTask}`,
+    );
     const owner = this.#tasks.find((task) => task.task === row?.ownerTask);
     must(!owner || isOver(owner), `${id} is claimed from task ${owner?.task}, which lives`);
     const built = this.#project.vertices.get(id)!.builds;
@@ -99,7 +113,9 @@ class SimulatedRun {
       const good = this.#warehouse.table(parent).good || launch.uniqueIds.includes(parent);
       must(good, `${id} is claimed although its gate parent ${parent} is neither good nor in the set`);
     }
-    const lostTasks = [...new Set([...(row?.lostTasks ?? []), ...(claim.lostTask === undefined ? [] : [claim.lostTask])])];
+    const lostTasks = [
+      ...new Set([...(row?.lostTasks ?? []), ...(claim.lostTask === undefined ? [] : [claim.lostTask])]),
+    ];
     const { final: _, finalReason: __, rootCause: ___, ...kept } = row ?? { uniqueId: id, epoch: 0, tryTasks: [] };
     this.#rows.set(id, { ...kept, ownerTask: number, epoch: kept.epoch + 1, lostTasks });
   }
@@ -130,19 +146,40 @@ class SimulatedRun {
     if (event.kind === "ended") return this.#end(task, { ...event.end, endedAtMs: this.#nowMs });
     if (this.#random.chance(0.5)) return this.#stop(task);
     const begun = [...this.#rows.values()].some((row) => row.tryTasks.includes(task.task));
-    const cause = { kind: this.#random.pick(["killed", "out_of_memory"] as const), sentence: "dbt was killed.", lines: [] };
-    this.#end(task, { endedAtMs: this.#nowMs, inOrder: false, signal: "SIGKILL", exitCode: null, cause, retryableLaunch: !begun });
+    const cause = {
+      kind: this.#random.pick(["killed", "out_of_memory"] as const),
+      sentence: "dbt was killed.",
+      lines: [],
+    };
+    this.#end(task, {
+      endedAtMs: this.#nowMs,
+      inOrder: false,
+      signal: "SIGKILL",
+      exitCode: null,
+      cause,
+      retryableLaunch: !begun,
+    });
   }
 
   #write(task: number, event: Extract<BuildEvent, { kind: "status" }>): void {
     const row = this.#rows.get(event.uniqueId);
     must(!row || row.ownerTask === task, `task ${task} writes ${event.uniqueId}, which task ${row?.ownerTask} owns`);
-    const tryTasks = [...new Set([...(row?.tryTasks ?? []).filter((one) => one !== task), ...(event.evidence ? [task] : [])])];
+    const tryTasks = [
+      ...new Set([...(row?.tryTasks ?? []).filter((one) => one !== task), ...(event.evidence ? [task] : [])]),
+    ];
     const at = isTerminal(event.status) ? { endedAtMs: this.#nowMs } : {};
     const base = row ?? { uniqueId: event.uniqueId, epoch: 0, lostTasks: [] };
     const { endedAtMs: _, message: __, ...kept } = base as VertexRow;
     const message = event.message === undefined ? {} : { message: event.message };
-    this.#rows.set(event.uniqueId, { ...kept, ownerTask: task, statusTask: task, status: event.status, tryTasks, ...at, ...message });
+    this.#rows.set(event.uniqueId, {
+      ...kept,
+      ownerTask: task,
+      statusTask: task,
+      status: event.status,
+      tryTasks,
+      ...at,
+      ...message,
+    });
   }
 
   #end(task: TaskRow, end: Partial<BuildEnd>): void {
@@ -150,7 +187,14 @@ class SimulatedRun {
   }
 
   #stop(task: TaskRow): void {
-    const stop = { stoppedAtMs: this.#nowMs, stopCode: null, stoppedReason: null, exitCode: 137, outOfMemory: false, neverStarted: false };
+    const stop = {
+      stoppedAtMs: this.#nowMs,
+      stopCode: null,
+      stoppedReason: null,
+      exitCode: 137,
+      outOfMemory: false,
+      neverStarted: false,
+    };
     this.#tasks[task.task - 1] = { ...task, state: "over", stop };
   }
 
@@ -178,7 +222,10 @@ class SimulatedRun {
     for (const row of rows) {
       const tries = row.tryTasks.filter((task) => !row.lostTasks.includes(task)).length;
       must(tries <= 4, `${row.uniqueId} was tried ${tries} times`);
-      must(row.lostTasks.length <= policy.losses, `${row.uniqueId} was lost ${row.lostTasks.length} times and built again`);
+      must(
+        row.lostTasks.length <= policy.losses,
+        `${row.uniqueId} was lost ${row.lostTasks.length} times and built again`,
+      );
     }
   }
 

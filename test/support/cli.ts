@@ -1,0 +1,63 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import type { RunSummary } from "#core/run/summary.ts";
+
+const main = join(import.meta.dirname, "../../cli/main.ts");
+
+export interface CliEnd {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `stepwatch …` as a person does: a process of its own, against the embedded AWS of a state folder. */
+export async function runCli(place: { readonly stateDir: string }, args: readonly string[]): Promise<CliEnd> {
+  const child = spawn(process.execPath, [main, ...args], {
+    env: { ...process.env, STEPWATCH_STATE_DIR: place.stateDir, NO_COLOR: "1" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  return { code: await ended, stdout, stderr };
+}
+
+/** `stepwatch run … --json`: the exit code and the run's summary. */
+export async function runProject(
+  place: { readonly stateDir: string; readonly configPath: string },
+  project: string,
+  options: readonly string[] = [],
+): Promise<CliEnd & { readonly summary: RunSummary }> {
+  const end = await runCli(place, ["run", project, "--config", place.configPath, "--json", ...options]);
+  try {
+    return { ...end, summary: JSON.parse(end.stdout) as RunSummary };
+  } catch (cause) {
+    throw new Error(`stepwatch run ${project} ended with ${end.code} and no summary:\n${end.stderr}\n${end.stdout}`, {
+      cause,
+    });
+  }
+}
+
+type Place = { readonly stateDir: string; readonly configPath: string };
+
+/** Starts a run and leaves it alone; answers its run id. */
+export async function startProject(place: Place, project: string, options: readonly string[] = []): Promise<string> {
+  const end = await runCli(place, ["run", project, "--config", place.configPath, "--json", "--no-follow", ...options]);
+  if (end.code !== 0) throw new Error(`stepwatch run ${project} ended with ${end.code}:\n${end.stderr}`);
+  return (JSON.parse(end.stdout) as { runId: string }).runId;
+}
+
+/** The first status of a run for which `holds`; a run that ends before is an error at once. */
+export async function statusOnce(
+  place: Place,
+  runId: string,
+  holds: (summary: RunSummary) => boolean,
+): Promise<RunSummary> {
+  for (;;) {
+    const end = await runCli(place, ["status", runId, "--config", place.configPath, "--json"]);
+    const summary = end.stdout.startsWith("{") ? (JSON.parse(end.stdout) as RunSummary) : null;
+    if (summary?.nodes && holds(summary)) return summary;
+    if (summary?.nodes && summary.state !== "running")
+      throw new Error(`The run ended before: ${summary.state} ${summary.verdict}`);
+  }
+}

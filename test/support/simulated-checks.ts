@@ -1,0 +1,51 @@
+import { expect } from "vitest";
+import type { VertexRow } from "#core/contracts/ledger.ts";
+import { canBeGood } from "./simulated-oracle.ts";
+import type { SimulatedProject } from "./simulated-project.ts";
+import type { SimulatedWorld } from "./simulated-world.ts";
+
+/** What must hold of every world at its end, whatever went wrong in it. */
+export async function expectSound(world: SimulatedWorld): Promise<void> {
+  expect(world.errors).toEqual([]);
+  expect(world.warehouse.violations).toEqual([]);
+  for (const [task, times] of world.fences) expect(times, `containers that built task ${task}`).toBe(1);
+  expect(await world.ledger.readLock("shop", "default"), "the lock is free").toBeNull();
+}
+
+/** Verdict and consumers of a run are as the project's behaviours allow. */
+export async function expectTruth(world: SimulatedWorld, project: SimulatedProject, runId: string): Promise<void> {
+  const able = canBeGood(project);
+  const green = able.size > 0 && [...able.values()].every(Boolean);
+  const end = world.ends.get(runId)!;
+  expect(end.state, end.words).toBe(green ? "green" : "red");
+  const { vertices } = await world.rows(runId);
+  for (const [id, good] of able) expect(world.warehouse.table(id).good, `${id} stands`).toBe(good);
+  expectConsumers(world, project, runId, vertices, able);
+}
+
+function expectConsumers(
+  world: SimulatedWorld,
+  project: SimulatedProject,
+  runId: string,
+  rows: readonly VertexRow[],
+  able: ReadonlyMap<string, boolean>,
+): void {
+  const planned = new Map(project.plan.vertices.map((one) => [one.uniqueId, one]));
+  const reached = rows
+    .filter((row) => row.tryTasks.length > 0 && row.uniqueId.startsWith("model_"))
+    .map((row) => row.uniqueId);
+  const ours = [...world.consumers.values()].filter((one) => one.reference.runId === runId);
+  expect(new Set(ours.map((one) => one.reference.uniqueId))).toEqual(new Set(reached));
+  for (const { reference, outcome, stopped } of ours) {
+    if (stopped) continue;
+    const tests = project.plan.vertices.filter(
+      (one) => one.nodes.includes(reference.uniqueId) && one.resourceType === "test",
+    );
+    const failed = tests.some(
+      (one) => !able.get(one.uniqueId) && planned.get(one.uniqueId)!.gateParents.every((id) => able.get(id)),
+    );
+    const expected = able.get(reference.uniqueId) && !failed ? "green" : "red";
+    expect(outcome, `the consumer of ${reference.uniqueId}`).toBe(expected);
+    expect(rows.find((row) => row.uniqueId === reference.uniqueId)!.outcome).toBe(expected);
+  }
+}
