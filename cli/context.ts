@@ -2,7 +2,7 @@ import type { Artefacts } from "#clients/artefacts.ts";
 import type { Executions } from "#clients/executions.ts";
 import type { Ledger } from "#clients/ledger.ts";
 import type { Logs } from "#clients/logs.ts";
-import type { StepwatchConfig } from "#core/config.ts";
+import type { ProjectConfig, StepwatchConfig } from "#core/config.ts";
 import type { Plan } from "#core/run/plan.ts";
 import type { Resources } from "./resources.ts";
 import type { Terminal } from "./view/style.ts";
@@ -41,6 +41,8 @@ export interface Context {
   readonly interrupted: AbortSignal;
   /** stepwatch.yaml, as named by `--config` or where it is looked for. @throws {InputError} if it is not there or does not hold */
   loadConfig(named: string | undefined): StepwatchConfig;
+  /** Looks at a project's folders on this machine. @throws {UsageError} if dbt could not use them */
+  checkProject(project: ProjectConfig, options: { target?: string | undefined; profile?: string | undefined }): void;
   /** @throws {InfrastructureError} if the emulator does not run or nothing is deployed. */
   openStack(options: CommonOptions): Promise<DeployedStack>;
 }

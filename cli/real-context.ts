@@ -8,6 +8,7 @@ import { loadConfig } from "../infra/load-config.ts";
 import type { CommonOptions, Context, DeployedStack } from "./context.ts";
 import { openEmbedded } from "./embedded.ts";
 import { configPathOf, stateDirOf } from "./paths.ts";
+import { checkProject } from "./preflight.ts";
 import { type Resources, resourcesOf } from "./resources.ts";
 import { stackOutputs } from "./stack-outputs.ts";
 
@@ -24,6 +25,7 @@ export function realContext(): Context {
     sleep: (milliseconds) => wait(milliseconds, undefined, { signal: interrupt.signal }),
     interrupted: interrupt.signal,
     loadConfig: (named) => loadConfig(configPathOf(named, process.cwd())),
+    checkProject,
     openStack,
   };
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { RunKey } from "#clients/ledger.ts";
 import { parseRunInput, type RunInput } from "#core/contracts/run-input.ts";
+import type { BuildOptions } from "#core/dbt/argv.ts";
 import { newRunId } from "#core/names.ts";
 import { type BuildFlags, buildOptionsOf } from "../build-options.ts";
 import type { CommonOptions, Context, DeployedStack } from "../context.ts";
@@ -21,7 +22,7 @@ export interface RunFlags extends CommonOptions, BuildFlags {
 export async function runCommand(context: Context, project: string, flags: RunFlags): Promise<number> {
   const options = buildOptionsOf(flags);
   const input = parseRunInput({ project, ...options, ...(flags.allowEmpty === true ? { allowEmpty: true } : {}) });
-  refuseUnknownProject(context, project, flags);
+  refuseUnusableProject(context, project, flags, options);
   const stack = await context.openStack(flags);
   const started = await startRun(context, stack, input);
   say(context, `Started run ${started.runId} of ${project}.`);
@@ -34,15 +35,19 @@ export async function runCommand(context: Context, project: string, flags: RunFl
   return followCommand(context, stack, started, flags);
 }
 
-/** The project is looked up before anything starts; without a stepwatch.yaml at hand the run machine does it. */
-function refuseUnknownProject(context: Context, project: string, flags: RunFlags): void {
+/**
+ * The project is looked up, and on this machine looked at, before anything starts; without a stepwatch.yaml at hand the
+ * run machine knows its projects.
+ */
+function refuseUnusableProject(context: Context, project: string, flags: RunFlags, options: BuildOptions): void {
   if (flags.stack !== undefined && flags.config === undefined) return;
   const { projects } = context.loadConfig(flags.config);
-  if (Object.hasOwn(projects, project)) return;
-  throw new UsageError(
-    `There is no project ${project} in ${flags.config ?? "stepwatch.yaml"}, which has ${Object.keys(projects).join(", ")}.`,
-    "npx stepwatch run --help",
-  );
+  const found = Object.hasOwn(projects, project) ? projects[project] : undefined;
+  if (found === undefined) {
+    const known = `${flags.config ?? "stepwatch.yaml"}, which has ${Object.keys(projects).join(", ")}`;
+    throw new UsageError(`There is no project ${project} in ${known}.`, "npx stepwatch run --help");
+  }
+  if (flags.stack === undefined) context.checkProject(found, options);
 }
 
 export interface StartedRun extends RunKey {

@@ -30,7 +30,8 @@ export function verdictText(summary: RunSummary, paint: Paint): string[] {
 }
 
 function verdictLine(summary: RunSummary, paint: Paint): string {
-  const sentence = summary.verdict ?? "The run is not over yet.";
+  // The verdict of a red run holds dbt's whole message, which stands under its cause below.
+  const [sentence = ""] = (summary.verdict ?? "The run is not over yet.").split("\n");
   switch (summary.state) {
     case "green":
       return `${paint("green", "✔ green")}  ${sentence}`;

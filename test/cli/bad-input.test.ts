@@ -244,9 +244,10 @@ describe("the program itself", () => {
   test("emulator not running: 3; broken YAML: 2; help: 0 with the exit codes in it", async () => {
     const yaml = join(folder, "broken.yaml");
     writeFileSync(yaml, "projects: [\n");
-    const [down, broken, help, status] = await Promise.all([
+    const [down, broken, target, help, status] = await Promise.all([
       run("status", "run-1"),
       run("run", "shop", "--config", yaml),
+      run("run", "jaffle_shop", "--target", "oracle"),
       run("--help"),
       run("local", "status", "--json"),
     ]);
@@ -256,10 +257,11 @@ describe("the program itself", () => {
       stderr: expect.stringContaining("The embedded AWS does not run.\n→ npx stepwatch deploy --local"),
     });
     expect(broken).toMatchObject({ code: 2, stderr: expect.stringMatching(/broken.yaml is no YAML: line \d/) });
+    expect(target).toMatchObject({ code: 2, stderr: expect.stringContaining("has no target oracle") });
     expect(help).toMatchObject({
       code: 0,
       stdout: expect.stringContaining("0 green, 1 red, 2 usage or configuration, 3 infrastructure"),
     });
     expect(JSON.parse(status.stdout)).toMatchObject({ running: false });
-  });
+  }, 60_000);
 });

@@ -94,6 +94,7 @@ export async function stepwatch(commandLine: readonly string[], outside: FakeOut
     },
     interrupted,
     loadConfig: outside.loadConfig ?? (() => outside.config ?? shop),
+    checkProject: () => {},
     openStack: outside.openStack ?? (async () => outside.stack ?? fakeStack([])),
   });
   return { exitCode, stdout: out.join(""), stderr: err.join("") };
