@@ -1,6 +1,6 @@
 import { GOALS, PEER_FLAKY } from "./goals.ts";
 import { loadNow } from "./machine.ts";
-import { measureRun } from "./measured-run.ts";
+import { type MeasuredRun, measureRun } from "./measured-run.ts";
 import type { Bench } from "./overhead.ts";
 import { warmParse } from "./plain-dbt.ts";
 import { type BenchProject, CHAIN_MODELS, chain } from "./projects.ts";
@@ -14,8 +14,7 @@ export interface ChainRun {
   readonly state: string;
   readonly load: number;
   readonly wallMs: number;
-  /** RunTask to fence, of all tasks. */
-  readonly containerStartsMs: readonly number[];
+  readonly tasks: readonly TaskPhases[];
   /** Tasks of the run that started dbt. */
   readonly dbtProcesses: number;
   /** Tries of the vertex that was tried most. */
@@ -25,6 +24,19 @@ export interface ChainRun {
   /** Models that the warehouse says were built: by how often. */
   readonly builtOnce: number;
   readonly builtMoreOften: number;
+}
+
+/** Where the time of one task goes. Milliseconds. */
+export interface TaskPhases {
+  readonly kind: string;
+  /** The end of the task before it (the run's start, for the first) → its row: what the decision waits for. */
+  readonly decidedMs: number;
+  /** Its row → the fence. */
+  readonly containerMs: number;
+  /** The fence → dbt prints its first vertex. */
+  readonly toFirstVertexMs: number;
+  /** First vertex → the task's end is recorded. */
+  readonly buildMs: number;
 }
 
 export const FLAKY_DEPTHS = [1, 5, 10] as const;
@@ -59,9 +71,7 @@ async function measureChain(bench: Bench, project: BenchProject, failAtDepth: nu
     state: measured.run.state,
     load,
     wallMs,
-    containerStartsMs: measured.tasks.map(
-      (task) => (measured.logs.get(task.task)?.said.get("fence passed") ?? Number.NaN) - task.claimedAtMs,
-    ),
+    tasks: phasesOf(measured),
     dbtProcesses: [...measured.logs.values()].filter((log) => log.said.has("starting dbt")).length,
     mostTries: Math.max(...tries),
     tries: tries.reduce((total, count) => total + count, 0),
@@ -70,7 +80,52 @@ async function measureChain(bench: Bench, project: BenchProject, failAtDepth: nu
   };
 }
 
-export function chainTable(runs: readonly ChainRun[], pollIntervalSeconds: number): Table {
+function phasesOf({ startedAtMs, tasks, logs }: MeasuredRun): TaskPhases[] {
+  let beforeMs = startedAtMs;
+  return tasks.map((task) => {
+    const log = logs.get(task.task);
+    const fenceAtMs = log?.said.get("fence passed") ?? Number.NaN;
+    const firstAtMs = Math.min(...(log?.started.values() ?? []));
+    const overAtMs = task.end?.endedAtMs ?? Number.NaN;
+    const phases = {
+      kind: task.kind,
+      decidedMs: task.claimedAtMs - beforeMs,
+      containerMs: fenceAtMs - task.claimedAtMs,
+      toFirstVertexMs: firstAtMs - fenceAtMs,
+      buildMs: overAtMs - firstAtMs,
+    };
+    beforeMs = overAtMs;
+    return phases;
+  });
+}
+
+export const chainTables = (runs: readonly ChainRun[], pollIntervalSeconds: number): Table[] => [
+  chainTable(runs, pollIntervalSeconds),
+  taskTable(runs),
+];
+
+const placeOf = ({ failAtDepth }: ChainRun): string => (failAtDepth === null ? "nowhere" : `level ${failAtDepth}`);
+
+function taskTable(runs: readonly ChainRun[]): Table {
+  return {
+    title: "The tasks of these runs (seconds)",
+    columns: ["fails once at", "task", "decided", "container", "to first vertex", "build"],
+    rows: runs.flatMap((run) =>
+      run.tasks.map(({ kind, decidedMs, containerMs, toFirstVertexMs, buildMs }) => [
+        placeOf(run),
+        kind,
+        ...[decidedMs, containerMs, toFirstVertexMs, buildMs].map((ms) => seconds(ms)),
+      ]),
+    ),
+    notes: [
+      "decided: the end of the task before (the run's start) → the task's row: the retry's delay, a hold, and the run's poll.",
+      "container: its row → the fence. to first vertex: fence → dbt's first vertex, dbt's own start and parse.",
+      "build: first vertex → the end of the task is recorded.",
+    ],
+  };
+}
+
+function chainTable(runs: readonly ChainRun[], pollIntervalSeconds: number): Table {
   const calm = runs.find((run) => run.failAtDepth === null);
   return {
     title: `A flaky root in a chain of ${CHAIN_MODELS} models (seconds)`,
@@ -88,11 +143,10 @@ export function chainTable(runs: readonly ChainRun[], pollIntervalSeconds: numbe
       "load",
     ],
     rows: runs.map((run) => [
-      run.failAtDepth === null ? "nowhere" : `level ${run.failAtDepth}`,
+      placeOf(run),
       run.state,
       seconds(run.wallMs),
       calm === undefined || calm === run ? "-" : `+${seconds(run.wallMs - calm.wallMs)}`,
-      run.containerStartsMs.map((ms) => seconds(ms)).join(" + "),
       String(run.dbtProcesses),
       String(run.tries),
       String(run.mostTries),

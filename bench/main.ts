@@ -6,7 +6,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DEFAULT_STATE_DIR, ensureVenv } from "#local/python.ts";
 import { failureOf } from "../cli/failure.ts";
-import { type ChainRun, chainProjects, chainTable, measureChains } from "./flaky-root.ts";
+import { type ChainRun, chainProjects, chainTables, measureChains } from "./flaky-root.ts";
 import { loadNow, machineLine, thisMachine } from "./machine.ts";
 import { measureRun } from "./measured-run.ts";
 import { type BenchOptions, parseOptions } from "./options.ts";
@@ -96,7 +96,7 @@ async function measureRuns(options: BenchOptions, figures: Figures): Promise<voi
       if (chains.length > 0) figures.flaky.push(...(await measureChains(bench, chains)));
     } finally {
       if (figures.overhead.length > 0) print(overheadTables(figures.overhead));
-      if (figures.flaky.length > 0) print([chainTable(figures.flaky, options.pollIntervalSeconds)]);
+      if (figures.flaky.length > 0) print(chainTables(figures.flaky, options.pollIntervalSeconds));
       await stack.close();
     }
   } finally {

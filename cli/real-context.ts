@@ -31,8 +31,7 @@ export function realContext(): Context {
 }
 
 async function openStack(options: CommonOptions): Promise<DeployedStack> {
-  if (options.stack !== undefined)
-    return connect(resourcesOf(options.stack, await stackOutputs(options.stack, process.env)), "aws");
+  if (options.stack !== undefined) return connect(resourcesOf(options.stack, await stackOutputs(options.stack)), "aws");
   const { stackName, outputs } = await openEmbedded(stateDirOf(process.env));
   return connect(resourcesOf(stackName, outputs), "embedded");
 }

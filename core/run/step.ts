@@ -118,7 +118,8 @@ function planless(input: StepInput): Decision {
 
 function recover(input: StepInput, plan: Plan, live: readonly TaskRow[], producer: TaskRow): Decision {
   const views = viewVertices(plan, input.rows, input.tasks);
-  const forbidden = producer.end?.inOrder || touched(input.rows) ? null : endOf(producer);
+  const begun = producer.end?.inOrder || touched(input.rows);
+  const forbidden = begun ? null : `Task ${producer.task} ended before any node began: ${endOf(producer)}`;
   const closed = closings(views, input.policy, producer, forbidden);
   const standing: Standing = { views, closed: new Set(closed.keys()) };
   const cap = SINGLE_WRITERS.has(plan.adapterType ?? "") ? 1 : input.maxTasks;
@@ -126,7 +127,7 @@ function recover(input: StepInput, plan: Plan, live: readonly TaskRow[], produce
   if (quiet === null) return silenced(input, views, closed, live);
   const room = input.nowMs < quiet ? 0 : cap - live.length;
   const singles = dueSingles(input, standing, plan).slice(0, Math.max(0, room));
-  const wave = recoveryWave(input, standing, producer);
+  const wave = recoveryWave(input, standing, producer, new Set(singles.flatMap((single) => single.uniqueIds)));
   const launches = [...singles, ...(wave.launch && singles.length < room ? [wave.launch] : [])];
   const waveWaits = wave.launch !== null && launches.length === singles.length;
   const heldSinceMs = wave.held ? (input.heldSinceMs ?? input.nowMs) : null;
@@ -239,8 +240,8 @@ function claimsOf(uniqueIds: readonly string[], standing: Standing): LaunchDecis
  * still being retried, and for as long as a vertex that was running in a killed build has its first lone retry: it may
  * be what kills builds, and the rest is to follow in one build (behaviour D4, G21).
  */
-function recoveryWave(input: StepInput, standing: Standing, producer: TaskRow): { launch: LaunchDecision | null; held: boolean } {
-  const uniqueIds = recoverySet(standing);
+function recoveryWave(input: StepInput, standing: Standing, producer: TaskRow, taken: ReadonlySet<string>): { launch: LaunchDecision | null; held: boolean } {
+  const uniqueIds = recoverySet(standing, taken);
   if (uniqueIds.length === 0) return { launch: null, held: false };
   const gating = [...gatedByRecovering(standing).keys()].map((id) => standing.views.get(id)!);
   const recovering = [...standing.views.values()].filter((view) => mayRecover(view, standing) && !waitsForWave(view, standing));

@@ -82,15 +82,16 @@ export function viewVertices(plan: Plan, rows: readonly VertexRow[], tasks: read
 }
 
 interface Gates {
+  /** All of them. */
   readonly good: boolean;
-  /** The build in which the last of the gate parents became good; Infinity if one of them is not good. */
+  /** The build in which the last of those that are good became good; 0 if none is. */
   readonly goodIn: number;
 }
 
-function gatesOf(parents: readonly (VertexView | undefined)[]): Gates {
-  const good = parents.every(isGood);
-  return { good, goodIn: good ? Math.max(0, ...parents.map((parent) => parent!.goodIn)) : Number.POSITIVE_INFINITY };
-}
+const gatesOf = (parents: readonly (VertexView | undefined)[]): Gates => ({
+  good: parents.every(isGood),
+  goodIn: Math.max(0, ...parents.map((parent) => parent?.goodIn ?? 0)),
+});
 
 /**
  * What dbt builds nothing for is silent, also when dbt has been past it: a child that began proves that it was good.
@@ -153,7 +154,7 @@ const wordOfOwner = ({ row, owner }: Evidence): string | undefined => (owner !==
  * The owner's build ended in order and what gates the vertex was good in it: whatever dbt had to say, it has said. A
  * parent that became good in a later build proves nothing: dbt skipped the vertex then, at times without a word (B4).
  */
-const saidAll = ({ owner, gates }: Evidence): boolean => owner !== null && silentlyEnded(owner) && gates.goodIn <= owner.task;
+const saidAll = ({ owner, gates }: Evidence): boolean => owner !== null && silentlyEnded(owner) && gates.good && gates.goodIn <= owner.task;
 
 /** A build that ended in order without fail-fast or failed start hook has said everything that it had to say. */
 function silentlyEnded(owner: TaskRow): boolean {
@@ -164,7 +165,7 @@ function silentlyEnded(owner: TaskRow): boolean {
 
 function goodIn({ row, owner, gates, passedIn }: Evidence): number {
   if (row?.statusTask !== undefined && row.status !== undefined && classOfStatus(row.status) === "good") return row.statusTask;
-  return passedIn ?? Math.max(owner?.task ?? 0, gates.good ? gates.goodIn : 0);
+  return passedIn ?? Math.max(owner?.task ?? 0, gates.goodIn);
 }
 
 function classify(seen: Evidence, free: boolean): VertexView["class"] {
@@ -189,7 +190,7 @@ function classOfWord(word: string, seen: Evidence, free: boolean): VertexClass {
 
 /** A data test says nothing of a node that was built again after it. */
 function isStale({ plan, row, gates }: Evidence): boolean {
-  return plan.resourceType === "test" && gates.good && row?.statusTask !== undefined && gates.goodIn > row.statusTask;
+  return plan.resourceType === "test" && row?.statusTask !== undefined && gates.goodIn > row.statusTask;
 }
 
 function isSilentlyGood(seen: Evidence): boolean {

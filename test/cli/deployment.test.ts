@@ -6,7 +6,7 @@ import { deploymentPath, fingerprint, readDeployment, writeDeployment } from "..
 import { embeddedEnvironment } from "../../cli/embedded.ts";
 import { failureOf } from "../../cli/failure.ts";
 import { resourcesOf } from "../../cli/resources.ts";
-import { readOutputs } from "../../cli/stack-outputs.ts";
+import { stackOutputs } from "../../cli/stack-outputs.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "stepwatch-deployment-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -81,26 +81,19 @@ describe("what is deployed", () => {
 });
 
 describe("outputs of a stack in AWS", () => {
-  const answer = `<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>s</StackName>
-    <Parameters><member><ParameterKey>BootstrapVersion</ParameterKey></member></Parameters>
-    <Outputs><member><OutputKey>TableName</OutputKey><OutputValue>t&amp;1</OutputValue></member>
-    <member><Description>d</Description><OutputKey>BucketName</OutputKey><OutputValue>b</OutputValue><ExportName>e</ExportName></member></Outputs>
-    <Tags><member><Key>k</Key></member></Tags></member></Stacks></DescribeStacksResult></DescribeStacksResponse>`;
+  const answering = (answer: () => Promise<unknown>) => ({ send: answer }) as Parameters<typeof stackOutputs>[1];
 
-  test("are read from the answer", () => {
-    expect(readOutputs("s", 200, answer)).toEqual({ TableName: "t&1", BucketName: "b" });
+  test("are read from the answer", async () => {
+    const Outputs = [{ OutputKey: "TableName", OutputValue: "t&1" }, { OutputKey: "BucketName", OutputValue: "b" }, {}];
+    const client = answering(async () => ({ Stacks: [{ Outputs }] }));
+    expect(await stackOutputs("s", client)).toEqual({ TableName: "t&1", BucketName: "b" });
   });
 
-  test("no such stack: infrastructure (3), with what to do", () => {
-    const xml =
-      "<ErrorResponse><Error><Code>ValidationError</Code><Message>Stack with id s does not exist</Message></Error></ErrorResponse>";
-    const failure = (() => {
-      try {
-        return readOutputs("s", 400, xml);
-      } catch (error) {
-        return failureOf(error);
-      }
-    })();
+  test("no such stack: infrastructure (3), with what to do", async () => {
+    const client = answering(() =>
+      Promise.reject(Object.assign(new Error("Stack with id s does not exist"), { name: "ValidationError" })),
+    );
+    const failure = await stackOutputs("s", client).catch(failureOf);
     expect(failure).toMatchObject({ exitCode: 3, message: "There is no stack s in this account and region." });
   });
 });

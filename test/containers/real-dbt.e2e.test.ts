@@ -1,16 +1,19 @@
 import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { DEFAULT_DBT_PACKAGES } from "#core/config.ts";
 import { classOfStatus } from "#core/dbt/status.ts";
 import { type Plan, planSchema } from "#core/run/plan.ts";
+import { ensureVenv } from "#local/python.ts";
 import { EXIT } from "../../containers/dbt-runner/exit-codes.ts";
 import { type Bench, bench } from "./bench.ts";
 
-/** Path of a dbt 1.11 with dbt-duckdb; the test suite makes one and names it here. */
-const DBT = process.env.STEPWATCH_TEST_DBT;
+/** Another dbt 1.x than the default one can be named by this variable, to see what this version does. */
+const OTHER_DBT = process.env.STEPWATCH_TEST_DBT;
 const PROJECT = join(import.meta.dirname, "../../examples/jaffle-shop");
 
 let it: Bench;
+let dbt: string;
 
 /** dbt's own last word per vertex, read from its lines as they are, apart from core's reader. */
 function wordsOfDbt(lines: readonly string[]): Record<string, string> {
@@ -29,8 +32,8 @@ function wordsOfDbt(lines: readonly string[]): Record<string, string> {
 }
 
 beforeAll(async () => {
-  if (!DBT) throw new Error("STEPWATCH_TEST_DBT is not set: it names the dbt executable of the real-dbt tests.");
-  it = await bench({ script: {}, executable: DBT });
+  dbt = OTHER_DBT ?? join((await ensureVenv(DEFAULT_DBT_PACKAGES, { label: "the dbt environment" })).bin, "dbt");
+  it = await bench({ script: {}, executable: dbt });
   cpSync(PROJECT, it.projectDir, { recursive: true, filter: (path) => !/\/(target|logs)(\/|$)|\.duckdb/.test(path) });
 });
 afterAll(() => it?.remove());
@@ -53,7 +56,7 @@ test("A11: jaffle-shop ends vertex by vertex as dbt 1.11 says, and its plan is w
 test("H6: with a selection the plan is what dbt ls lists, made beside the build", async () => {
   const made = await bench({
     script: {},
-    executable: DBT!,
+    executable: dbt,
     run: { input: { select: ["+orders"], exclude: ["resource_type:unit_test"] } },
   });
   cpSync(it.projectDir, made.projectDir, { recursive: true });
@@ -74,7 +77,7 @@ test("G1: a recovery build runs exactly its set", async () => {
   const set = plan.vertices
     .filter((vertex) => vertex.builds && (vertex.resourceType === "test" || vertex.resourceType === "snapshot"))
     .slice(0, 4);
-  const made = await bench({ script: {}, executable: DBT!, set: set.map((vertex) => vertex.uniqueId) });
+  const made = await bench({ script: {}, executable: dbt, set: set.map((vertex) => vertex.uniqueId) });
   cpSync(it.projectDir, made.projectDir, { recursive: true });
   made.objects.set("runs/shop/run-1/plan.json", plan);
   try {

@@ -1,22 +1,15 @@
 import { describe, expect, it } from "vitest";
 import type { PlanVertex } from "#core/run/plan.ts";
-import { dataTest, planOf, policyOf, vertex } from "../support/run-builders.ts";
+import { dataTest, vertex } from "../support/run-builders.ts";
 import { expectSound, expectTruth } from "../support/simulated-checks.ts";
 import type { SimulatedVertex } from "../support/simulated-dbt.ts";
-import type { SimulatedProject } from "../support/simulated-project.ts";
+import { projectOf as projectUnder, type SimulatedProject } from "../support/simulated-project.ts";
 import { SimulatedWorld } from "../support/simulated-world.ts";
 
 const policy = { launchFailures: 20, losses: 6, retryDelaySeconds: 1, orphanGraceSeconds: 0, lostAfterSeconds: 10, runTimeoutMinutes: 600 };
 
-/** A project whose plan is its whole graph. */
-function projectOf(vertices: readonly PlanVertex[], behaviour: Record<string, Partial<SimulatedVertex>> = {}): SimulatedProject {
-  const simulated = vertices.map((one): [string, SimulatedVertex] => {
-    const base = { uniqueId: one.uniqueId, parents: one.gateParents, builds: one.builds, failures: 0, kills: 0, unreported: false };
-    return [one.uniqueId, { ...base, ...behaviour[one.uniqueId] }];
-  });
-  const rest = { maxTasks: 4, threads: 2, failFast: false, silentSkips: 0 };
-  return { vertices: new Map(simulated), plan: planOf(vertices), policy: policyOf(policy), ...rest };
-}
+const projectOf = (vertices: readonly PlanVertex[], behaviour: Record<string, Partial<SimulatedVertex>> = {}) =>
+  projectUnder(vertices, behaviour, policy);
 
 /** A root that fails once, one that kills its build once, tests over one and both of them, and what they gate. */
 const eventful = projectOf(

@@ -13,7 +13,7 @@ import type { Schedule } from "./simulated-schedule.ts";
 export interface ContainerWorld {
   readonly project: SimulatedProject;
   readonly warehouse: SimulatedWarehouse;
-  readonly schedule: Schedule;
+  readonly schedule: Pick<Schedule, "nowMs" | "pause">;
   readonly random: Random;
   readonly ledger: Ledger;
   readonly artefacts: Artefacts;

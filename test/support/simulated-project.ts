@@ -25,6 +25,20 @@ export interface ProjectOptions {
   readonly policy?: Record<string, unknown>;
 }
 
+/** A project whose plan is its whole graph; vertices that no behaviour is told of are good at once. */
+export function projectOf(
+  vertices: readonly PlanVertex[],
+  behaviour: Readonly<Record<string, Partial<SimulatedVertex>>>,
+  policy: Record<string, unknown> = {},
+): SimulatedProject {
+  const simulated = vertices.map((one): [string, SimulatedVertex] => {
+    const base = { uniqueId: one.uniqueId, parents: one.gateParents, builds: one.builds, failures: 0, kills: 0, unreported: false };
+    return [one.uniqueId, { ...base, ...behaviour[one.uniqueId] }];
+  });
+  const rest = { maxTasks: 4, threads: 2, failFast: false, silentSkips: 0 };
+  return { vertices: new Map(simulated), plan: planOf(vertices), policy: policyOf(policy), ...rest };
+}
+
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** Layers of nodes with tests over one or several of them, unit tests, tests on sources, and ephemerals between. */

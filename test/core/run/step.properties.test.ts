@@ -28,18 +28,22 @@ function holds(runs: number, options: ProjectOptions): void {
 
 describe(`the step on random projects (STEPWATCH_TEST_SEED=${seed})`, () => {
   it("ends every run as its vertices allow, and breaks no invariant on the way", () => {
-    holds(700, {});
+    holds(700 * 20, {});
   });
 
   it("does so with larger projects", () => {
-    holds(150, { mostNodes: 25 });
+    holds(150 * 20, { mostNodes: 25 });
   });
 
   it("B8: a fail-fast build is resumed if its failure recovers", () => {
-    holds(200, { failFast: true });
+    holds(200 * 20, { failFast: true });
+  });
+
+  it("C12: under onTestFailure: node every test is younger than its nodes", () => {
+    holds(200 * 20, { policy: { onTestFailure: "node" } });
   });
 
   it("G21: killers do not drag others down", () => {
-    holds(200, { killers: true, unreported: false, mostNodes: 14, policy: { retryDelaySeconds: 0 } });
+    holds(200 * 20, { killers: true, unreported: false, mostNodes: 14, policy: { retryDelaySeconds: 0 } });
   });
 });

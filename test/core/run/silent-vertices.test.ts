@@ -1,0 +1,62 @@
+import { describe, expect, it } from "vitest";
+import { claimed, decide, ephemeral, finalsOf, killed, launchesOf, nodeFailed, over, planOf, row, verdictAfter, vertex } from "../../support/run-builders.ts";
+
+const fallback = (task: number) => over(task, {}, { kind: "fallback" });
+
+describe("what dbt says nothing of", () => {
+  it("F9: planned, gates good, the build ended in order, never reported: failed, and never green", () => {
+    const situation = { plan: planOf([vertex("a"), vertex("b", ["a"])]), rows: [row("a", "success")], tasks: [over(1)] };
+    const decision = decide(situation);
+    expect(finalsOf(decision)).toEqual({ b: "dead" });
+    expect(decision.finals[0]!.finalReason).toContain("dbt did not select it");
+    expect(verdictAfter(situation, decision).state).toBe("red");
+  });
+
+  it("F15: a fallback that selects nothing ends its vertex as failed", () => {
+    const empty = { cause: { kind: "empty_selection" as const, sentence: "The selection found nothing to build.", lines: [] } };
+    const rows = [claimed(row("a", "error"), 2)];
+    const situation = { plan: planOf([vertex("a")]), rows, tasks: [over(1, nodeFailed()), over(2, empty, { kind: "fallback" })], policy: { retries: { node: 5 } } };
+    const decision = decide(situation);
+    expect(finalsOf(decision)).toEqual({ a: "dead" });
+    expect(verdictAfter(situation, decision).state).toBe("red");
+  });
+
+  it("F10: an ephemeral is good if its gates are good and the build ended in order", () => {
+    const plan = planOf([vertex("a"), ephemeral("e", ["a"])]);
+    const situation = { plan, rows: [row("a", "success")], tasks: [over(1)] };
+    expect(verdictAfter(situation, decide(situation)).state).toBe("green");
+    const cut = decide({ ...situation, tasks: [killed(1)] });
+    expect(launchesOf(cut)).toEqual([{ kind: "recovery", set: ["e"] }]);
+  });
+
+  it("F10: a child that began proves an ephemeral although the build was killed", () => {
+    const plan = planOf([ephemeral("e"), vertex("a", ["e"]), vertex("b", ["e"])]);
+    const decision = decide({ plan, rows: [row("a", "started")], tasks: [killed(1)] });
+    expect(launchesOf(decision)).toEqual([{ kind: "fallback", set: ["a"] }]);
+  });
+
+  it("B4: an ephemeral between a failed model and its child does not free the child", () => {
+    const plan = planOf([vertex("a"), ephemeral("e", ["a"]), vertex("b", ["a", "e"])]);
+    const rows = [row("a", "error")];
+    expect(launchesOf(decide({ plan, rows }))).toEqual([{ kind: "fallback", set: ["a"] }]);
+    expect(finalsOf(decide({ plan, rows, policy: { retries: { node: 0 } } }))).toEqual({ a: "dead", b: "doomed by a", e: "doomed by a" });
+  });
+
+  it("B4: a child that dbt skipped without its id is built once the ephemeral has recovered", () => {
+    const plan = planOf([ephemeral("e"), vertex("b", ["e"])]);
+    expect(launchesOf(decide({ plan, rows: [row("e", "error")] }))).toEqual([{ kind: "fallback", set: ["e"] }]);
+    const rows = [claimed(row("e", "error"), 2)];
+    const decision = decide({ plan, rows, tasks: [over(1, nodeFailed()), fallback(2)] });
+    expect(launchesOf(decision)).toEqual([{ kind: "recovery", set: ["b"] }]);
+    expect(decision.finals).toEqual([]);
+  });
+
+  it("F10: an exposure below a recovered model is good without a build of its own", () => {
+    const plan = planOf([vertex("a"), vertex("exposure.e", ["a"])]);
+    const rows = [row("a", "success", { task: 2, tryTasks: [1, 2] }), row("exposure.e", "skipped")];
+    const situation = { plan, rows, tasks: [over(1, nodeFailed()), fallback(2)] };
+    const decision = decide(situation);
+    expect(decision).toMatchObject({ launches: [], settle: true });
+    expect(verdictAfter(situation, decision).state).toBe("green");
+  });
+});

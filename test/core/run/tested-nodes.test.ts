@@ -1,0 +1,69 @@
+import { describe, expect, it } from "vitest";
+import { claimed, dataTest, decide, finalsOf, launchesOf, live, over, planOf, row, vertex } from "../../support/run-builders.ts";
+
+const skipped = (...ids: string[]) => ids.map((id) => row(id, "skipped"));
+const fallback = (task: number) => over(task, {}, { kind: "fallback" });
+
+describe("tests as vertices", () => {
+  const plan = planOf([vertex("a"), dataTest("test.a", ["a"]), vertex("b", ["a", "test.a"])]);
+  const failing = [row("a", "success"), row("test.a", "fail"), row("b", "skipped")];
+
+  it("B6: a failed test is the failed vertex, and gates its node's children on the retry too", () => {
+    expect(launchesOf(decide({ plan, rows: failing }))).toEqual([{ kind: "fallback", set: ["test.a"] }]);
+    const dead = decide({ plan, rows: failing, policy: { retries: { test: 0 } } });
+    expect(finalsOf(dead)).toEqual({ "test.a": "dead", b: "doomed by test.a" });
+  });
+
+  it.each([
+    ["test", [["test.a"]]],
+    ["none", []],
+    ["node", [["a", "test.a"]]],
+  ])("C12: onTestFailure %s", (onTestFailure, sets) => {
+    const decision = decide({ plan, rows: failing, policy: { onTestFailure } });
+    expect(decision.launches.map((launch) => [...launch.uniqueIds].sort())).toEqual(sets);
+  });
+
+  it("C12: onTestFailure node runs every test of the node again, in one build", () => {
+    const more = planOf([vertex("a"), dataTest("test.a", ["a"]), dataTest("test.good", ["a"]), dataTest("test.too", ["a"])]);
+    const rows = [row("a", "success"), row("test.a", "fail"), row("test.good", "pass"), row("test.too", "fail")];
+    const decision = decide({ plan: more, rows, policy: { onTestFailure: "node" } });
+    expect(launchesOf(decision)).toEqual([{ kind: "fallback", set: ["a", "test.a", "test.good", "test.too"] }]);
+  });
+
+  it("C12: a test that is older than its node's last build says nothing of it", () => {
+    const rows = [row("a", "success", { task: 2, tryTasks: [1, 2] }), row("test.a", "pass"), row("b", "success")];
+    const decision = decide({ plan, rows, tasks: [over(1), fallback(2)] });
+    expect(launchesOf(decision)).toEqual([{ kind: "recovery", set: ["test.a"] }]);
+  });
+
+  it("C9: a failed test on a source is decided about although no node owns it", () => {
+    const source = planOf([dataTest("test.source", []), vertex("a", ["test.source"])]);
+    const rows = [row("test.source", "fail"), row("a", "skipped")];
+    expect(launchesOf(decide({ plan: source, rows }))).toEqual([{ kind: "fallback", set: ["test.source"] }]);
+    expect(finalsOf(decide({ plan: source, rows, policy: { retries: { test: 0 } } }))).toEqual({ "test.source": "dead", a: "doomed by test.source" });
+  });
+
+  it("B5: a unit test that fails dooms its model under retryOn: transient, and is retried before it otherwise", () => {
+    const unit = planOf([vertex("unit_test.m", [], { on: ["m"] }), vertex("m", ["unit_test.m"])]);
+    const rows = [row("unit_test.m", "fail"), row("m", "skipped")];
+    expect(finalsOf(decide({ plan: unit, rows }))).toEqual({ "unit_test.m": "dead", m: "doomed by unit_test.m" });
+    expect(launchesOf(decide({ plan: unit, rows, policy: { retryOn: "all" } }))).toEqual([{ kind: "fallback", set: ["unit_test.m"] }]);
+  });
+
+  const shared = planOf([vertex("a"), vertex("b"), dataTest("test.ab", ["a", "b"]), dataTest("test.a", ["a"])]);
+
+  it("C2, C13: a test over two nodes goes into a build only when its other parent is good", () => {
+    const rows = [row("a", "error"), row("b", "error"), ...skipped("test.ab", "test.a")];
+    expect(launchesOf(decide({ plan: shared, rows }))).toEqual([
+      { kind: "fallback", set: ["a", "test.a"] },
+      { kind: "fallback", set: ["b"] },
+    ]);
+    const later = [rows[0]!, row("b", "success"), rows[2]!, rows[3]!];
+    expect(launchesOf(decide({ plan: shared, rows: later }))).toEqual([{ kind: "fallback", set: ["a", "test.a", "test.ab"] }]);
+  });
+
+  it("C13: and never in two builds at once", () => {
+    const rows = [claimed(row("a", "error"), 2), row("b", "success"), claimed(row("test.ab", "skipped"), 2), claimed(row("test.a", "skipped"), 2)];
+    expect(decide({ plan: shared, rows, tasks: [over(1), live(2, { kind: "fallback" })] }).launches).toEqual([]);
+  });
+});

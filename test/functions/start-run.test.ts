@@ -1,0 +1,155 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { InputError, RunLocked } from "#core/errors.ts";
+import { startRun } from "../../functions/start-run/start-run.ts";
+import { FakeExecutions } from "../support/fake-clients.ts";
+import { taskRow } from "../support/ledger-rows.ts";
+import { memoryLedger } from "../support/memory-ledger.ts";
+import { exampleSettings } from "../support/projects.ts";
+
+const NOW = 1_800_000_000_000;
+const arnOf = (name: string) => `arn:aws:states:us-east-1:000000000000:execution:run:${name}`;
+
+let ledger = memoryLedger();
+let executions = new FakeExecutions();
+let nowMs = NOW;
+
+beforeEach(() => {
+  ledger = memoryLedger();
+  executions = new FakeExecutions();
+  nowMs = NOW;
+});
+
+/** The turn of one execution; `policy` is that of its project. */
+function start(name: string, policy: Record<string, unknown> = {}, input: unknown = { project: "shop" }) {
+  const execution = { arn: arnOf(name), name, startTime: "" };
+  const payload = { taskToken: "token", input, execution, projects: { shop: exampleSettings("shop", policy) } };
+  return startRun(payload, { ledger, executions, nowMs: () => nowMs });
+}
+
+const running = (name: string) => executions.set(arnOf(name), { status: "RUNNING" });
+const ended = (name: string) => executions.set(arnOf(name), { status: "ABORTED" });
+const keyOf = (runId: string) => ({ project: "shop", runId });
+const lock = () => ledger.readLock("shop", "default");
+
+describe("input", () => {
+  it.each([
+    [{ project: "nowhere" }, 'project = "nowhere": this stack has shop'],
+    [{ project: "constructor" }, 'project = "constructor": this stack has shop'],
+    [{ project: "a b" }, 'project = "a b"'],
+    [{}, "project"],
+    [null, "input"],
+    [{ project: "shop", threads: "many" }, 'threads = "many"'],
+    [{ project: "shop", extraArgs: ["--log-format", "text"] }, "extraArgs"],
+  ])("%j is refused, naming field and value, and nothing is written", async (input, words) => {
+    await expect(start("run-1", {}, input)).rejects.toThrow(InputError);
+    await expect(start("run-1", {}, input)).rejects.toThrow(words);
+    expect(await ledger.readRun(keyOf("run-1"))).toBeNull();
+    expect(await lock()).toBeNull();
+  });
+
+  it("an execution name that can not be a run id is refused", async () => {
+    await expect(start("run:1")).rejects.toThrow('execution name = "run:1"');
+  });
+});
+
+describe("a run that starts", () => {
+  it("D2: twice changes nothing: same answer, same row, one lock, one line in the index", async () => {
+    const first = await start("run-1");
+    const row = await ledger.readRun(keyOf("run-1"));
+    nowMs += 60_000;
+    expect(await start("run-1")).toEqual(first);
+    expect(await ledger.readRun(keyOf("run-1"))).toEqual(row);
+    expect(await ledger.listRuns("shop", 9)).toHaveLength(1);
+    expect(row).toMatchObject({ state: "running", version: 0, startedAtMs: NOW, deadlineAtMs: NOW + 240 * 60_000 });
+  });
+
+  it("D2: writes the index that a death before it left out", async () => {
+    const dying = { ...ledger, putRunIndex: () => Promise.reject(new Error("died")) };
+    const payload = { taskToken: "t", input: { project: "shop" }, execution: { arn: arnOf("run-1"), name: "run-1", startTime: "" }, projects: { shop: exampleSettings() } };
+    await expect(startRun(payload, { ledger: dying, executions, nowMs: () => nowMs })).rejects.toThrow("died");
+    nowMs += 5_000;
+    await start("run-1");
+    expect(await ledger.listRuns("shop", 9)).toMatchObject([{ runId: "run-1", startedAtMs: NOW, state: "running" }]);
+  });
+});
+
+describe("G10: a lock that another run holds", () => {
+  beforeEach(async () => {
+    await start("run-1");
+    running("run-1");
+  });
+
+  it("queue: waits, first in first out, and begins when the lock is given back", async () => {
+    running("run-2");
+    running("run-3");
+    expect(await start("run-2")).toBeNull();
+    nowMs += 1_000;
+    expect(await start("run-3")).toBeNull();
+    await ledger.releaseLock("shop", "default", "run-1");
+    expect(await start("run-3")).toBeNull();
+    expect(await start("run-2")).toMatchObject({ runId: "run-2" });
+    expect(await start("run-3")).toBeNull();
+    ended("run-2");
+    expect(await start("run-3")).toMatchObject({ runId: "run-3" });
+  });
+
+  it("queue: one that waits and is gone holds up nobody", async () => {
+    running("run-2");
+    expect(await start("run-2")).toBeNull();
+    ended("run-2");
+    nowMs += 1_000;
+    await ledger.releaseLock("shop", "default", "run-1");
+    expect(await start("run-3")).toMatchObject({ runId: "run-3" });
+  });
+
+  it("queue: is bounded", async () => {
+    for (let n = 2; n < 12; n++) {
+      running(`run-${n}`);
+      nowMs += 1;
+      expect(await start(`run-${n}`)).toBeNull();
+    }
+    nowMs += 1;
+    await expect(start("run-12")).rejects.toThrow("Run run-1 holds the lock");
+  });
+
+  it("queue: a start that died between lock and row does not wait behind those that wait for it", async () => {
+    running("run-2");
+    expect(await start("run-2")).toBeNull();
+    await ledger.releaseLock("shop", "default", "run-1");
+    const dying = { ...ledger, createRun: () => Promise.reject(new Error("died")) };
+    const payload = { taskToken: "t", input: { project: "shop" }, execution: { arn: arnOf("run-2"), name: "run-2", startTime: "" }, projects: { shop: exampleSettings() } };
+    await expect(startRun(payload, { ledger: dying, executions, nowMs: () => nowMs })).rejects.toThrow("died");
+    running("run-3");
+    expect(await start("run-3")).toBeNull();
+    nowMs += 1_000;
+    expect(await start("run-2")).toMatchObject({ runId: "run-2" });
+  });
+
+  it("skip: answers that there is nothing to run, and refuse: fails, each naming the holder", async () => {
+    expect(await start("run-2", { overlap: "skip" })).toMatchObject({ skipped: "Run run-1 holds the lock default (overlap: skip)." });
+    await expect(start("run-3", { overlap: "refuse" })).rejects.toThrow(RunLocked);
+    expect((await lock())!.runId).toBe("run-1");
+    expect(await ledger.readRun(keyOf("run-2"))).toBeNull();
+  });
+
+  it("a holder that is gone is replaced once its tasks are over or silent, and what it had not begun can not begin", async () => {
+    await ledger.createTask(keyOf("run-1"), 0, taskRow(1, { claimedAtMs: NOW }));
+    await ledger.markClaimed(keyOf("run-1"), 1);
+    ended("run-1");
+    nowMs += 59_000;
+    await expect(start("run-2", { overlap: "refuse" })).rejects.toThrow(RunLocked);
+    nowMs += 2_000;
+    expect(await start("run-2", { overlap: "refuse" })).toMatchObject({ runId: "run-2" });
+    expect(await ledger.passFence(keyOf("run-1"), 1, { taskArn: "late", startedAtMs: nowMs })).toBe(false);
+  });
+
+  it("a holder whose container still beats is not replaced", async () => {
+    await ledger.createTask(keyOf("run-1"), 0, taskRow(1, { claimedAtMs: NOW }));
+    await ledger.markClaimed(keyOf("run-1"), 1);
+    await ledger.passFence(keyOf("run-1"), 1, { taskArn: "arn", startedAtMs: NOW });
+    ended("run-1");
+    nowMs += 600_000;
+    await ledger.heartbeat(keyOf("run-1"), 1, { taskArn: "arn", atMs: nowMs - 1_000, sequence: 3 });
+    await expect(start("run-2", { overlap: "refuse" })).rejects.toThrow(RunLocked);
+  });
+});

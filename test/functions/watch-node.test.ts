@@ -1,0 +1,83 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import type { Ledger } from "#clients/ledger.ts";
+import { RowMissing } from "#core/errors.ts";
+import { watchNode } from "../../functions/watch-node/watch-node.ts";
+import { FakeExecutions } from "../support/fake-clients.ts";
+import { runRow, taskRow } from "../support/ledger-rows.ts";
+import { memoryLedger } from "../support/memory-ledger.ts";
+import { dataTest, planOf, vertex } from "../support/run-builders.ts";
+
+const key = { project: "shop", runId: "run-1" };
+const consumer = { contract: 1 as const, ...key, round: 1, uniqueId: "a" };
+const plan = planOf([vertex("a"), dataTest("test.a", ["a"])]);
+
+let ledger: Ledger;
+let executions: FakeExecutions;
+
+beforeEach(async () => {
+  ledger = memoryLedger();
+  executions = new FakeExecutions();
+  await ledger.createRun(runRow(key));
+  await ledger.createTask(key, 0, taskRow(1));
+  await ledger.markClaimed(key, 1);
+  await ledger.passFence(key, 1, { taskArn: "arn:1", startedAtMs: 1 });
+  await ledger.setPlan(key, { planKey: "plan", plannedVertices: 2, plannedNodes: 1 });
+});
+
+const watch = (token = "token") => watchNode(token, consumer, { ledger, executions, readPlan: async () => plan, nowMs: () => 9 });
+const say = (uniqueId: string, status: string) => ledger.writeVertex(key, 1, { uniqueId, status, evidence: true, startedAtMs: 1, ...(status === "started" ? {} : { endedAtMs: 2 }) });
+const outcome = async () => (await ledger.readSomeVertices(key, ["a"]))[0]?.outcome;
+
+describe("one turn of a consumer", () => {
+  it("waits while there is nothing to say, and leaves the token alone", async () => {
+    expect(await watch()).toBe("waiting");
+    await say("a", "started");
+    expect(await watch()).toBe("waiting");
+    await say("a", "success");
+    expect(await watch()).toBe("waiting");
+    expect(executions.answered).toEqual([]);
+    expect(await outcome()).toBeUndefined();
+  });
+
+  it("F1: ends green as soon as node and tests are good", async () => {
+    await say("a", "success");
+    await say("test.a", "warn");
+    expect(await watch()).toBe("green");
+    expect(executions.answered).toMatchObject([{ taskToken: "token", output: { uniqueId: "a", outcome: "green", status: "success", tries: 1 } }]);
+    expect(await outcome()).toBe("green");
+  });
+
+  it("F5: fails with NodeFailed and dbt's message", async () => {
+    await say("a", "error");
+    await ledger.setFinal(key, 1, { uniqueId: "a", final: "dead", finalReason: "Its tries are used up: 2 of 2.", rootCause: "a" });
+    expect(await watch()).toBe("red");
+    expect(executions.answered).toMatchObject([{ error: { name: "NodeFailed", cause: "a: Its tries are used up: 2 of 2." } }]);
+    expect(await outcome()).toBe("red");
+  });
+
+  it("C3: a late token is no error, and the outcome is the same", async () => {
+    await say("a", "success");
+    await say("test.a", "pass");
+    executions.close("late");
+    expect(await watch("late")).toBe("green");
+    expect(await watch("next")).toBe("green");
+    expect(executions.answered.map((one) => one.taskToken)).toEqual(["next"]);
+    expect(await outcome()).toBe("green");
+  });
+
+  it("F11: an answer that was refused is given by the next turn", async () => {
+    await say("a", "success");
+    await say("test.a", "pass");
+    executions.failNext("succeed");
+    await expect(watch()).rejects.toThrow("call again");
+    expect(await watch()).toBe("green");
+  });
+
+  it("ends red when the run is over without a word on its node, and names a run that is not there", async () => {
+    await say("a", "started");
+    await ledger.endRun(key, { state: "stopped", verdict: "Stopped: enough", summaryKey: null, endedAtMs: 3 });
+    expect(await watch()).toBe("red");
+    expect(executions.answered).toMatchObject([{ error: { cause: "a: The run ended (stopped) before its node had a result. Stopped: enough" } }]);
+    await expect(watchNode("token", { ...consumer, runId: "none" }, { ledger, executions, readPlan: async () => plan, nowMs: () => 9 })).rejects.toThrow(RowMissing);
+  });
+});
