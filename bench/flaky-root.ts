@@ -41,20 +41,17 @@ export interface TaskPhases {
 
 export const FLAKY_DEPTHS = [1, 5, 10] as const;
 
-/** The no-failure run first: the others are held against it. */
-export async function measureChains(bench: Bench, projects: readonly BenchProject[]): Promise<ChainRun[]> {
-  const runs: ChainRun[] = [];
-  for (const [at, failAtDepth] of ([null, ...FLAKY_DEPTHS] as const).entries()) {
-    const project = projects[at];
-    if (project !== undefined) runs.push(await measureChain(bench, project, failAtDepth));
-  }
-  return runs;
+/** A chain, and the level at which a model of it fails once. */
+export interface ChainProject {
+  readonly project: BenchProject;
+  readonly failAtDepth: number | null;
 }
 
-export const chainProjects = (folder: string): BenchProject[] =>
-  [null, ...FLAKY_DEPTHS].map((failAtDepth) => chain(folder, failAtDepth));
+/** The one without a failure first: the others are held against it. */
+export const chainProjects = (folder: string): ChainProject[] =>
+  [null, ...FLAKY_DEPTHS].map((failAtDepth) => ({ project: chain(folder, failAtDepth), failAtDepth }));
 
-async function measureChain(bench: Bench, project: BenchProject, failAtDepth: number | null): Promise<ChainRun> {
+export async function measureChain(bench: Bench, { project, failAtDepth }: ChainProject): Promise<ChainRun> {
   const { stack, warehouse, dbt, say } = bench;
   await warmParse(project, dbt);
   await warehouse.empty(project);

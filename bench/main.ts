@@ -6,7 +6,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { DEFAULT_STATE_DIR, ensureVenv } from "#local/python.ts";
 import { failureOf } from "../cli/failure.ts";
-import { type ChainRun, chainProjects, chainTables, measureChains } from "./flaky-root.ts";
+import { type ChainRun, chainProjects, chainTables, measureChain } from "./flaky-root.ts";
 import { loadNow, machineLine, thisMachine } from "./machine.ts";
 import { measureRun } from "./measured-run.ts";
 import { type BenchOptions, parseOptions } from "./options.ts";
@@ -77,7 +77,7 @@ async function measureRuns(options: BenchOptions, figures: Figures): Promise<voi
   const venv = await ensureVenv(DBT_PACKAGES, { label: "the dbt environment", onProgress: say });
   const python = join(venv.bin, "python");
   const first = warmUp(folder);
-  const all = [first, ...sized, ...chains];
+  const all = [first, ...sized, ...chains.map(({ project }) => project)];
   for (const project of all) await generate(project, python);
   const warehouse = await startWarehouse(python);
   const dbt = { executable: join(dirname(python), "dbt"), environment: warehouse.environment };
@@ -93,7 +93,11 @@ async function measureRuns(options: BenchOptions, figures: Figures): Promise<voi
       say("warming up …");
       await measureRun(stack, first);
       for (const project of sized) figures.overhead.push(await measureOverhead(bench, project));
-      if (chains.length > 0) figures.flaky.push(...(await measureChains(bench, chains)));
+      for (const project of chains) figures.flaky.push(await measureChain(bench, project));
+    } catch (error) {
+      // Said before anything is taken down: what failed may keep that from ending.
+      say(error instanceof Error ? error.message : String(error));
+      throw error;
     } finally {
       if (figures.overhead.length > 0) print(overheadTables(figures.overhead));
       if (figures.flaky.length > 0) print(chainTables(figures.flaky, options.pollIntervalSeconds));

@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { promisify } from "node:util";
 import { type LocalPostgres, startPostgres } from "#local/postgres.ts";
 import type { BenchProject } from "./projects.ts";
@@ -29,6 +30,9 @@ export interface Warehouse {
   stop(): Promise<void>;
 }
 
+/** A server that has died meanwhile is waited for in vain. */
+const STOP_WITHIN_MS = 15_000;
+
 /** @param python of the environment that has dbt-postgres */
 export async function startWarehouse(python: string): Promise<Warehouse> {
   const server = await startPostgres();
@@ -50,8 +54,14 @@ export async function startWarehouse(python: string): Promise<Warehouse> {
       else rmSync(join(projectDir, "bench.duckdb"), { force: true });
     },
     query: (statement) => sql("dw", statement),
-    stop: () => server.stop(),
+    stop: () => stopped(server),
   };
+}
+
+async function stopped(server: LocalPostgres): Promise<void> {
+  const patience = new AbortController();
+  await Promise.race([server.stop(), wait(STOP_WITHIN_MS, undefined, { signal: patience.signal })]);
+  patience.abort();
 }
 
 /** The login and database that generate_project.py writes into its profiles. */

@@ -1,21 +1,18 @@
-import { createReadStream } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { StringDecoder } from "node:string_decoder";
-import { createGunzip, gunzipSync } from "node:zlib";
-import { buildEnded, endOfRecording } from "#core/dbt/build-end.ts";
+import { type BuildEnd, buildEnded, endOfRecording } from "#core/dbt/build-end.ts";
 import { applyEvent, type BuildLog, newBuildLog } from "#core/dbt/build-log.ts";
-import { MAX_LINE_CHARACTERS, readLine } from "#core/dbt/log-line.ts";
-import { type DbtGraph, dbtGraph, type Manifest, nodesOf, readManifest } from "#core/dbt/manifest.ts";
-import { closeBuildLog, outcomes, type PlannedVertex, type VertexOutcome } from "#core/dbt/outcome.ts";
+import { readLine } from "#core/dbt/log-line.ts";
+import { dbtGraph, type Manifest, type ManifestNode, nodesOf } from "#core/dbt/manifest.ts";
+import { closeBuildLog, NOT_REPORTED, outcomes, type PlannedVertex, type VertexOutcome } from "#core/dbt/outcome.ts";
 import { reconcile } from "#core/dbt/reconcile.ts";
-import { readRunResults } from "#core/dbt/run-results.ts";
+import type { RunResults } from "#core/dbt/run-results.ts";
 import { gateGraph } from "#core/run/gate-graph.ts";
 import { TEST_TYPES } from "#core/run/plan.ts";
 import type { NodeReport } from "#core/run/summary.ts";
 import { UsageError } from "./failure.ts";
+import { linesOf, manifestOf, resultsOf } from "./replay-files.ts";
 
 export interface ReplayFiles {
-  /** dbt's JSON log, one event a line. Each file may be gzipped, told by the name's end. */
+  /** dbt's JSON log, one event a line. Each file may be gzipped, told by its first bytes. */
   readonly log: string;
   readonly runResults?: string | undefined;
   readonly manifest?: string | undefined;
@@ -43,20 +40,17 @@ export interface Replay {
   };
 }
 
-export type ReplayNode = Omit<NodeReport, "rootCause" | "reason"> & {
-  readonly batches: readonly { name: string; status: string }[];
-};
+export type ReplayNode = Omit<NodeReport, "rootCause" | "reason">;
 
 /** Reads a recorded log as the runner reads a live one, joins run_results.json by rank, and says how each vertex ended. */
 export async function replay(files: ReplayFiles): Promise<Replay> {
-  const log = await readLog(files.log);
-  const runResults = files.runResults === undefined ? null : await readResults(files.runResults);
-  const manifest = files.manifest === undefined ? null : readManifest(await readText(files.manifest));
+  const runResults = files.runResults === undefined ? null : await resultsOf(files.runResults);
+  const manifest = files.manifest === undefined ? null : await manifestOf(files.manifest);
+  const log = await readLog(files.log, runResults?.invocationId ?? null);
   const joined = reconcile(log, runResults, { invocationId: log.invocationId });
   const end = buildEnded(log, endOfRecording(log));
   closeBuildLog(log, end);
-  const plan = manifest === null ? null : planOf(manifest, log);
-  const found = outcomes({ log, end, runResults, ...(plan === null ? {} : { plan }) });
+  const found = ended({ log, end, runResults }, manifest);
   return {
     contract: 1,
     dbtVersion: log.dbtVersion,
@@ -69,90 +63,97 @@ export async function replay(files: ReplayFiles): Promise<Replay> {
   };
 }
 
-async function readLog(path: string): Promise<BuildLog> {
-  const log = newBuildLog();
-  let events = 0;
+/**
+ * One invocation of the log: that of run_results.json where the log has it, since dbt's own log file holds every build
+ * since it was last deleted; otherwise the first.
+ */
+async function readLog(path: string, wantedInvocation: string | null): Promise<BuildLog> {
+  let first: BuildLog | undefined;
+  let wanted: BuildLog | undefined;
   for await (const line of linesOf(path)) {
     const event = readLine(line);
     if (event === null) continue;
-    applyEvent(log, event);
-    events += 1;
+    if (wantedInvocation !== null && event.invocationId === wantedInvocation) wanted ??= newBuildLog();
+    else first ??= newBuildLog();
+    // A log leaves out by itself what is not of its invocation.
+    for (const log of [wanted, first]) if (log !== undefined) applyEvent(log, event);
   }
-  if (events > 0) return log;
+  const log = wanted ?? first;
+  if (log !== undefined) return log;
   throw new UsageError(
     `${path} holds no JSON event of dbt.`,
     "Record one with: dbt --log-format json build > build.jsonl",
   );
 }
 
-/** Lines end at `\n` alone: JSON may hold other line ends (U+2028) that node:readline would split at. */
-async function* linesOf(path: string): AsyncGenerator<string> {
-  const file = createReadStream(path);
-  const bytes = path.endsWith(".gz") ? file.pipe(createGunzip()) : file;
-  file.once("error", (error) => bytes.destroy(error));
-  const decoder = new StringDecoder("utf8");
-  let rest = "";
-  try {
-    for await (const chunk of bytes) {
-      const parts = (rest + decoder.write(chunk as Buffer)).split("\n");
-      rest = (parts.pop() ?? "").slice(0, MAX_LINE_CHARACTERS);
-      yield* parts;
-    }
-  } catch (error) {
-    throw unreadable(path, error);
-  }
-  if (rest !== "") yield rest;
+interface Ended {
+  readonly log: BuildLog;
+  readonly end: BuildEnd;
+  readonly runResults: RunResults | null;
 }
-
-async function readText(path: string): Promise<string> {
-  try {
-    const bytes = await readFile(path);
-    return (path.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString("utf8");
-  } catch (error) {
-    throw unreadable(path, error);
-  }
-}
-
-async function readResults(path: string) {
-  const results = readRunResults(await readText(path));
-  if (results === null)
-    throw new UsageError(`${path} is no run_results.json of dbt.`, "Leave --run-results out: the log alone is enough.");
-  return results;
-}
-
-const unreadable = (path: string, cause: unknown) =>
-  new UsageError(
-    `${path} can not be read: ${cause instanceof Error ? cause.message : String(cause)}.`,
-    "npx stepwatch replay --help",
-    { cause },
-  );
 
 /**
- * The plan that a manifest allows. Which part of the project was selected stands in no recording: only where dbt set
- * out to run as many vertices as the manifest has, all of them were; otherwise it is what dbt reported.
+ * How each vertex ended. What was selected stands in no recording: only where dbt set out to run as many vertices as
+ * the manifest has, and left none of them out for no reason, all of them were; otherwise it is what dbt mentioned.
  */
-function planOf(manifest: Manifest, log: BuildLog): PlannedVertex[] {
-  const graph: DbtGraph = dbtGraph(manifest);
-  const runnable = [...manifest.nodes.values()]
-    .filter((node) => RUNNABLE.has(node.resourceType))
-    .map((node) => node.uniqueId);
-  const counted = runnable.filter((id) => manifest.nodes.get(id)?.materialized !== "ephemeral");
-  const everything = log.nodeCount !== null && [runnable.length, counted.length].includes(log.nodeCount);
-  const ids = everything ? runnable : runnable.filter((id) => log.vertices.has(id));
-  const gates = gateGraph(graph, ids);
-  return ids.map((uniqueId) => {
-    const node = manifest.nodes.get(uniqueId)!;
-    return {
-      uniqueId,
-      resourceType: node.resourceType,
-      gateParents: gates.get(uniqueId) ?? [],
-      builds: node.materialized !== "ephemeral" && !node.hollow,
-    };
-  });
+function ended(build: Ended, manifest: Manifest | null): VertexOutcome[] {
+  if (manifest === null) return outcomes(build);
+  if (countsOf(manifest).includes(build.log.nodeCount ?? -1)) {
+    const everything = outcomes({ ...build, plan: planOf(manifest, () => true) });
+    const leftOut = everything.some((one) => one.class === "failed" && one.status === NOT_REPORTED);
+    if (!leftOut) return everything;
+  }
+  const plain = outcomes(build);
+  const mentioned = new Set([...plain.map((one) => one.uniqueId), ...skippedWithoutId(build.log, manifest)]);
+  const told = outcomes({ ...build, plan: planOf(manifest, (node) => mentioned.has(node.uniqueId)) });
+  const known = new Set(told.map((one) => one.uniqueId));
+  return [...told, ...plain.filter((one) => !known.has(one.uniqueId))];
 }
 
-/** What `dbt build` counts and runs. */
+/** What `dbt build` runs. */
 const RUNNABLE: ReadonlySet<string> = new Set(["model", "seed", "snapshot", "test", "unit_test", "function"]);
+
+/** The numbers that dbt may print for the whole project: 1.10 and later count exposures and saved queries too. */
+function countsOf(manifest: Manifest): number[] {
+  const nodes = [...manifest.nodes.values()];
+  const ofType = (type: string) => nodes.filter((node) => node.resourceType === type).length;
+  const runs = nodes.filter((one) => RUNNABLE.has(one.resourceType) && one.materialized !== "ephemeral" && !one.hollow);
+  return [0, ofType("exposure")].flatMap((exposures) =>
+    [0, ofType("saved_query")].map((savedQueries) => runs.length + exposures + savedQueries),
+  );
+}
+
+function planOf(manifest: Manifest, isPlanned: (node: ManifestNode) => boolean): PlannedVertex[] {
+  const nodes = [...manifest.nodes.values()].filter((node) => RUNNABLE.has(node.resourceType) && isPlanned(node));
+  const gates = gateGraph(
+    dbtGraph(manifest),
+    nodes.map((node) => node.uniqueId),
+  );
+  return nodes.map((node) => ({
+    uniqueId: node.uniqueId,
+    resourceType: node.resourceType,
+    gateParents: gates.get(node.uniqueId) ?? [],
+    builds: node.materialized !== "ephemeral" && !node.hollow,
+  }));
+}
+
+/** Children of a failed ephemeral model: dbt 1 names only schema and relation, which the manifest knows with quotes. */
+function skippedWithoutId(log: BuildLog, manifest: Manifest): string[] {
+  const names = new Set(log.skippedWithoutId.map(({ schema, relation }) => `${schema}.${relation}`));
+  const isNamed = (node: ManifestNode) =>
+    node.relationName === null
+      ? [...names].some((name) => name.endsWith(`.${node.name}`))
+      : names.has(
+          node.relationName
+            .replaceAll(/["`[\]]/g, "")
+            .split(".")
+            .slice(-2)
+            .join("."),
+        );
+  return [...manifest.nodes.values()]
+    .filter((node) => RUNNABLE.has(node.resourceType) && isNamed(node))
+    .map((n) => n.uniqueId);
+}
 
 function nodeOf(outcome: VertexOutcome, all: readonly VertexOutcome[], manifest: Manifest | null): ReplayNode {
   const tests = manifest === null ? [] : all.filter((other) => isTestOf(other, outcome.uniqueId, manifest));

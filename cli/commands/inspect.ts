@@ -127,7 +127,7 @@ function streamOf(row: TaskRow): string | null {
 
 /** A vertex by its unique_id or by the name that a person calls it. */
 function vertexNamed(summary: RunSummary, name: string): string {
-  const ids = [...summary.nodes, ...summary.tests].map((vertex) => vertex.uniqueId);
+  const ids = [...summary.nodes, ...summary.tests, ...summary.others].map((vertex) => vertex.uniqueId);
   const exact = ids.filter((id) => id === name);
   const found = exact.length > 0 ? exact : ids.filter((id) => nodeName(id) === name);
   if (found.length === 1) return found[0]!;

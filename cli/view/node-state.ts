@@ -1,3 +1,4 @@
+import { NOTHING_TO_BUILD } from "#core/dbt/outcome.ts";
 import type { NodeReport } from "#core/run/summary.ts";
 import type { Tone } from "./style.ts";
 
@@ -8,6 +9,7 @@ export interface NodeState {
     | "running"
     | "testing"
     | "green"
+    | "nothing to do"
     | "red"
     | "skipped"
     | "upstream failed"
@@ -22,6 +24,7 @@ const STATES = {
   running: { word: "running", mark: "▸", tone: "blue" },
   testing: { word: "testing", mark: "▸", tone: "blue" },
   green: { word: "green", mark: "✔", tone: "green" },
+  nothingToDo: { word: "nothing to do", mark: "-", tone: "dim" },
   red: { word: "red", mark: "✘", tone: "red" },
   skipped: { word: "skipped", mark: "-", tone: "dim" },
   upstreamFailed: { word: "upstream failed", mark: "✘", tone: "red" },
@@ -56,6 +59,7 @@ export function nodeState(node: NodeReport): NodeState {
 
 function builtState(node: NodeReport): NodeState {
   if (node.outcome === "green") return STATES.green;
+  if (node.status === NOTHING_TO_BUILD && node.tests.length === 0) return STATES.nothingToDo;
   if (node.outcome === "red" || node.tests.some((test) => test.class === "failed" || test.class === "interrupted"))
     return STATES.red;
   const open = node.tests.some((test) => test.class === "waiting" || test.class === "running");

@@ -65,9 +65,11 @@ const SAYS_WHY: ReadonlySet<string> = new Set(["failed", "interrupted", "not_bui
 
 function notesOf(node: NodeReport): string {
   const failedTests = node.tests.filter((test) => test.class === "failed").map((test) => nodeName(test.uniqueId));
+  const lost = node.batches.filter((batch) => !["success", "started"].includes(batch.status)).length;
   const warned = node.tests.filter((test) => test.status === "warn").length;
   return [
     node.tries > 1 ? `${node.tries} tries` : "",
+    lost > 0 ? `${lost} of ${node.batches.length} batches not built` : "",
     SAYS_WHY.has(node.class) ? firstLine(node.message ?? node.reason) : "",
     failedTests.length > 0 ? `failed: ${failedTests.join(", ")}` : "",
     warned > 0 ? `${warned} warning${warned === 1 ? "" : "s"}` : "",

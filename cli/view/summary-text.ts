@@ -24,6 +24,7 @@ export function verdictText(summary: RunSummary, paint: Paint): string[] {
     `  ${timesLine(summary)}`,
     ...retriedLines(summary),
     ...causeLines(summary, paint),
+    ...foundLines(summary),
     ...summary.warnings.map((warning) => `  ${paint("yellow", "warning")}  ${warning}`),
     ...driftLines(summary, paint),
   ];
@@ -51,13 +52,17 @@ export function countsLine(summary: RunSummary): string {
     .filter(([, count]) => count > 0)
     .map(([word, count]) => `${count} ${words[word] ?? word}`);
   const types = new Map<string, number>();
-  for (const vertex of [...summary.nodes, ...summary.tests]) {
-    const type = vertex.resourceType === "unit_test" ? "unit test" : vertex.resourceType;
+  for (const vertex of [...summary.nodes, ...summary.tests, ...summary.others]) {
+    const type = vertex.resourceType.replace("_", " ");
     types.set(type, (types.get(type) ?? 0) + 1);
   }
-  const parts = [...types].map(([type, count]) => `${count} ${type}${count === 1 ? "" : "s"}`);
+  const parts = [...types].map(([type, count]) => plural(count, type));
   return counts.length === 0 ? "nothing planned" : `${counts.join(", ")} (${parts.join(", ")})`;
 }
+
+/** `3 tests`, `1 saved query`, `2 saved queries`. */
+const plural = (count: number, type: string): string =>
+  `${count} ${count === 1 ? type : `${type.replace(/y$/, "ie")}s`}`;
 
 function timesLine(summary: RunSummary): string {
   const { wallMs, dbtMs, tailMs } = summary.timings;
@@ -84,6 +89,15 @@ function causeLines(summary: RunSummary, paint: Paint): string[] {
   });
   const more = summary.causes.length - MAX_CAUSES;
   return more > 0 ? [...shown, `  … and ${more} more causes: use --json for all of them`] : shown;
+}
+
+/** What failed tests found, and where dbt keeps it for whoever asked it to (`--store-failures`). */
+function foundLines(summary: RunSummary): string[] {
+  const found = summary.tests.filter((test) => test.class === "failed" && (test.failures ?? 0) > 0);
+  return found.map((test) => {
+    const place = test.relation === null ? "" : `, kept in ${test.relation}`;
+    return `  found  ${test.uniqueId}: ${test.failures} ${test.failures === 1 ? "failure" : "failures"}${place}`;
+  });
 }
 
 function driftLines(summary: RunSummary, paint: Paint): string[] {

@@ -2,6 +2,13 @@ import type { Ledger, RunKey } from "#clients/ledger.ts";
 import type { RunRow } from "#core/contracts/ledger.ts";
 import type { StopSwitch } from "./stop-switch.ts";
 
+/**
+ * Milliseconds between two looks at whether anything has been written since the last beat. A beat carries the task's
+ * sequence, and check-run reads vertices only when it has moved: a consumer starts a look and a turn after dbt reached
+ * its node, not a heartbeat and a turn. At most one beat a look: a build that writes all the time costs a beat a second.
+ */
+const LOOK_EVERY_MS = 1000;
+
 type Rows = Pick<Ledger, "heartbeat" | "readRun" | "readLock">;
 
 export interface HeartbeatOptions {
@@ -18,25 +25,31 @@ export interface HeartbeatOptions {
 }
 
 /**
- * Beats until it is stopped, and obeys what the ledger says back: a lost fence, the run's stop flag, its deadline, or a
+ * Beats every `heartbeatSeconds`, and soon after something was written, until it is stopped, and obeys what the ledger says back: a lost fence, the run's stop flag, its deadline, or a
  * lock that names another run end the build (behaviour D15), although no state machine may be left to stop the task.
  * The deadline is kept by our own clock, so that it holds while the ledger can not be reached.
  */
 export function startHeartbeat(options: HeartbeatOptions): { stop(): Promise<void> } {
-  const everyMs = options.run.settings.policy.heartbeatSeconds * 1000;
+  const everyMs = Math.max(LOOK_EVERY_MS / 2, options.run.settings.policy.heartbeatSeconds * 1000);
+  const lookMs = Math.min(LOOK_EVERY_MS, everyMs);
   let ended = false;
   let beating: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout;
-  const turn = () => {
-    const begunAtMs = Date.now();
-    beating = beat(options)
-      .catch(options.onMissed)
-      .then(() => {
-        if (!ended) timer = setTimeout(turn, Math.max(0, everyMs - (Date.now() - begunAtMs)));
-      });
+  let last = { atMs: 0, sequence: -1 };
+  const look = () => {
+    const { sequence } = options.facts();
+    const due = sequence !== last.sequence || Date.now() - last.atMs >= everyMs;
+    if (due) last = { atMs: Date.now(), sequence };
+    const missed = (error: unknown) => {
+      last = { atMs: last.atMs, sequence: -1 };
+      options.onMissed(error);
+    };
+    beating = (due ? beat(options).catch(missed) : Promise.resolve()).then(() => {
+      if (!ended) timer = setTimeout(look, lookMs);
+    });
   };
   const deadline = setDeadline(options);
-  timer = setTimeout(turn, 0);
+  timer = setTimeout(look, 0);
   return {
     stop: async () => {
       ended = true;

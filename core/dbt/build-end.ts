@@ -68,11 +68,17 @@ function unsupported(log: BuildLog): Cause {
   };
 }
 
-/** The end of a recorded log, of which nobody knows the exit code: what the last lines say. */
+/**
+ * The end of a recorded log, of which nobody knows the exit code: what the last lines say. dbt 2 often ends without any
+ * once fail-fast has cancelled the rest.
+ */
 export function endOfRecording(log: BuildLog): ProcessEnd {
-  const complete = log.sawLastSummary || log.emptySelection || log.fatal !== null;
+  const failedFast = log.failFast && [...log.records.values()].some((one) => one.saidFailed !== null || isFailed(log, one));
+  const complete = log.sawLastSummary || log.emptySelection || log.fatal !== null || failedFast;
   return { exitCode: null, signal: complete ? null : "unknown", signalledByUs: log.signalledAtMs !== null };
 }
+
+const isFailed = (log: BuildLog, { uniqueId }: { uniqueId: string }) => log.vertices.get(uniqueId)?.class === "failed";
 
 function endedInOrder(log: BuildLog, end: ProcessEnd): boolean {
   if (end.signal !== null || end.signalledByUs || end.outOfMemory === true) return false;

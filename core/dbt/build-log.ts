@@ -137,7 +137,7 @@ export function applyEvent(log: BuildLog, event: LogEvent): Change[] {
 }
 
 /** dbt 2 cancels a running vertex with this code, after an interrupt or a fail-fast. */
-function saysCancelled(text: string): boolean {
+export function saysCancelled(text: string): boolean {
   return /\(dbt1404\)|\bTaskCancelled\b/.test(text);
 }
 
@@ -195,7 +195,7 @@ function versionOf(text: string): string | null {
 }
 
 function applyHook(log: BuildLog, event: HookEvent): void {
-  if (!isTerminal(event.status) || classOfStatus(event.status) === "good") return;
+  if (!isTerminal(event.status) || ["good", "not_built"].includes(classOfStatus(event.status))) return;
   const known = log.hookFailures.find((hook) => hook.phase === event.phase && sameHook(hook.name, event.hookName));
   if (known === undefined) log.hookFailures.push({ name: event.hookName, message: event.message, phase: event.phase });
   else known.message ??= event.message;
@@ -209,6 +209,12 @@ function sameHook(a: string, b: string): boolean {
 
 function applyFatal(log: BuildLog, event: FatalEvent): void {
   const known = log.fatal;
+  const hook = /<RUN_OPERATION>/.test(event.message) ? log.hookFailures.findLast((one) => one.phase === "end") : undefined;
+  if (hook !== undefined) {
+    // dbt 2 tells at the very end why an on-run-end hook failed, as if the build as a whole had.
+    hook.message ??= event.message;
+    return;
+  }
   if (known !== null && (event.part === "trace" || known.kind !== "unknown")) return;
   log.fatal = { text: event.message, kind: fatalKind(event.message) };
 }

@@ -1,5 +1,5 @@
 import type { Cause, CauseKind, ProcessEnd } from "./build-end.ts";
-import type { BuildLog, VertexReading } from "./build-log.ts";
+import { type BuildLog, saysCancelled, type VertexReading } from "./build-log.ts";
 import { type FatalKind, fatalKind } from "./fatal-kind.ts";
 
 /** What to do next, by cause. */
@@ -26,6 +26,7 @@ const FATAL_CAUSE: Readonly<Record<FatalKind, Kind>> = {
   profile: "profile",
   flags: "flags",
   memory: "out_of_memory",
+  selection: "empty_selection",
   unknown: "unexplained_exit",
 };
 
@@ -43,10 +44,12 @@ type Told = readonly [Kind, string] | null;
 function outsideCause(log: BuildLog, end: ProcessEnd): Told {
   if (end.outOfMemory === true) return ["out_of_memory", "dbt was killed because the container ran out of memory."];
   if (end.signalledByUs) return ["terminated", "stepwatch stopped dbt."];
-  if (end.signal === "unknown") return ["killed", "The log ends in the middle of the build."];
-  const killed = end.signal ?? { 137: "SIGKILL", 143: "SIGTERM", 139: "SIGSEGV" }[end.exitCode ?? 0];
-  if (killed !== undefined) return ["killed", `dbt was ended by ${killed}, which stepwatch did not send.`];
   const interrupted = log.keyboardInterrupt || (log.tasksCancelled && !log.failFast);
+  if (end.signal === "unknown" && !interrupted) return ["killed", "The log ends in the middle of the build."];
+  const killed =
+    (end.signal === "unknown" ? null : end.signal) ??
+    { 137: "SIGKILL", 143: "SIGTERM", 139: "SIGSEGV" }[end.exitCode ?? 0];
+  if (killed !== undefined) return ["killed", `dbt was ended by ${killed}, which stepwatch did not send.`];
   return interrupted ? ["killed", "dbt was interrupted by a signal that stepwatch did not send."] : null;
 }
 
@@ -73,6 +76,7 @@ const FATAL_SENTENCE: Partial<Record<Kind, string>> = {
   profile: "dbt could not use the profile",
   flags: "dbt refused its arguments",
   out_of_memory: "dbt ran out of memory",
+  empty_selection: "The selection found nothing to build",
 };
 
 function vertexCause(log: BuildLog): Told {
@@ -80,7 +84,7 @@ function vertexCause(log: BuildLog): Told {
     .filter((vertex) => vertex.class === "failed" || vertex.class === "interrupted")
     .sort((a, b) => (a.endedAtMs ?? Infinity) - (b.endedAtMs ?? Infinity));
   // dbt 2's fail-fast prints an error for what it cancelled: a consequence, named only where there is nothing else.
-  const ownFault = red.filter((vertex) => !/\(dbt1404\)|\bTaskCancelled\b/.test(vertex.message ?? ""));
+  const ownFault = red.filter((vertex) => !saysCancelled(vertex.message ?? ""));
   const told = ownFault.length > 0 ? ownFault : red;
   const nodes = told.filter((vertex) => !isTest(vertex));
   if (nodes.length > 0) return ["node", `${count(nodes.length, "node")} failed, ${nodes[0]?.uniqueId} first.`];

@@ -1,5 +1,5 @@
 /** What made dbt give up as a whole. */
-export type FatalKind = "parse" | "connection" | "hook" | "profile" | "flags" | "memory" | "unknown";
+export type FatalKind = "parse" | "connection" | "hook" | "profile" | "flags" | "memory" | "selection" | "unknown";
 
 /**
  * The kinds in the order in which they are tried: the narrow ones first, since a connection's text may well name a
@@ -7,6 +7,7 @@ export type FatalKind = "parse" | "connection" | "hook" | "profile" | "flags" | 
  * parentheses are 2.0's.
  */
 const KINDS: readonly (readonly [FatalKind, RegExp])[] = [
+  ["selection", /selection criterion .* does not match|NoNodesForSelectionCriteria/i],
   ["memory", /\bMemoryError\b|out of memory|cannot allocate memory/i],
   [
     "profile",
@@ -16,11 +17,11 @@ const KINDS: readonly (readonly [FatalKind, RegExp])[] = [
   ["hook", /on-run-(?:start|end)|'Exposure' object has no attribute/i],
   [
     "connection",
-    /could not set lock on file|cannot open (?:file|database)|failed to create schema|could not connect|connection (?:refused|reset|timed out|to server|already closed)|failed to connect|could not translate host|timeout expired|temporar(?:y|ily) unavailable|network is unreachable|name or service not known|ssl (?:error|syscall)|OperationalError|authentication failed|access denied|DbDriverFailed|failed to load \w+ driver/i,
+    /could not set lock on file|not a valid \w+ database|file is not a database|cannot open (?:file|database)|failed to create schema|could not connect|connection (?:refused|reset|timed out|to server|already closed)|failed to connect|could not translate host|timeout expired|temporar(?:y|ily) unavailable|network is unreachable|name or service not known|ssl (?:error|syscall)|OperationalError|authentication failed|access denied|DbDriverFailed|failed to load \w+ driver/i,
   ],
   [
     "parse",
-    /Compilation Error|Parsing Error|YAML|syntax error|depends on a (?:node|source|macro) named|not found in project|cannot contain spaces|MacroSyntaxInvalid|SerializationError|DependencyNotFound|Duplicate|Validator Error|schema\.yml|dbt_project\.yml|dbt deps|packages/i,
+    /Compilation Error|Parsing Error|YAML|syntax error|depends on a (?:node|source|macro) named|not found in project|cannot contain spaces|MacroSyntaxInvalid|SerializationError|DependencyNotFound|Duplicate|Validator Error|schema\.yml|dbt_project\.yml|dbt deps|packages|-->\s+\S+\.(?:sql|py|ya?ml|csv|md)\b/i,
   ],
 ];
 

@@ -35,8 +35,9 @@ export interface StartedEvent extends LineFacts {
   /** Which of dbt's words: started, compiling or executing. */
   status: string;
   /**
-   * False for 1.x's `NodeStart` (debug level), which is printed for vertices that dbt then skips; 2.0 prints all of its
-   * starts for them and gives no way to tell before the end.
+   * False for 1.x's `NodeStart` (debug level), which is printed for vertices that dbt then skips, and for
+   * `NodeCompiling`, which 2.0 prints of a model for its unit test's sake. 2.0 prints all other starts for what it skips
+   * too and gives no way to tell before the end.
    */
   proves: boolean;
   /** Number of vertices dbt set out to run, where the line has it. */

@@ -93,7 +93,7 @@ function startOf(line: LineFacts, data: Fields, vertex: VertexFacts, status: str
     kind: "started",
     vertex,
     status,
-    proves: line.name !== "NodeStart",
+    proves: line.name === "LogStartLine" || line.name === "NodeExecuting",
     total: numberOf(data.total),
   };
 }

@@ -1,5 +1,5 @@
 import type { BuildEnd } from "./build-end.ts";
-import { type BuildLog, type Change, changeVertex, type VertexReading } from "./build-log.ts";
+import { type BuildLog, type Change, changeVertex, saysCancelled, type VertexReading } from "./build-log.ts";
 import type { RunResults } from "./run-results.ts";
 import type { VertexClass } from "./status.ts";
 import { bareWord } from "./vertex-record.ts";
@@ -43,7 +43,8 @@ export function closeBuildLog(log: BuildLog, end: BuildEnd): Change[] {
   return [...log.records.values()].flatMap((record) =>
     changeVertex(log, record.uniqueId, (open) => {
       if (log.vertices.get(open.uniqueId)?.class !== null) return;
-      if (open.saidFailed !== null) open.closed = bareWord("error", "failed", open.saidFailed.atMs);
+      if (saysCancelled(open.text?.message ?? "")) open.closed = bareWord("cancelled", "interrupted", null);
+      else if (open.saidFailed !== null) open.closed = bareWord("error", "failed", open.saidFailed.atMs);
       else if (!open.proved || open.materialized === "ephemeral") open.closed = neverReached();
       else if (end.inOrder && !log.failFast) open.closed = endedSilently();
       else open.closed = bareWord("started", "interrupted", null);
@@ -64,11 +65,11 @@ function endedSilently() {
 
 /** Every planned vertex in one class, and what dbt reported beside the plan. Plan order, then the rest. */
 export function outcomes(input: OutcomeInput): VertexOutcome[] {
-  const { plan, log } = input;
+  const { plan, log, end } = input;
   const planned = new Map(plan?.map((vertex) => [vertex.uniqueId, vertex]));
   const known = new Map<string, VertexOutcome>();
   for (const vertex of log.vertices.values()) {
-    if (vertex.class === null) continue;
+    if (vertex.class === null || (plan === undefined && end.inOrder && isOnlyMentioned(vertex))) continue;
     const isPlanned = plan === undefined || planned.has(vertex.uniqueId);
     known.set(vertex.uniqueId, { ...vertex, class: vertex.class, planned: isPlanned });
   }
@@ -76,6 +77,11 @@ export function outcomes(input: OutcomeInput): VertexOutcome[] {
   const inPlanOrder = [...planned.keys()].flatMap((id) => known.get(id) ?? []);
   const others = [...known.values()].filter((outcome) => !planned.has(outcome.uniqueId));
   return [...inPlanOrder, ...others, ...(plan === undefined ? onlyInFile(input, known) : [])];
+}
+
+/** dbt ended in order, never began it and said no last word of it: it was not selected (compiled for a test's sake). */
+function isOnlyMentioned(vertex: VertexReading): boolean {
+  return vertex.status === NOT_REPORTED && !vertex.evidence;
 }
 
 /** Fills `known` for a planned vertex that dbt never ended, its gate parents first. */
@@ -131,7 +137,7 @@ function onlyInFile(input: OutcomeInput, known: ReadonlyMap<string, VertexOutcom
   const file = input.runResults ?? null;
   if (file === null || file.invocationId === null || file.invocationId !== input.log.invocationId) return [];
   return file.results
-    .filter(({ uniqueId }) => !known.has(uniqueId) && !uniqueId.startsWith("operation."))
+    .filter(({ uniqueId }) => !known.has(uniqueId) && !/^(?:operation|macro)\./.test(uniqueId))
     .map((result) => ({
       ...blank(result.uniqueId, result.uniqueId.slice(0, Math.max(0, result.uniqueId.indexOf(".")))),
       message: result.message,

@@ -1,4 +1,5 @@
 import { type BuildLog, type Change, changeVertex, type VertexReading } from "./build-log.ts";
+import { isTestType } from "./manifest.ts";
 import type { RunResult, RunResults } from "./run-results.ts";
 import { classOfStatus, isTerminal } from "./status.ts";
 import { bareWord } from "./vertex-record.ts";
@@ -89,7 +90,9 @@ function addDetail(log: BuildLog, result: RunResult): Change[] {
   return changeVertex(log, result.uniqueId, (record) => {
     const isNews = result.message !== null && !/^(?:Error|Pass|Succeeded|OK)$/i.test(result.message);
     if (record.text === null && isNews) record.text = { weight: 1, message: result.message ?? "" };
-    record.relationName ??= result.relationName;
+    // dbt 2 prints of each test where it would keep its failures; only the file says whether it did.
+    if (isTestType(record.resourceType)) record.relationName = result.relationName;
+    else record.relationName ??= result.relationName;
     for (const word of [record.line, record.finish]) {
       if (word === null) continue;
       word.failures ??= result.failures;

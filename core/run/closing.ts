@@ -19,7 +19,16 @@ export function noRecoveryAfter(producer: TaskRow | null): string | null {
   const startHook = end.hookFailures.find((hook) => hook.phase === "start");
   if (startHook) return `The on-run-start hook ${startHook.name} failed: ${startHook.message}`;
   if (end.cause.kind === "hook" && end.hookFailures.length > 0) return null;
-  const final = new Set(["parse", "profile", "flags", "unsupported_dbt", "environment", "empty_selection", "hook", "connection"]);
+  const final = new Set([
+    "parse",
+    "profile",
+    "flags",
+    "unsupported_dbt",
+    "environment",
+    "empty_selection",
+    "hook",
+    "connection",
+  ]);
   return final.has(end.cause.kind) ? end.cause.sentence : null;
 }
 
@@ -37,12 +46,17 @@ export function closings(
   const closed = new Map<string, Closing>();
   const forbidden = noRecoveryAfter(producer) ?? noRecovery;
   for (const [id, view] of views) {
-    const word = standingWord(view) ?? failureWord(view, policy, closed, forbidden) ?? gatedWord(view, closed) ?? forbiddenWord(view, forbidden);
+    const word =
+      standingWord(view) ??
+      failureWord(view, policy, closed, forbidden) ??
+      gatedWord(view, closed) ??
+      forbiddenWord(view, forbidden);
     if (word) closed.set(id, word);
   }
   if (producer?.end?.failFast && [...closed.values()].some((word) => word.final === "dead")) {
     for (const [id, view] of views) {
-      if (!closed.has(id) && view.class === "not_built" && view.free) closed.set(id, stopped(id, "dbt stopped at its first failure (fail-fast), which did not recover."));
+      if (!closed.has(id) && view.class === "not_built" && view.free)
+        closed.set(id, stopped(id, "dbt stopped at its first failure (fail-fast), which did not recover."));
     }
   }
   return closed;
@@ -59,7 +73,12 @@ function standingWord(view: VertexView): Closing | null {
   };
 }
 
-function failureWord(view: VertexView, policy: Policy, closed: ReadonlyMap<string, Closing>, forbidden: string | null): Closing | null {
+function failureWord(
+  view: VertexView,
+  policy: Policy,
+  closed: ReadonlyMap<string, Closing>,
+  forbidden: string | null,
+): Closing | null {
   if (!view.free || !isFailure(view)) return null;
   const reason = givenUp(view, policy) ?? (forbidden === null ? null : `Not tried again: ${forbidden}`);
   if (reason) return dead(view.plan.uniqueId, reason);
@@ -69,11 +88,18 @@ function failureWord(view: VertexView, policy: Policy, closed: ReadonlyMap<strin
 
 const isFailure = (view: VertexView): boolean => view.class === "failed" || view.class === "interrupted";
 
-const dead = (uniqueId: string, finalReason: string): Closing => ({ uniqueId, final: "dead", finalReason, rootCause: uniqueId });
+const dead = (uniqueId: string, finalReason: string): Closing => ({
+  uniqueId,
+  final: "dead",
+  finalReason,
+  rootCause: uniqueId,
+});
 
 function gatedWord(view: VertexView, closed: ReadonlyMap<string, Closing>): Closing | null {
   if (view.class !== "not_built" || !view.free) return null;
-  const parent = view.plan.gateParents.find((id) => closed.get(id)?.rootCause !== undefined) ?? view.plan.gateParents.find((id) => closed.has(id));
+  const parent =
+    view.plan.gateParents.find((id) => closed.get(id)?.rootCause !== undefined) ??
+    view.plan.gateParents.find((id) => closed.has(id));
   if (!parent) return null;
   const word = closed.get(parent)!;
   const uniqueId = view.plan.uniqueId;
@@ -87,10 +113,18 @@ function forbiddenWord(view: VertexView, reason: string | null): Closing | null 
 }
 
 /** The last word of a vertex that nothing of its own keeps from being built. */
-export const stopped = (uniqueId: string, finalReason: string): Closing => ({ uniqueId, final: "not_built", finalReason });
+export const stopped = (uniqueId: string, finalReason: string): Closing => ({
+  uniqueId,
+  final: "not_built",
+  finalReason,
+});
 
 /** Last words for everything that is not good, when nothing more will be built. What failed stays a failure. */
-export function closeRest(views: ReadonlyMap<string, VertexView>, closed: ReadonlyMap<string, Closing>, reason: string): Map<string, Closing> {
+export function closeRest(
+  views: ReadonlyMap<string, VertexView>,
+  closed: ReadonlyMap<string, Closing>,
+  reason: string,
+): Map<string, Closing> {
   const all = new Map(closed);
   for (const [id, view] of views) {
     if (all.has(id) || view.class === "good" || view.class === "skipped") continue;

@@ -6,7 +6,12 @@ import { type VertexView, viewVertices } from "#core/run/vertex-view.ts";
 /** What a consumer says of its node, or that it can not say anything yet. */
 export type ConsumerAnswer =
   | { readonly state: "waiting" }
-  | { readonly state: "green" | "skipped"; readonly status: string; readonly tries: number; readonly notes: readonly string[] }
+  | {
+      readonly state: "green" | "skipped";
+      readonly status: string;
+      readonly tries: number;
+      readonly notes: readonly string[];
+    }
   | { readonly state: "red"; readonly status: string; readonly tries: number; readonly message: string };
 
 const waiting: ConsumerAnswer = { state: "waiting" };
@@ -21,14 +26,22 @@ export function rowsOfConsumer(plan: Plan, uniqueId: string): string[] {
 
 /** The planned tests of a node, unit tests included. A test over several nodes counts for each of them (C2). */
 export const testsOf = (plan: Plan, uniqueId: string): string[] =>
-  plan.vertices.filter((vertex) => TEST_TYPES.has(vertex.resourceType) && vertex.nodes.includes(uniqueId)).map((vertex) => vertex.uniqueId);
+  plan.vertices
+    .filter((vertex) => TEST_TYPES.has(vertex.resourceType) && vertex.nodes.includes(uniqueId))
+    .map((vertex) => vertex.uniqueId);
 
 /**
  * The consumer's mirror of the ledger: it decides nothing (behaviour F1, F2, C1, C3, F5, F7). Green when the node and
  * each of its planned tests are good, each test later than the node's last build; a test that can never run because
  * another parent is not good does not hold the node. Red by the decision maker's last word alone, never before it.
  */
-export function consumerAnswer(plan: Plan, uniqueId: string, rows: readonly VertexRow[], tasks: readonly TaskRow[], run: RunRow): ConsumerAnswer {
+export function consumerAnswer(
+  plan: Plan,
+  uniqueId: string,
+  rows: readonly VertexRow[],
+  tasks: readonly TaskRow[],
+  run: RunRow,
+): ConsumerAnswer {
   const near = new Set(rowsOfConsumer(plan, uniqueId));
   const part: Plan = { ...plan, vertices: plan.vertices.filter((vertex) => near.has(vertex.uniqueId)) };
   const views = viewVertices(part, rows, tasks);
@@ -38,7 +51,9 @@ export function consumerAnswer(plan: Plan, uniqueId: string, rows: readonly Vert
   if (node.row?.final) return red(node, lastWord(node));
   if (node.class !== "good") return overWithoutWord(node, run);
   const tests = testsOf(plan, uniqueId).map((id) => views.get(id)!);
-  const failed = tests.find((test) => test.row?.final !== undefined && (test.class === "failed" || test.class === "interrupted"));
+  const failed = tests.find(
+    (test) => test.row?.final !== undefined && (test.class === "failed" || test.class === "interrupted"),
+  );
   if (failed) return red(node, `Its test ${failed.plan.uniqueId} is not good: ${lastWord(failed)}`);
   const open = tests.find((test) => !settled(test, node));
   if (open) return run.state === "running" ? waiting : red(node, `Its test ${open.plan.uniqueId} has no result.`);
@@ -47,12 +62,19 @@ export function consumerAnswer(plan: Plan, uniqueId: string, rows: readonly Vert
 
 const statusWord = (view: VertexView | null): string => view?.row?.status ?? "none";
 
-const red = (view: VertexView | null, message: string): ConsumerAnswer => ({ state: "red", status: statusWord(view), tries: view?.tries ?? 0, message });
+const red = (view: VertexView | null, message: string): ConsumerAnswer => ({
+  state: "red",
+  status: statusWord(view),
+  tries: view?.tries ?? 0,
+  message,
+});
 
 const lastWord = (view: VertexView): string => [view.row?.message, view.row?.finalReason].filter(Boolean).join("\n");
 
 const overWithoutWord = (node: VertexView, run: RunRow): ConsumerAnswer =>
-  run.state === "running" ? waiting : red(node, `The run ended (${run.state}) before its node had a result. ${run.verdict ?? ""}`.trim());
+  run.state === "running"
+    ? waiting
+    : red(node, `The run ended (${run.state}) before its node had a result. ${run.verdict ?? ""}`.trim());
 
 /** Good and later than the node's last build, or never to be run because of another parent. */
 function settled(test: VertexView, node: VertexView): boolean {
@@ -68,7 +90,11 @@ function laterThan(test: VertexView, node: VertexView): boolean {
 }
 
 function notesOf(tests: readonly VertexView[]): string[] {
-  const warned = tests.filter((test) => test.row?.status === "warn").map((test) => `Warning of ${test.plan.uniqueId}: ${test.row?.message ?? "warn"}`);
-  const never = tests.filter((test) => test.row?.final).map((test) => `${test.plan.uniqueId} was not run: ${test.row?.finalReason ?? ""}`);
+  const warned = tests
+    .filter((test) => test.row?.status === "warn")
+    .map((test) => `Warning of ${test.plan.uniqueId}: ${test.row?.message ?? "warn"}`);
+  const never = tests
+    .filter((test) => test.row?.final)
+    .map((test) => `${test.plan.uniqueId} was not run: ${test.row?.finalReason ?? ""}`);
   return [...warned, ...never];
 }

@@ -1,5 +1,9 @@
 /** Runs `act` on each entry, at most `limit` at once. The first error is thrown when those under way have ended. */
-export async function eachLimited<T>(entries: readonly T[], limit: number, act: (entry: T) => Promise<unknown>): Promise<void> {
+export async function eachLimited<T>(
+  entries: readonly T[],
+  limit: number,
+  act: (entry: T) => Promise<unknown>,
+): Promise<void> {
   let next = 0;
   const lane = async () => {
     while (next < entries.length) {

@@ -8,7 +8,17 @@ export const planVertexSchema = z.object({
   uniqueId: z.string(),
   /** What a person calls it. */
   name: z.string(),
-  resourceType: z.enum(["model", "seed", "snapshot", "test", "unit_test", "exposure", "saved_query", "semantic_model", "function"]),
+  resourceType: z.enum([
+    "model",
+    "seed",
+    "snapshot",
+    "test",
+    "unit_test",
+    "exposure",
+    "saved_query",
+    "semantic_model",
+    "function",
+  ]),
   materialized: z.string().nullable(),
   /** False for what dbt plans but never builds: ephemeral models, files without SQL. */
   builds: z.boolean(),

@@ -1,3 +1,5 @@
+import type { Policy } from "#core/contracts/settings.ts";
+import { NODE_TYPES, TEST_TYPES } from "#core/run/plan.ts";
 import { isGood, type VertexView } from "#core/run/vertex-view.ts";
 
 /** What core/run/step has decided of each vertex so far, over the views. */
@@ -48,16 +50,43 @@ export function gatedByRecovering(standing: Standing): Map<string, string[]> {
 }
 
 /**
- * What one fallback builds: the vertex, those of its unit tests that are not good, and those of its data tests that
- * are free and whose other gate parents are good (behaviour C13). A good vertex is never in it.
+ * What one fallback builds. A failed test is a failed vertex: its node is not rebuilt (rows would double) unless the
+ * policy says so (C12). Then every test of the node runs again with it, also a good one: it would be older than the
+ * node's last build.
  */
-export function fallbackSet(root: VertexView, standing: Standing): string[] {
+export function fallbackSet(root: VertexView, policy: Policy, standing: Standing): string[] {
+  const isTest = root.plan.resourceType === "test";
+  if (!isTest || policy.onTestFailure !== "node") return withUnbuiltTests(root, standing);
+  const nodes = root.plan.nodes.filter((id) => isRebuildable(standing.views.get(id), standing));
+  const others = [...standing.views.values()].filter((view) => view !== root && isTestOf(view, nodes));
+  const ready = others.filter(
+    (view) => view.free && !standing.closed.has(view.plan.uniqueId) && gatesAreGood(view, standing),
+  );
+  return [...nodes, root.plan.uniqueId, ...ready.map((view) => view.plan.uniqueId)];
+}
+
+const isRebuildable = (view: VertexView | undefined, standing: Standing): boolean =>
+  isGood(view) && view!.free && NODE_TYPES.has(view!.plan.resourceType) && gatesAreGood(view!, standing);
+
+const isTestOf = (view: VertexView, nodes: readonly string[]): boolean =>
+  view.plan.resourceType === "test" && view.plan.nodes.some((id) => nodes.includes(id));
+
+/** Whether everything that gates a vertex lets it be built now. */
+export const gatesAreGood = (view: VertexView, standing: Standing): boolean =>
+  view.plan.gateParents.every((parent) => isGood(standing.views.get(parent)));
+
+/**
+ * The vertex and those of its data tests that are not built, free, and whose other gate parents are good (behaviour
+ * C13). A good vertex is never among them. Unit tests gate their model, hence are good before it is tried.
+ */
+function withUnbuiltTests(root: VertexView, standing: Standing): string[] {
   const set = [root.plan.uniqueId];
-  if (root.plan.resourceType === "test" || root.plan.resourceType === "unit_test") return set;
+  if (TEST_TYPES.has(root.plan.resourceType)) return set;
   for (const [id, view] of standing.views) {
     if (view.plan.resourceType !== "test" || !view.plan.nodes.includes(root.plan.uniqueId)) continue;
     if (view.class !== "not_built" || !view.free || standing.closed.has(id)) continue;
-    if (view.plan.gateParents.every((parent) => parent === root.plan.uniqueId || isGood(standing.views.get(parent)))) set.push(id);
+    const others = view.plan.gateParents.filter((parent) => parent !== root.plan.uniqueId);
+    if (others.every((parent) => isGood(standing.views.get(parent)))) set.push(id);
   }
   return set;
 }

@@ -8,7 +8,10 @@ import type { VertexView } from "#core/run/vertex-view.ts";
 const DETERMINISTIC: readonly { readonly pattern: RegExp; readonly why: string }[] = [
   { pattern: /^\s*compilation error/i, why: "a compilation error" },
   { pattern: /this model has an enforced contract that failed/i, why: "a contract violation" },
-  { pattern: /\b(permission denied|access denied|insufficient privileges|not authorized|not authorised)\b/i, why: "a missing permission" },
+  {
+    pattern: /\b(permission denied|access denied|insufficient privileges|not authorized|not authorised)\b/i,
+    why: "a missing permission",
+  },
 ];
 
 /** Why a further try is of no use whatever the count; null if it may help. */
@@ -27,7 +30,8 @@ export function retriesOf(view: VertexView, policy: Policy): number {
 /** Why a failed or interrupted vertex is given up for good; null if it may be built again. One sentence. */
 export function givenUp(view: VertexView, policy: Policy): string | null {
   if (view.notSelected) return "dbt did not select it: the build ended in order and never mentioned it.";
-  if (view.launchGivenUp) return `Its task could not be started: ${view.owner?.lastLaunchFailure ?? view.owner?.stop?.stoppedReason ?? "no reason given"}`;
+  if (view.launchGivenUp)
+    return `Its task could not be started: ${view.owner?.lastLaunchFailure ?? view.owner?.stop?.stoppedReason ?? "no reason given"}`;
   if (view.class === "interrupted") return interruptedForGood(view, policy);
   const isTest = view.plan.resourceType === "test";
   if (isTest && policy.onTestFailure === "none") return "Its tries are used up: onTestFailure is none.";

@@ -1,10 +1,17 @@
 import type { TaskKind, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import type { Policy } from "#core/contracts/settings.ts";
 import { type Closing, closeRest, closings } from "#core/run/closing.ts";
-import { NODE_TYPES, type Plan, SINGLE_WRITERS } from "#core/run/plan.ts";
-import { fallbackSet, gatedByRecovering, mayRecover, recoverySet, type Standing } from "#core/run/recovery-set.ts";
+import { type Plan, SINGLE_WRITERS } from "#core/run/plan.ts";
+import {
+  fallbackSet,
+  gatedByRecovering,
+  gatesAreGood,
+  mayRecover,
+  recoverySet,
+  type Standing,
+} from "#core/run/recovery-set.ts";
 import { retryAtMs } from "#core/run/retry-rule.ts";
-import { currentProducer, isGood, isOver, overAtMs, type VertexView, viewVertices } from "#core/run/vertex-view.ts";
+import { currentProducer, isOver, overAtMs, type VertexView, viewVertices } from "#core/run/vertex-view.ts";
 
 /** All that the rule of the system looks at. Tasks must have been read before rows (behaviour F12). */
 export interface StepInput {
@@ -63,10 +70,17 @@ export function step(input: StepInput): Decision {
 
 const launch = (...launches: LaunchDecision[]): Decision => ({ ...nothing, launches });
 
-const producerLaunch = (reason: string, size: LaunchDecision["size"] = "producer"): LaunchDecision => ({ kind: "producer", uniqueIds: [], claims: [], size, reason });
+const producerLaunch = (reason: string, size: LaunchDecision["size"] = "producer"): LaunchDecision => ({
+  kind: "producer",
+  uniqueIds: [],
+  claims: [],
+  size,
+  reason,
+});
 
 /** Whether any build has said anything of a vertex: a second producer could not write over it. */
-const touched = (rows: readonly VertexRow[]): boolean => rows.some((row) => row.tryTasks.length > 0 || row.status !== undefined);
+const touched = (rows: readonly VertexRow[]): boolean =>
+  rows.some((row) => row.tryTasks.length > 0 || row.status !== undefined);
 
 /** The run is being stopped: nothing more is launched, live tasks are ended, and the rest is not built. */
 function stopping(input: StepInput, live: readonly TaskRow[], reason: string): Decision {
@@ -99,7 +113,8 @@ function outsideCause(task: TaskRow): boolean {
 }
 
 /** A producer that ran out of memory is launched again on the execution queue's larger size (D4). */
-const ranOutOfMemory = (task: TaskRow): boolean => task.end?.cause.kind === "out_of_memory" || task.stop?.outOfMemory === true;
+const ranOutOfMemory = (task: TaskRow): boolean =>
+  task.end?.cause.kind === "out_of_memory" || task.stop?.outOfMemory === true;
 
 const endOf = (task: TaskRow): string =>
   task.end?.cause.sentence ?? task.stop?.stoppedReason ?? `exit code ${task.stop?.exitCode ?? "unknown"}`;
@@ -111,7 +126,13 @@ const endOf = (task: TaskRow): string =>
 function planless(input: StepInput): Decision {
   const plans = input.tasks.filter((task) => task.kind === "plan").length;
   if (touched(input.rows) && plans <= input.policy.producerRetries) {
-    return launch({ kind: "plan", uniqueIds: [], claims: [], size: "queue", reason: "The producer ended before its plan was known." });
+    return launch({
+      kind: "plan",
+      uniqueIds: [],
+      claims: [],
+      size: "queue",
+      reason: "The producer ended before its plan was known.",
+    });
   }
   return { ...nothing, settle: true };
 }
@@ -138,7 +159,12 @@ function recover(input: StepInput, plan: Plan, live: readonly TaskRow[], produce
 }
 
 /** Task after task ended before any node began: what is not good by now is given up. */
-function silenced(input: StepInput, views: ReadonlyMap<string, VertexView>, closed: ReadonlyMap<string, Closing>, live: readonly TaskRow[]): Decision {
+function silenced(
+  input: StepInput,
+  views: ReadonlyMap<string, VertexView>,
+  closed: ReadonlyMap<string, Closing>,
+  live: readonly TaskRow[],
+): Decision {
   if (live.length > 0) return nothing;
   const reason = `Task after task ended before any node began; the last: ${endOf(input.tasks.at(-1)!)}`;
   return { ...nothing, finals: unwritten(closeRest(views, closed, reason), views), settle: true };
@@ -150,13 +176,17 @@ function awaited(standing: Standing): boolean {
     if (standing.closed.has(id)) continue;
     if (!view.free && view.class !== "good") return true;
     if (view.class !== "failed" && view.class !== "interrupted") continue;
-    if (view.plan.gateParents.every((parent) => isGood(standing.views.get(parent)))) return true;
+    if (gatesAreGood(view, standing)) return true;
   }
   return false;
 }
 
 /** Nothing can be launched and nothing is awaited: what is open is closed, and the run is over with its last task. */
-function ending(views: ReadonlyMap<string, VertexView>, closed: ReadonlyMap<string, Closing>, live: readonly TaskRow[]): Pick<Decision, "finals" | "settle"> {
+function ending(
+  views: ReadonlyMap<string, VertexView>,
+  closed: ReadonlyMap<string, Closing>,
+  live: readonly TaskRow[],
+): Pick<Decision, "finals" | "settle"> {
   if (live.length > 0) return { finals: unwritten(closed, views), settle: false };
   return { finals: unwritten(closeRest(views, closed, "No build of this run could reach it."), views), settle: true };
 }
@@ -170,10 +200,18 @@ const unwritten = (closed: ReadonlyMap<string, Closing>, views: ReadonlyMap<stri
  */
 function quietUntilMs(input: StepInput): number | null {
   const begun = new Set(input.rows.flatMap((row) => row.tryTasks));
-  const silent = input.tasks.filter((task) => isOver(task) && (task.kind === "fallback" || task.kind === "recovery") && !begun.has(task.task) && !cleanAndEmpty(task));
+  const silent = input.tasks.filter(
+    (task) =>
+      isOver(task) &&
+      (task.kind === "fallback" || task.kind === "recovery") &&
+      !begun.has(task.task) &&
+      !cleanAndEmpty(task),
+  );
   if (silent.length > input.policy.launchFailures) return null;
   const last = silent.at(-1);
-  return last ? overAtMs(last) + Math.min(LONGEST_QUIET_MS, input.policy.retryDelaySeconds * 1000 * 2 ** (silent.length - 1)) : 0;
+  return last
+    ? overAtMs(last) + Math.min(LONGEST_QUIET_MS, input.policy.retryDelaySeconds * 1000 * 2 ** (silent.length - 1))
+    : 0;
 }
 
 /** As the back-off of launches (core/run/task-watch): a run is not to sleep until its deadline. Milliseconds. */
@@ -192,11 +230,17 @@ function dueSingles(input: StepInput, standing: Standing, plan: Plan): LaunchDec
   const launches: LaunchDecision[] = [];
   for (const view of due) {
     if (taken.has(view.plan.uniqueId)) continue;
-    const uniqueIds = rebuildSet(view, input.policy, standing);
+    const uniqueIds = fallbackSet(view, input.policy, standing);
     if (uniqueIds.some((id) => taken.has(id)) || view.plan.gateParents.some((id) => taken.has(id))) continue;
     for (const id of uniqueIds) taken.add(id);
     const what = view.class === "interrupted" ? "was interrupted" : "failed";
-    launches.push({ kind: "fallback", uniqueIds, claims: claimsOf(uniqueIds, standing), size: "queue", reason: `${view.plan.uniqueId} ${what}: it is built alone.` });
+    launches.push({
+      kind: "fallback",
+      uniqueIds,
+      claims: claimsOf(uniqueIds, standing),
+      size: "queue",
+      reason: `${view.plan.uniqueId} ${what}: it is built alone.`,
+    });
   }
   return launches;
 }
@@ -204,27 +248,9 @@ function dueSingles(input: StepInput, standing: Standing, plan: Plan): LaunchDec
 function isDue(view: VertexView, input: StepInput, standing: Standing, graceSeconds: number): boolean {
   if (!view.free || (view.class !== "failed" && view.class !== "interrupted")) return false;
   if (standing.closed.has(view.plan.uniqueId)) return false;
-  if (!view.plan.gateParents.every((parent) => isGood(standing.views.get(parent)))) return false;
+  if (!gatesAreGood(view, standing)) return false;
   return input.nowMs >= retryAtMs(view, input.policy, graceSeconds);
 }
-
-/**
- * A failed test is a failed vertex: its node is not rebuilt (rows would double) unless the policy says so (C12). Then
- * every test of the node runs again with it, also a good one: it would be older than the node's last build.
- */
-function rebuildSet(root: VertexView, policy: Policy, standing: Standing): string[] {
-  if (root.plan.resourceType !== "test" || policy.onTestFailure !== "node") return fallbackSet(root, standing);
-  const nodes = root.plan.nodes.filter((id) => {
-    const node = standing.views.get(id);
-    return node !== undefined && node.free && isGood(node) && NODE_TYPES.has(node.plan.resourceType);
-  });
-  const others = [...standing.views.values()].filter((view) => view !== root && isTestOf(view, nodes) && view.free && !standing.closed.has(view.plan.uniqueId));
-  const ready = others.filter((view) => view.plan.gateParents.every((parent) => isGood(standing.views.get(parent))));
-  return [...nodes, root.plan.uniqueId, ...ready.map((view) => view.plan.uniqueId)];
-}
-
-const isTestOf = (view: VertexView, nodes: readonly string[]): boolean =>
-  view.plan.resourceType === "test" && view.plan.nodes.some((id) => nodes.includes(id));
 
 function claimsOf(uniqueIds: readonly string[], standing: Standing): LaunchDecision["claims"] {
   return uniqueIds.map((uniqueId) => {
@@ -240,22 +266,31 @@ function claimsOf(uniqueIds: readonly string[], standing: Standing): LaunchDecis
  * still being retried, and for as long as a vertex that was running in a killed build has its first lone retry: it may
  * be what kills builds, and the rest is to follow in one build (behaviour D4, G21).
  */
-function recoveryWave(input: StepInput, standing: Standing, producer: TaskRow, taken: ReadonlySet<string>): { launch: LaunchDecision | null; held: boolean } {
+function recoveryWave(
+  input: StepInput,
+  standing: Standing,
+  producer: TaskRow,
+  taken: ReadonlySet<string>,
+): { launch: LaunchDecision | null; held: boolean } {
   const uniqueIds = recoverySet(standing, taken);
   if (uniqueIds.length === 0) return { launch: null, held: false };
   const gating = [...gatedByRecovering(standing).keys()].map((id) => standing.views.get(id)!);
-  const recovering = [...standing.views.values()].filter((view) => mayRecover(view, standing) && !waitsForWave(view, standing));
+  const recovering = [...standing.views.values()].filter(
+    (view) => mayRecover(view, standing) && !waitsForWave(view, standing),
+  );
   if (producer.end?.failFast && recovering.length > 0) return { launch: null, held: true };
   if (recovering.some(firstLoneRetry)) return { launch: null, held: true };
   const sinceMs = input.heldSinceMs ?? input.nowMs;
   if (gating.length > 0 && input.nowMs < sinceMs + input.policy.holdSeconds * 1000) return { launch: null, held: true };
   const reason = `${uniqueIds.length} ${uniqueIds.length === 1 ? "vertex was" : "vertices were"} not built, and all that gates them is good.`;
-  return { launch: { kind: "recovery", uniqueIds, claims: claimsOf(uniqueIds, standing), size: "queue", reason }, held: false };
+  return {
+    launch: { kind: "recovery", uniqueIds, claims: claimsOf(uniqueIds, standing), size: "queue", reason },
+    held: false,
+  };
 }
 
 /** What is itself gated by a vertex of the wave can not be waited for. */
-const waitsForWave = (view: VertexView, standing: Standing): boolean =>
-  view.free && !view.plan.gateParents.every((parent) => isGood(standing.views.get(parent)));
+const waitsForWave = (view: VertexView, standing: Standing): boolean => view.free && !gatesAreGood(view, standing);
 
 /** Interrupted once, and its lone retry has not ended yet. */
 function firstLoneRetry(view: VertexView): boolean {

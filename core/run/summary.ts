@@ -1,11 +1,20 @@
 import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
+import { NOTHING_TO_BUILD } from "#core/dbt/outcome.ts";
 import { testsOf } from "#core/run/consumer.ts";
 import { hasConsumer, NODE_TYPES, type Plan, type PlanVertex, TEST_TYPES } from "#core/run/plan.ts";
 import { type RunCause, type Verdict, verdict } from "#core/run/verdict.ts";
 import { type VertexView, viewVertices } from "#core/run/vertex-view.ts";
 
 /** A vertex's class as reports show it: dbt's classes, `doomed`, and two for what has no result yet. */
-export type ReportClass = "good" | "failed" | "interrupted" | "not_built" | "skipped" | "doomed" | "running" | "waiting";
+export type ReportClass =
+  | "good"
+  | "failed"
+  | "interrupted"
+  | "not_built"
+  | "skipped"
+  | "doomed"
+  | "running"
+  | "waiting";
 
 /** One vertex as people and `--json` see it. Times are ISO 8601 in UTC. */
 export interface VertexReport {
@@ -27,6 +36,8 @@ export interface NodeReport extends VertexReport {
   /** How its consumer execution ended; null if it has not, or if the node was never reached. */
   readonly outcome: "green" | "red" | "skipped" | null;
   readonly tests: readonly { readonly uniqueId: string; readonly status: string | null; readonly class: ReportClass }[];
+  /** Batches of a microbatch model with dbt's word on each (1.9 to 1.12 print them); empty for anything else. */
+  readonly batches: readonly { readonly name: string; readonly status: string }[];
 }
 
 export interface TaskReport {
@@ -71,11 +82,16 @@ export interface RunSummary {
   readonly nodes: readonly NodeReport[];
   /** Tests and unit tests; one entry each, however many nodes they are on. */
   readonly tests: readonly VertexReport[];
+  /** What else dbt runs or passes: functions, exposures, saved queries. They have no consumer. */
+  readonly others: readonly VertexReport[];
   /** Vertices that dbt reported and the plan does not have. */
   readonly unplanned: readonly string[];
   readonly warnings: readonly string[];
   /** What run_results.json supplied and where it contradicts the log: normally nothing. */
-  readonly drift: { readonly filled: readonly string[]; readonly contradictions: readonly { uniqueId: string; log: string; file: string; knownReason: string | null }[] };
+  readonly drift: {
+    readonly filled: readonly string[];
+    readonly contradictions: readonly { uniqueId: string; log: string; file: string; knownReason: string | null }[];
+  };
 }
 
 export interface SummaryInput {
@@ -95,6 +111,8 @@ export function summarise(input: SummaryInput): RunSummary {
   const all = [...planned.map((vertex) => views.get(vertex.uniqueId)!), ...planless];
   const reports = new Map(all.map((view) => [view.plan.uniqueId, reportOf(view)]));
   const isNode = (view: VertexView) => NODE_TYPES.has(view.plan.resourceType);
+  const isTest = (view: VertexView) => TEST_TYPES.has(view.plan.resourceType);
+  const reportsOf = (views: readonly VertexView[]) => views.map((view) => reports.get(view.plan.uniqueId)!);
   const known = new Set(planned.map((vertex) => vertex.uniqueId));
   const result = run.state === "running" ? null : verdictOf(input);
   return {
@@ -110,7 +128,8 @@ export function summarise(input: SummaryInput): RunSummary {
     timings: timingsOf(input),
     tasks: tasks.map(taskReport),
     nodes: all.filter(isNode).map((view) => nodeReport(view, plan, reports)),
-    tests: all.filter((view) => TEST_TYPES.has(view.plan.resourceType)).map((view) => reports.get(view.plan.uniqueId)!),
+    tests: reportsOf(all.filter(isTest)),
+    others: reportsOf(all.filter((view) => !isNode(view) && !isTest(view))),
     unplanned: plan ? rows.filter((row) => !known.has(row.uniqueId)).map((row) => row.uniqueId) : [],
     warnings: [...(plan?.warnings ?? []), ...warningsOf(all)],
     drift: {
@@ -137,19 +156,22 @@ export function verdictOf(input: SummaryInput): Verdict {
 /** Why nothing may be launched any more, if so: a person's stop, or the deadline. */
 export function stopReason(run: RunRow, nowMs: number): string | null {
   if (run.stopRequestedAtMs !== undefined) return run.stopReason ?? "a person asked for it.";
-  if (nowMs >= run.deadlineAtMs) return `its deadline has passed (runTimeoutMinutes: ${run.settings.policy.runTimeoutMinutes}).`;
+  if (nowMs >= run.deadlineAtMs)
+    return `its deadline has passed (runTimeoutMinutes: ${run.settings.policy.runTimeoutMinutes}).`;
   return null;
 }
 
-const iso = (ms: number | undefined): string | null => (ms === undefined || ms === 0 ? null : new Date(ms).toISOString());
+const iso = (ms: number | undefined): string | null =>
+  ms === undefined || ms === 0 ? null : new Date(ms).toISOString();
 
 function reportOf(view: VertexView): VertexReport {
   const row = view.row;
-  const superseded = view.owner !== null && row?.statusTask !== undefined && row.statusTask !== view.owner.task && !view.free;
+  const superseded =
+    view.owner !== null && row?.statusTask !== undefined && row.statusTask !== view.owner.task && !view.free;
   return {
     uniqueId: view.plan.uniqueId,
     resourceType: view.plan.resourceType,
-    status: row?.status ?? null,
+    status: row?.status ?? (view.class === "good" && !view.plan.builds ? NOTHING_TO_BUILD : null),
     class: row?.final === "doomed" ? "doomed" : view.class,
     tries: view.tries,
     startedAt: superseded ? null : iso(row?.startedAtMs),
@@ -167,6 +189,7 @@ function nodeReport(view: VertexView, plan: Plan | null, reports: ReadonlyMap<st
   return {
     ...reports.get(view.plan.uniqueId)!,
     outcome: view.row?.outcome ?? null,
+    batches: view.row?.batches ?? [],
     tests: tests.map((test) => ({ uniqueId: test.uniqueId, status: test.status, class: test.class })),
   };
 }
@@ -190,7 +213,16 @@ function taskReport(task: TaskRow): TaskReport {
 }
 
 function countsOf(reports: readonly VertexReport[]): Record<ReportClass, number> {
-  const counts: Record<ReportClass, number> = { good: 0, failed: 0, interrupted: 0, not_built: 0, skipped: 0, doomed: 0, running: 0, waiting: 0 };
+  const counts: Record<ReportClass, number> = {
+    good: 0,
+    failed: 0,
+    interrupted: 0,
+    not_built: 0,
+    skipped: 0,
+    doomed: 0,
+    running: 0,
+    waiting: 0,
+  };
   for (const report of reports) counts[report.class] += 1;
   return counts;
 }
@@ -208,7 +240,9 @@ function timingsOf({ run, rows, tasks, nowMs }: SummaryInput): RunSummary["timin
 }
 
 const warningsOf = (views: readonly VertexView[]): string[] =>
-  views.filter((view) => view.row?.status === "warn").map((view) => `${view.plan.uniqueId}: ${view.row?.message ?? "warn"}`);
+  views
+    .filter((view) => view.row?.status === "warn")
+    .map((view) => `${view.plan.uniqueId}: ${view.row?.message ?? "warn"}`);
 
 /** A row of a run whose plan is not known (yet): shown as it is, with what the row itself tells. */
 function viewOfRow(row: VertexRow, tasks: readonly TaskRow[]): VertexView {
@@ -228,7 +262,17 @@ function viewOfRow(row: VertexRow, tasks: readonly TaskRow[]): VertexView {
     safeToRepeat: true,
     onErrorContinue: false,
   };
-  const single: Plan = { contract: 1, project: "", runId: "", dbtVersion: "", adapterType: null, dbtProject: "", source: "ls", vertices: [vertex], warnings: [] };
+  const single: Plan = {
+    contract: 1,
+    project: "",
+    runId: "",
+    dbtVersion: "",
+    adapterType: null,
+    dbtProject: "",
+    source: "ls",
+    vertices: [vertex],
+    warnings: [],
+  };
   return viewVertices(single, [row], tasks).get(row.uniqueId)!;
 }
 
@@ -243,4 +287,3 @@ export function consumersDue(plan: Plan, rows: readonly VertexRow[]): string[] {
     })
     .map((row) => row.uniqueId);
 }
-

@@ -45,16 +45,24 @@ export function asksEcs(task: TaskRow, policy: Policy, nowMs: number): boolean {
 /** The task's real state decides, not the age of its heartbeat; MISSING means wait, then over (behaviour D10, D11). */
 export function taskMove(task: TaskRow, ecs: EcsView, nowMs: number): TaskMove {
   if (ecs.state === "stopped") {
-    if (task.state === "launching" && ecs.neverStarted) return { move: "launch_failed", reason: ecs.stoppedReason ?? ecs.stopCode ?? "the task stopped before its container started" };
+    if (task.state === "launching" && ecs.neverStarted)
+      return {
+        move: "launch_failed",
+        reason: ecs.stoppedReason ?? ecs.stopCode ?? "the task stopped before its container started",
+      };
     const { stopCode, stoppedReason, exitCode, outOfMemory, neverStarted } = ecs;
-    return { move: "over", stop: { stoppedAtMs: ecs.stoppedAtMs ?? nowMs, stopCode, stoppedReason, exitCode, outOfMemory, neverStarted } };
+    return {
+      move: "over",
+      stop: { stoppedAtMs: ecs.stoppedAtMs ?? nowMs, stopCode, stoppedReason, exitCode, outOfMemory, neverStarted },
+    };
   }
   const lastSign = task.heartbeatAtMs ?? task.startedAtMs ?? task.launchedAtMs ?? task.claimedAtMs;
   if (ecs.state === "missing") {
     if (nowMs - lastSign < MISSING_GRACE_MS) return { move: "none" };
     return { move: "over", stop: ended(nowMs, "ECS no longer knows the task.") };
   }
-  if (task.state === "launching" && nowMs - lastSign > START_PATIENCE_MS) return { move: "launch_failed", reason: `The task did not start within ${START_PATIENCE_MS / 60_000} minutes.` };
+  if (task.state === "launching" && nowMs - lastSign > START_PATIENCE_MS)
+    return { move: "launch_failed", reason: `The task did not start within ${START_PATIENCE_MS / 60_000} minutes.` };
   return { move: "none" };
 }
 
@@ -75,5 +83,8 @@ export function nextLaunchAtMs(failures: number, policy: Policy, nowMs: number):
 
 /** Whether a check has anything to gain from the vertices: nothing can be decided while the producer lives and is silent. */
 export function signatureOf(tasks: readonly TaskRow[], planKey: string | undefined): string {
-  return JSON.stringify([planKey ?? null, tasks.map((task) => [task.task, task.state, task.sequence, task.state === "over" ? overAtMs(task) : 0])]);
+  return JSON.stringify([
+    planKey ?? null,
+    tasks.map((task) => [task.task, task.state, task.sequence, task.state === "over" ? overAtMs(task) : 0]),
+  ]);
 }

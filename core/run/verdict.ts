@@ -39,7 +39,8 @@ export function verdict(input: {
   const known = [...runCauses, ...causesOfVertices(views), ...causesOfUnplanned(input.plan, input.rows)];
   const causes = known.length > 0 ? known : causesOfNotBuilt(views);
   const bad = [...views.values()].filter((view) => view.class !== "good" && view.class !== "skipped").length;
-  if (input.stopReason !== null && (bad > 0 || input.plan === null)) return { state: "stopped", sentence: `Stopped: ${input.stopReason}`, causes };
+  if (input.stopReason !== null && (bad > 0 || input.plan === null))
+    return { state: "stopped", sentence: `Stopped: ${input.stopReason}`, causes };
   if (causes.length === 0 && bad === 0) return { state: "green", sentence: greenSentence(views), causes };
   if (causes.length === 0) return { state: "red", sentence: `${bad} vertices have no result.`, causes };
   return { state: "red", sentence: redSentence(causes, bad), causes };
@@ -66,14 +67,27 @@ function causesOfRun(input: Parameters<typeof verdict>[0], producer: TaskRow | n
     if (!input.policy.allowEmpty && !input.selectsByState) causes.push(ofCause(end.cause));
   } else if (end && WHOLE_RUN.has(end.cause.kind)) causes.push(ofCause(end.cause));
   else if (end && input.plan === null) causes.push(ofCause(end.cause, "The plan of the run is not known."));
-  if (input.plan && input.plan.vertices.length === 0 && end?.cause.kind !== "empty_selection" && !input.policy.allowEmpty && !input.selectsByState) {
+  if (
+    input.plan &&
+    input.plan.vertices.length === 0 &&
+    end?.cause.kind !== "empty_selection" &&
+    !input.policy.allowEmpty &&
+    !input.selectsByState
+  ) {
     causes.push(ofRun("The selection found nothing to build."));
   }
   return [...causes, ...causesOfBuilds(input)];
 }
 
 /** Causes of a producer's end that no vertex's recovery can mend. */
-const WHOLE_RUN: ReadonlySet<string> = new Set(["parse", "profile", "flags", "unsupported_dbt", "environment", "connection"]);
+const WHOLE_RUN: ReadonlySet<string> = new Set([
+  "parse",
+  "profile",
+  "flags",
+  "unsupported_dbt",
+  "environment",
+  "connection",
+]);
 
 /** Hooks that failed, and exit codes that no vertex of their build explains (B10, B11). */
 function causesOfBuilds(input: Parameters<typeof verdict>[0]): RunCause[] {
@@ -81,9 +95,13 @@ function causesOfBuilds(input: Parameters<typeof verdict>[0]): RunCause[] {
   for (const task of input.tasks) {
     for (const hook of task.end?.hookFailures ?? []) {
       if (hook.phase === "end" && input.policy.hookFailure === "warn") continue;
-      causes.set(`hook ${hook.name}`, { ...ofRun(`The on-run-${hook.phase} hook ${hook.name} failed: ${hook.message}`), nextStep: "Mend the hook; hookFailure: warn keeps a failed on-run-end hook from making a run red." });
+      causes.set(`hook ${hook.name}`, {
+        ...ofRun(`The on-run-${hook.phase} hook ${hook.name} failed: ${hook.message}`),
+        nextStep: "Mend the hook; hookFailure: warn keeps a failed on-run-end hook from making a run red.",
+      });
     }
-    if (task.end?.cause.kind === "unexplained_exit") causes.set(`exit ${task.task}`, ofCause(task.end.cause, `Task ${task.task}:`));
+    if (task.end?.cause.kind === "unexplained_exit")
+      causes.set(`exit ${task.task}`, ofCause(task.end.cause, `Task ${task.task}:`));
   }
   return [...causes.values()];
 }
@@ -109,9 +127,17 @@ function causesOfVertices(views: ReadonlyMap<string, VertexView>): RunCause[] {
   }
   const causes: RunCause[] = [];
   for (const [id, view] of views) {
-    if (view.class !== "failed" && view.class !== "interrupted") continue;
-    const words = [view.row?.message?.split("\n").slice(0, 6).join("\n"), view.row?.finalReason].filter(Boolean).join("\n");
-    causes.push({ kind: "vertex", uniqueId: id, sentence: `${id} ${view.class === "failed" ? "failed" : "was interrupted"}: ${words || view.row?.status || "no message"}`, lines: [], gates: gates.get(id) ?? 0 });
+    if (view.class !== "failed" && view.class !== "interrupted" && view.row?.final !== "dead") continue;
+    const words = [view.row?.message?.split("\n").slice(0, 6).join("\n"), view.row?.finalReason]
+      .filter(Boolean)
+      .join("\n");
+    causes.push({
+      kind: "vertex",
+      uniqueId: id,
+      sentence: `${id} ${view.class === "interrupted" ? "was interrupted" : "failed"}: ${words || view.row?.status || "no message"}`,
+      lines: [],
+      gates: gates.get(id) ?? 0,
+    });
   }
   return causes.sort((a, b) => b.gates - a.gates);
 }
@@ -120,7 +146,8 @@ function causesOfVertices(views: ReadonlyMap<string, VertexView>): RunCause[] {
 function causesOfNotBuilt(views: ReadonlyMap<string, VertexView>): RunCause[] {
   const reasons = new Map<string, number>();
   for (const { row } of views.values()) {
-    if (row?.final === "not_built" && row.finalReason) reasons.set(row.finalReason, (reasons.get(row.finalReason) ?? 0) + 1);
+    if (row?.final === "not_built" && row.finalReason)
+      reasons.set(row.finalReason, (reasons.get(row.finalReason) ?? 0) + 1);
   }
   return [...reasons].map(([reason, gates]) => ({ ...ofRun(reason), gates }));
 }
@@ -129,6 +156,17 @@ function causesOfNotBuilt(views: ReadonlyMap<string, VertexView>): RunCause[] {
 function causesOfUnplanned(plan: Plan | null, rows: readonly VertexRow[]): RunCause[] {
   const planned = new Set(plan?.vertices.map((vertex) => vertex.uniqueId));
   return rows
-    .filter((row) => !planned.has(row.uniqueId) && row.status !== undefined && (!isTerminal(row.status) || ["failed", "interrupted"].includes(classOfStatus(row.status))))
-    .map((row) => ({ kind: "vertex" as const, uniqueId: row.uniqueId, sentence: `${row.uniqueId}, which the plan does not have, ended as ${row.status}: ${row.message ?? ""}`.trim(), lines: [], gates: 0 }));
+    .filter(
+      (row) =>
+        !planned.has(row.uniqueId) &&
+        row.status !== undefined &&
+        (!isTerminal(row.status) || ["failed", "interrupted"].includes(classOfStatus(row.status))),
+    )
+    .map((row) => ({
+      kind: "vertex" as const,
+      uniqueId: row.uniqueId,
+      sentence: `${row.uniqueId}, which the plan does not have, ended as ${row.status}: ${row.message ?? ""}`.trim(),
+      lines: [],
+      gates: 0,
+    }));
 }

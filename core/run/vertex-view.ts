@@ -66,7 +66,11 @@ export function inGateOrder(vertices: readonly PlanVertex[]): PlanVertex[] {
 }
 
 /** Views of every planned vertex, in gate order (behaviour F9, F10, F12: give tasks that were read before the rows). */
-export function viewVertices(plan: Plan, rows: readonly VertexRow[], tasks: readonly TaskRow[]): Map<string, VertexView> {
+export function viewVertices(
+  plan: Plan,
+  rows: readonly VertexRow[],
+  tasks: readonly TaskRow[],
+): Map<string, VertexView> {
   const rowOf = new Map(rows.map((row) => [row.uniqueId, row]));
   const taskOf = new Map(tasks.map((task) => [task.task, task]));
   const producer = currentProducer(tasks);
@@ -76,7 +80,10 @@ export function viewVertices(plan: Plan, rows: readonly VertexRow[], tasks: read
     const row = rowOf.get(vertex.uniqueId) ?? null;
     const owner = row ? (taskOf.get(row.ownerTask) ?? null) : producer;
     const gates = gatesOf(vertex.gateParents.map((id) => views.get(id)));
-    views.set(vertex.uniqueId, viewVertex({ plan: vertex, row, owner, gates, passedIn: passed.get(vertex.uniqueId) ?? null }));
+    views.set(
+      vertex.uniqueId,
+      viewVertex({ plan: vertex, row, owner, gates, passedIn: passed.get(vertex.uniqueId) ?? null }),
+    );
   }
   return views;
 }
@@ -98,7 +105,9 @@ const gatesOf = (parents: readonly (VertexView | undefined)[]): Gates => ({
  * Without this, a build that was cut short leaves an ephemeral unproven, and what failed below it could not be retried.
  */
 function passedIn(plan: Plan, rowOf: ReadonlyMap<string, VertexRow>): Map<string, number> {
-  const silent = new Set(plan.vertices.filter((vertex) => !vertex.builds && !vertex.onErrorContinue).map((vertex) => vertex.uniqueId));
+  const silent = new Set(
+    plan.vertices.filter((vertex) => !vertex.builds && !vertex.onErrorContinue).map((vertex) => vertex.uniqueId),
+  );
   const passed = new Map<string, number>();
   for (const vertex of plan.vertices) {
     const tries = rowOf.get(vertex.uniqueId)?.tryTasks ?? [];
@@ -146,15 +155,18 @@ function viewVertex(seen: Evidence): VertexView {
 }
 
 /** An owner that is not among the tasks has claimed the vertex since they were read: it is alive. */
-const isFree = (row: VertexRow | null, owner: TaskRow | null): boolean => (owner === null ? row === null : isOver(owner));
+const isFree = (row: VertexRow | null, owner: TaskRow | null): boolean =>
+  owner === null ? row === null : isOver(owner);
 
-const wordOfOwner = ({ row, owner }: Evidence): string | undefined => (owner !== null && row?.statusTask === owner.task ? row.status : undefined);
+const wordOfOwner = ({ row, owner }: Evidence): string | undefined =>
+  owner !== null && row?.statusTask === owner.task ? row.status : undefined;
 
 /**
  * The owner's build ended in order and what gates the vertex was good in it: whatever dbt had to say, it has said. A
  * parent that became good in a later build proves nothing: dbt skipped the vertex then, at times without a word (B4).
  */
-const saidAll = ({ owner, gates }: Evidence): boolean => owner !== null && silentlyEnded(owner) && gates.good && gates.goodIn <= owner.task;
+const saidAll = ({ owner, gates }: Evidence): boolean =>
+  owner !== null && silentlyEnded(owner) && gates.good && gates.goodIn <= owner.task;
 
 /** A build that ended in order without fail-fast or failed start hook has said everything that it had to say. */
 function silentlyEnded(owner: TaskRow): boolean {
@@ -164,7 +176,8 @@ function silentlyEnded(owner: TaskRow): boolean {
 }
 
 function goodIn({ row, owner, gates, passedIn }: Evidence): number {
-  if (row?.statusTask !== undefined && row.status !== undefined && classOfStatus(row.status) === "good") return row.statusTask;
+  if (row?.statusTask !== undefined && row.status !== undefined && classOfStatus(row.status) === "good")
+    return row.statusTask;
   return passedIn ?? Math.max(owner?.task ?? 0, gates.goodIn);
 }
 

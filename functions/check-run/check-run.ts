@@ -50,7 +50,16 @@ export async function checkRun(reference: RunReference, deps: CheckRunDeps): Pro
   const planKey = run.planKey ?? (building ? undefined : (await deps.ledger.readRun(run))?.planKey);
   const plan = planKey ? await deps.readPlan(planKey) : null;
   const { policy, executionQueue } = run.settings;
-  const decision = step({ plan, rows, tasks, policy, maxTasks: executionQueue.maxTasks, stopReason: stop, heldSinceMs: run.heldSinceMs ?? null, nowMs: deps.nowMs() });
+  const decision = step({
+    plan,
+    rows,
+    tasks,
+    policy,
+    maxTasks: executionQueue.maxTasks,
+    stopReason: stop,
+    heldSinceMs: run.heldSinceMs ?? null,
+    nowMs: deps.nowMs(),
+  });
   const taken = await carryOut(run, decision, tasks, deps);
   if (plan) await startConsumers(run, consumersDue(plan, rows), deps);
   deps.seen.set(run.runId, signature);
@@ -66,7 +75,12 @@ async function presentTasks(run: RunRow, stop: string | null, deps: CheckRunDeps
 }
 
 /** False: the run's version moved on, so somebody else decided: nothing more is done with this decision. */
-async function carryOut(run: RunRow, decision: Decision, tasks: readonly TaskRow[], deps: CheckRunDeps): Promise<boolean> {
+async function carryOut(
+  run: RunRow,
+  decision: Decision,
+  tasks: readonly TaskRow[],
+  deps: CheckRunDeps,
+): Promise<boolean> {
   if (decision.stopTasks) await stopTasks(run, tasks, deps);
   let version = run.version;
   for (const launch of decision.launches) {
@@ -84,7 +98,13 @@ async function carryOut(run: RunRow, decision: Decision, tasks: readonly TaskRow
 
 async function startConsumers(run: RunRow, uniqueIds: readonly string[], deps: CheckRunDeps): Promise<void> {
   await eachLimited(uniqueIds, CONSUMERS_AT_ONCE, async (uniqueId) => {
-    const consumer: ConsumerReference = { contract: CONTRACT, project: run.project, runId: run.runId, round: run.round, uniqueId };
+    const consumer: ConsumerReference = {
+      contract: CONTRACT,
+      project: run.project,
+      runId: run.runId,
+      round: run.round,
+      uniqueId,
+    };
     await deps.executions.start(deps.consumerMachineArn, consumerName(run, uniqueId), consumer);
     await deps.ledger.markConsumerStarted(run, uniqueId, deps.nowMs());
   });

@@ -8,7 +8,10 @@ import { checkRunPayloadSchema } from "#core/contracts/payloads.ts";
 import { FatalError } from "#core/errors.ts";
 import { type CheckRunDeps, checkRun } from "./check-run.ts";
 
-const environment = parseEnvironment(functionEnvironmentSchema.required({ STEPWATCH_CONSUMER_MACHINE_ARN: true }), process.env);
+const environment = parseEnvironment(
+  functionEnvironmentSchema.required({ STEPWATCH_CONSUMER_MACHINE_ARN: true }),
+  process.env,
+);
 const artefacts = s3Artefacts({ bucket: environment.STEPWATCH_BUCKET });
 const executions = sfnExecutions({});
 const deps: CheckRunDeps = {

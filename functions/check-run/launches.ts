@@ -1,6 +1,6 @@
+import { z } from "zod";
 import type { VertexClaim } from "#clients/ledger.ts";
 import type { RunRow, TaskRow } from "#core/contracts/ledger.ts";
-import { z } from "zod";
 import { artefactKeys, clientToken, setHash, startedBy } from "#core/names.ts";
 import { eachLimited } from "#core/run/limit.ts";
 import type { LaunchDecision } from "#core/run/step.ts";
@@ -24,7 +24,13 @@ const SET_SAMPLE = 5;
  * before the row names it, the row (with number and token) before the first claim, all claims before RunTask.
  * False: the version has moved, nothing was taken.
  */
-export async function claimTask(run: RunRow, version: number, task: number, launch: LaunchDecision, deps: CheckRunDeps): Promise<boolean> {
+export async function claimTask(
+  run: RunRow,
+  version: number,
+  task: number,
+  launch: LaunchDecision,
+  deps: CheckRunDeps,
+): Promise<boolean> {
   const hasSet = launch.uniqueIds.length > 0;
   const setKey = hasSet ? artefactKeys.set(run.project, run.runId, task, setHash(launch.uniqueIds)) : undefined;
   if (setKey) await deps.artefacts.putJson(setKey, { uniqueIds: launch.uniqueIds, claims: launch.claims });
@@ -64,13 +70,22 @@ export async function finishLaunches(run: RunRow, tasks: readonly TaskRow[], dep
 }
 
 /** False: a vertex belongs to somebody else by now; the task is over without having begun, and the next turn decides anew. */
-async function claimVertices(run: RunRow, task: TaskRow, claims: readonly VertexClaim[], deps: CheckRunDeps): Promise<boolean> {
+async function claimVertices(
+  run: RunRow,
+  task: TaskRow,
+  claims: readonly VertexClaim[],
+  deps: CheckRunDeps,
+): Promise<boolean> {
   let lost: string | null = null;
   await eachLimited(claims, CLAIMS_AT_ONCE, async (claim) => {
     if (!(await deps.ledger.claimVertex(run, task.task, claim))) lost = claim.uniqueId;
   });
   if (lost !== null) {
-    await deps.ledger.markStopped(run, task.task, ended(deps.nowMs(), `Not launched: ${lost} has another owner by now.`));
+    await deps.ledger.markStopped(
+      run,
+      task.task,
+      ended(deps.nowMs(), `Not launched: ${lost} has another owner by now.`),
+    );
     return false;
   }
   await deps.ledger.markClaimed(run, task.task);
@@ -84,9 +99,15 @@ async function launchTask(run: RunRow, task: TaskRow, deps: CheckRunDeps): Promi
     clientToken: task.clientToken,
     startedBy: startedBy(run),
     environment: { STEPWATCH_RUN_ID: run.runId, STEPWATCH_TASK: String(task.task) },
-    tags: { "stepwatch:project": run.project, "stepwatch:run": run.runId, "stepwatch:task": String(task.task), "stepwatch:kind": task.kind },
+    tags: {
+      "stepwatch:project": run.project,
+      "stepwatch:run": run.runId,
+      "stepwatch:task": String(task.task),
+      "stepwatch:kind": task.kind,
+    },
   });
-  if ("taskArn" in answer) await deps.ledger.markLaunched(run, task.task, { taskArn: answer.taskArn, launchedAtMs: deps.nowMs() });
+  if ("taskArn" in answer)
+    await deps.ledger.markLaunched(run, task.task, { taskArn: answer.taskArn, launchedAtMs: deps.nowMs() });
   else await launchFailed(run, task, answer.refused, deps);
 }
 
@@ -99,7 +120,12 @@ async function launchFailed(run: RunRow, task: TaskRow, reason: string, deps: Ch
     await deps.ledger.markStopped(run, task.task, ended(deps.nowMs(), last, true));
     return;
   }
-  const next = { reason, launchFailures: failures, nextLaunchAtMs: nextLaunchAtMs(failures, policy, deps.nowMs()), clientToken: clientToken(run, task.task, failures) };
+  const next = {
+    reason,
+    launchFailures: failures,
+    nextLaunchAtMs: nextLaunchAtMs(failures, policy, deps.nowMs()),
+    clientToken: clientToken(run, task.task, failures),
+  };
   await deps.ledger.markLaunchFailed(run, task.task, next);
 }
 
@@ -112,14 +138,20 @@ export async function observeTasks(run: RunRow, tasks: readonly TaskRow[], deps:
     const ours = asked.filter((task) => (task.size === "producer" ? producer : executionQueue) === target);
     if (ours.length === 0) continue;
     const answers = await deps.tasks.describe(target.cluster, target.containerName, ours.map(arnOf));
-    for (const task of ours) moved = (await move(run, task, answers.get(arnOf(task)) ?? { state: "missing" }, deps)) || moved;
+    for (const task of ours)
+      moved = (await move(run, task, answers.get(arnOf(task)) ?? { state: "missing" }, deps)) || moved;
   }
   return moved;
 }
 
 const arnOf = (task: TaskRow): string => task.fencedBy ?? task.taskArn!;
 
-async function move(run: RunRow, task: TaskRow, ecs: Parameters<typeof taskMove>[1], deps: CheckRunDeps): Promise<boolean> {
+async function move(
+  run: RunRow,
+  task: TaskRow,
+  ecs: Parameters<typeof taskMove>[1],
+  deps: CheckRunDeps,
+): Promise<boolean> {
   const next = taskMove(task, ecs, deps.nowMs());
   if (next.move === "none") return false;
   if (next.move === "over") return await deps.ledger.markStopped(run, task.task, next.stop);
@@ -135,6 +167,11 @@ export async function stopTasks(run: RunRow, tasks: readonly TaskRow[], deps: Ch
     if (task.state === "over") continue;
     const target = task.size === "producer" ? run.settings.producer : run.settings.executionQueue;
     if (task.fencedBy ?? task.taskArn) await deps.tasks.stop(target.cluster, arnOf(task), "The run is being stopped.");
-    else await deps.ledger.markStopped(run, task.task, ended(deps.nowMs(), "The run was stopped before the task was launched.", true));
+    else
+      await deps.ledger.markStopped(
+        run,
+        task.task,
+        ended(deps.nowMs(), "The run was stopped before the task was launched.", true),
+      );
   }
 }

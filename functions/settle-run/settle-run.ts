@@ -23,18 +23,40 @@ export interface SettleRunDeps {
  */
 export async function settleRun(reference: RunReference, deps: SettleRunDeps): Promise<RunOutput> {
   const { project, runId } = reference;
-  if (reference.skipped !== undefined) return { contract: CONTRACT, project, runId, state: "skipped", verdict: reference.skipped };
+  if (reference.skipped !== undefined)
+    return { contract: CONTRACT, project, runId, state: "skipped", verdict: reference.skipped };
   const before = await deps.ledger.readRun(reference);
   if (!before) throw new RowMissing(`The ledger has no run ${runId} of project ${project}.`);
   await closeTasks(before, deps);
   const run = before.state === "running" ? await giveVerdict(before, deps) : before;
   await closeTasks(run, deps);
   const { executionArn, startedAtMs, state, settings } = run;
-  await deps.ledger.putRunIndex({ project, runId, executionArn, startedAtMs, state, ...(run.endedAtMs === undefined ? {} : { endedAtMs: run.endedAtMs }), ...(run.verdict === undefined ? {} : { verdict: run.verdict }) }, settings.policy.ttlDays);
+  await deps.ledger.putRunIndex(
+    {
+      project,
+      runId,
+      executionArn,
+      startedAtMs,
+      state,
+      ...(run.endedAtMs === undefined ? {} : { endedAtMs: run.endedAtMs }),
+      ...(run.verdict === undefined ? {} : { verdict: run.verdict }),
+    },
+    settings.policy.ttlDays,
+  );
   await deps.ledger.releaseLock(project, run.lockKey, runId);
   const sentence = run.verdict ?? state;
-  if (state !== "green") throw new RunFailed(`${sentence}\nLook further: npx stepwatch status ${runId}; npx stepwatch tasks ${runId}; npx stepwatch logs ${runId}`);
-  return { contract: CONTRACT, project, runId, state, verdict: sentence, ...(run.summaryKey === undefined ? {} : { summaryKey: run.summaryKey }) };
+  if (state !== "green")
+    throw new RunFailed(
+      `${sentence}\nLook further: npx stepwatch status ${runId}; npx stepwatch tasks ${runId}; npx stepwatch logs ${runId}`,
+    );
+  return {
+    contract: CONTRACT,
+    project,
+    runId,
+    state,
+    verdict: sentence,
+    ...(run.summaryKey === undefined ? {} : { summaryKey: run.summaryKey }),
+  };
 }
 
 /**
@@ -44,7 +66,10 @@ export async function settleRun(reference: RunReference, deps: SettleRunDeps): P
 async function closeTasks(run: RunRow, deps: SettleRunDeps): Promise<void> {
   for (const task of await deps.ledger.readTasks(run)) {
     if (isOver(task)) continue;
-    if (task.state === "running") throw new VersionMoved(`Task ${task.task} of run ${run.runId} still builds: the run is settled when it has ended.`);
+    if (task.state === "running")
+      throw new VersionMoved(
+        `Task ${task.task} of run ${run.runId} still builds: the run is settled when it has ended.`,
+      );
     await deps.ledger.markStopped(run, task.task, ended(deps.nowMs(), "Not begun when the run was settled.", true));
   }
 }
@@ -58,6 +83,11 @@ async function giveVerdict(before: RunRow, deps: SettleRunDeps): Promise<RunRow>
   const summaryKey = artefactKeys.summary(before.project, before.runId, before.round);
   const run: RunRow = { ...before, state: given.state, verdict: given.sentence, endedAtMs: nowMs, summaryKey };
   await deps.artefacts.putJson(summaryKey, summarise({ run, plan, rows, tasks, nowMs }));
-  const first = await deps.ledger.endRun(before, { state: given.state, verdict: given.sentence, summaryKey, endedAtMs: nowMs });
+  const first = await deps.ledger.endRun(before, {
+    state: given.state,
+    verdict: given.sentence,
+    summaryKey,
+    endedAtMs: nowMs,
+  });
   return first ? run : ((await deps.ledger.readRun(before)) ?? run);
 }

@@ -27,21 +27,42 @@ export async function startRun(payload: StartRunPayload, deps: StartRunDeps): Pr
   const { execution } = payload;
   const input = parseRunInput(payload.input);
   const settings = Object.hasOwn(payload.projects, input.project) ? payload.projects[input.project] : undefined;
-  if (!settings) throw new InputError("Run input refused", [`project = "${input.project}": this stack has ${Object.keys(payload.projects).join(", ") || "no project"}`]);
-  if (!RUN_ID.test(execution.name)) throw new InputError("Run input refused", [`execution name = "${execution.name}": letters, digits, - and _ only, at most 80`]);
+  if (!settings)
+    throw new InputError("Run input refused", [
+      `project = "${input.project}": this stack has ${Object.keys(payload.projects).join(", ") || "no project"}`,
+    ]);
+  if (!RUN_ID.test(execution.name))
+    throw new InputError("Run input refused", [
+      `execution name = "${execution.name}": letters, digits, - and _ only, at most 80`,
+    ]);
   const options = effectiveOptions(settings, input);
-  const lock: LockRow = { project: input.project, lockKey: lockKey(options.target), runId: execution.name, executionArn: execution.arn, takenAtMs: deps.nowMs() };
+  const lock: LockRow = {
+    project: input.project,
+    lockKey: lockKey(options.target),
+    runId: execution.name,
+    executionArn: execution.arn,
+    takenAtMs: deps.nowMs(),
+  };
   const reference: RunReference = { contract: CONTRACT, project: input.project, runId: execution.name, round: 1 };
   const holder = await lockOrHolder(lock, settings, deps);
   if (holder === "wait") return null;
-  if (holder && settings.policy.overlap === "skip") return { ...reference, skipped: `Run ${holder.runId} holds the lock ${lock.lockKey} (overlap: skip).` };
+  if (holder && settings.policy.overlap === "skip")
+    return { ...reference, skipped: `Run ${holder.runId} holds the lock ${lock.lockKey} (overlap: skip).` };
   if (holder) throw new RunLocked(lock.lockKey, holder.runId);
-  const effective = input.allowEmpty === undefined ? settings : { ...settings, policy: { ...settings.policy, allowEmpty: input.allowEmpty } };
+  const effective =
+    input.allowEmpty === undefined
+      ? settings
+      : { ...settings, policy: { ...settings.policy, allowEmpty: input.allowEmpty } };
   await writeRun(lock, input, effective, deps);
   return reference;
 }
 
-async function writeRun(lock: LockRow, input: Record<string, unknown>, settings: ProjectSettings, deps: StartRunDeps): Promise<void> {
+async function writeRun(
+  lock: LockRow,
+  input: Record<string, unknown>,
+  settings: ProjectSettings,
+  deps: StartRunDeps,
+): Promise<void> {
   const nowMs = deps.nowMs();
   const run: RunRow = {
     project: lock.project,
@@ -60,17 +81,28 @@ async function writeRun(lock: LockRow, input: Record<string, unknown>, settings:
   const known = (await deps.ledger.createRun(run)) ? run : await deps.ledger.readRun(run);
   if (known?.state !== "running") return;
   const { project, runId, executionArn, startedAtMs } = known;
-  await deps.ledger.putRunIndex({ project, runId, executionArn, startedAtMs, state: "running" }, settings.policy.ttlDays);
+  await deps.ledger.putRunIndex(
+    { project, runId, executionArn, startedAtMs, state: "running" },
+    settings.policy.ttlDays,
+  );
 }
 
 /** Null: the lock is ours. A row: somebody holds it and the policy is not to wait. `wait`: we stand in the queue. */
-async function lockOrHolder(lock: LockRow, settings: ProjectSettings, deps: StartRunDeps): Promise<LockRow | "wait" | null> {
+async function lockOrHolder(
+  lock: LockRow,
+  settings: ProjectSettings,
+  deps: StartRunDeps,
+): Promise<LockRow | "wait" | null> {
   if (settings.policy.overlap !== "queue") return takeOrReplace(lock, deps);
   if (await isMine(lock, deps)) {
     await deps.ledger.leaveQueue(lock.project, lock.lockKey, { runId: lock.runId, atMs: lock.takenAtMs });
     return takeOrReplace(lock, deps);
   }
-  const queue = await deps.ledger.joinQueue(lock.project, lock.lockKey, { runId: lock.runId, atMs: lock.takenAtMs, executionArn: lock.executionArn });
+  const queue = await deps.ledger.joinQueue(lock.project, lock.lockKey, {
+    runId: lock.runId,
+    atMs: lock.takenAtMs,
+    executionArn: lock.executionArn,
+  });
   const ahead = await liveAhead(queue, lock, deps);
   const entry = queue.find((one) => one.runId === lock.runId);
   if (ahead >= QUEUE_BOUND) {
@@ -89,7 +121,11 @@ async function isMine(lock: LockRow, deps: StartRunDeps): Promise<boolean> {
 }
 
 /** Runs before ours in the queue whose execution still runs; entries of others are cleared away. */
-async function liveAhead(queue: Awaited<ReturnType<Ledger["joinQueue"]>>, lock: LockRow, deps: StartRunDeps): Promise<number> {
+async function liveAhead(
+  queue: Awaited<ReturnType<Ledger["joinQueue"]>>,
+  lock: LockRow,
+  deps: StartRunDeps,
+): Promise<number> {
   let ahead = 0;
   for (const entry of queue) {
     if (entry.runId === lock.runId) break;
@@ -109,10 +145,17 @@ async function takeOrReplace(lock: LockRow, deps: StartRunDeps): Promise<LockRow
   const tasks = await deps.ledger.readTasks(holder);
   const run = await deps.ledger.readRun(holder);
   const silentMs = (run?.settings.policy.lostAfterSeconds ?? 60) * 1000;
-  const alive = tasks.some((task) => !isOver(task) && deps.nowMs() - (task.heartbeatAtMs ?? task.launchedAtMs ?? task.claimedAtMs) < silentMs);
+  const alive = tasks.some(
+    (task) => !isOver(task) && deps.nowMs() - (task.heartbeatAtMs ?? task.launchedAtMs ?? task.claimedAtMs) < silentMs,
+  );
   if (alive) return holder;
   for (const task of tasks) {
-    if (!isOver(task) && task.state !== "running") await deps.ledger.markStopped(holder, task.task, ended(deps.nowMs(), `Not begun when run ${lock.runId} took the lock.`, true));
+    if (!isOver(task) && task.state !== "running")
+      await deps.ledger.markStopped(
+        holder,
+        task.task,
+        ended(deps.nowMs(), `Not begun when run ${lock.runId} took the lock.`, true),
+      );
   }
   return (await deps.ledger.replaceLock(lock, { runId: holder.runId })) ? null : holder;
 }

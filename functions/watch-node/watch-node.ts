@@ -18,17 +18,37 @@ export interface WatchNodeDeps {
  * same; a late token is no error. Mirrors only: nothing of the run depends on it (behaviour F16).
  * @throws RowMissing
  */
-export async function watchNode(taskToken: string, consumer: ConsumerReference, deps: WatchNodeDeps): Promise<ConsumerAnswer["state"]> {
+export async function watchNode(
+  taskToken: string,
+  consumer: ConsumerReference,
+  deps: WatchNodeDeps,
+): Promise<ConsumerAnswer["state"]> {
   const run = await deps.ledger.readRun(consumer);
-  if (!run) throw new RowMissing(`The ledger has no run ${consumer.runId} of project ${consumer.project}: it has expired or never began.`);
+  if (!run)
+    throw new RowMissing(
+      `The ledger has no run ${consumer.runId} of project ${consumer.project}: it has expired or never began.`,
+    );
   const plan = run.planKey ? await deps.readPlan(run.planKey) : null;
-  if (!plan) return run.state === "running" ? "waiting" : answerWith(taskToken, consumer, { state: "red", status: "none", tries: 0, message: run.verdict ?? run.state }, deps);
+  if (!plan)
+    return run.state === "running"
+      ? "waiting"
+      : answerWith(
+          taskToken,
+          consumer,
+          { state: "red", status: "none", tries: 0, message: run.verdict ?? run.state },
+          deps,
+        );
   const tasks = await deps.ledger.readTasks(consumer);
   const rows = await deps.ledger.readSomeVertices(consumer, rowsOfConsumer(plan, consumer.uniqueId));
   return answerWith(taskToken, consumer, consumerAnswer(plan, consumer.uniqueId, rows, tasks, run), deps);
 }
 
-async function answerWith(taskToken: string, consumer: ConsumerReference, answer: ConsumerAnswer, deps: WatchNodeDeps): Promise<ConsumerAnswer["state"]> {
+async function answerWith(
+  taskToken: string,
+  consumer: ConsumerReference,
+  answer: ConsumerAnswer,
+  deps: WatchNodeDeps,
+): Promise<ConsumerAnswer["state"]> {
   if (answer.state === "waiting") return "waiting";
   await deps.ledger.setOutcome(consumer, consumer.uniqueId, { outcome: answer.state, atMs: deps.nowMs() });
   if (answer.state === "red") {
@@ -37,7 +57,14 @@ async function answerWith(taskToken: string, consumer: ConsumerReference, answer
     return "red";
   }
   const { state: outcome, status, tries } = answer;
-  const output: ConsumerOutput = { contract: CONTRACT, uniqueId: consumer.uniqueId, outcome, status, tries, notes: [...answer.notes] };
+  const output: ConsumerOutput = {
+    contract: CONTRACT,
+    uniqueId: consumer.uniqueId,
+    outcome,
+    status,
+    tries,
+    notes: [...answer.notes],
+  };
   await deps.executions.succeed(taskToken, output);
   return outcome;
 }

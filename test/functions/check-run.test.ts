@@ -30,13 +30,28 @@ beforeEach(async () => {
 
 function deps(changes: Partial<CheckRunDeps> = {}): CheckRunDeps {
   const readPlan = async (planKey: string): Promise<Plan | null> => (planKey === "plan" ? plan : null);
-  return { ledger, artefacts, tasks, executions, readPlan, consumerMachineArn: machine, nowMs: () => nowMs, seen: new Map(), ...changes };
+  return {
+    ledger,
+    artefacts,
+    tasks,
+    executions,
+    readPlan,
+    consumerMachineArn: machine,
+    nowMs: () => nowMs,
+    seen: new Map(),
+    ...changes,
+  };
 }
 
 const check = (changes: Partial<CheckRunDeps> = {}) => checkRun(reference, deps(changes));
 const setPlan = () => ledger.setPlan(key, { planKey: "plan", plannedVertices: 2, plannedNodes: 2 });
 const say = (task: number, uniqueId: string, status: string) =>
-  ledger.writeVertex(key, task, { uniqueId, status, evidence: status !== "skipped", ...(status === "started" ? {} : { endedAtMs: nowMs }) });
+  ledger.writeVertex(key, task, {
+    uniqueId,
+    status,
+    evidence: status !== "skipped",
+    ...(status === "started" ? {} : { endedAtMs: nowMs }),
+  });
 
 /** The producer is launched and its container passes the fence. */
 async function producing(): Promise<string> {
@@ -56,8 +71,13 @@ describe("one turn", () => {
     expect(await check()).toBe("waiting");
     expect(await check()).toBe("waiting");
     expect(tasks.launched).toHaveLength(1);
-    expect(tasks.launched[0]).toMatchObject({ environment: { STEPWATCH_RUN_ID: "run-1", STEPWATCH_TASK: "1" }, tags: { "stepwatch:kind": "producer" } });
-    expect(await ledger.readTasks(key)).toMatchObject([{ task: 1, state: "launching", taskArn: tasks.launched[0]!.taskArn }]);
+    expect(tasks.launched[0]).toMatchObject({
+      environment: { STEPWATCH_RUN_ID: "run-1", STEPWATCH_TASK: "1" },
+      tags: { "stepwatch:kind": "producer" },
+    });
+    expect(await ledger.readTasks(key)).toMatchObject([
+      { task: 1, state: "launching", taskArn: tasks.launched[0]!.taskArn },
+    ]);
   });
 
   it("G5: two at once launch one build", async () => {
@@ -160,7 +180,9 @@ describe("launches", () => {
   it("D11: refusals back off under new tokens, use no try, and end in a clear failure", async () => {
     tasks.refuseLaunches(...Array.from({ length: 6 }, () => "RESOURCE:CPU"));
     await check();
-    expect(await ledger.readTasks(key)).toMatchObject([{ state: "launching", launchFailures: 1, nextLaunchAtMs: nowMs + 5_000 }]);
+    expect(await ledger.readTasks(key)).toMatchObject([
+      { state: "launching", launchFailures: 1, nextLaunchAtMs: nowMs + 5_000 },
+    ]);
     await check();
     expect(await ledger.readTasks(key)).toMatchObject([{ launchFailures: 1 }]);
     const tokens = new Set<string>();
@@ -170,7 +192,9 @@ describe("launches", () => {
       await check();
     }
     expect(tokens.size).toBe(5);
-    expect(await ledger.readTasks(key)).toMatchObject([{ state: "over", stop: { neverStarted: true, stoppedReason: "Given up after 6 launches: RESOURCE:CPU" } }]);
+    expect(await ledger.readTasks(key)).toMatchObject([
+      { state: "over", stop: { neverStarted: true, stoppedReason: "Given up after 6 launches: RESOURCE:CPU" } },
+    ]);
     expect(await check()).toBe("settle");
   });
 
@@ -178,12 +202,23 @@ describe("launches", () => {
     const taskArn = await producing();
     await setPlan();
     await say(1, "a", "started");
-    tasks.set(taskArn, { state: "stopped", stopCode: null, stoppedReason: "killed", stoppedAtMs: nowMs, exitCode: 137, outOfMemory: true, neverStarted: false });
+    tasks.set(taskArn, {
+      state: "stopped",
+      stopCode: null,
+      stoppedReason: "killed",
+      stoppedAtMs: nowMs,
+      exitCode: 137,
+      outOfMemory: true,
+      neverStarted: false,
+    });
     await check();
     expect((await ledger.readTasks(key))[0]!.state).toBe("running");
     nowMs += 61_000;
     await check();
-    expect(await ledger.readTasks(key)).toMatchObject([{ state: "over", stop: { outOfMemory: true } }, { kind: "fallback", setSample: ["a"] }]);
+    expect(await ledger.readTasks(key)).toMatchObject([
+      { state: "over", stop: { outOfMemory: true } },
+      { kind: "fallback", setSample: ["a"] },
+    ]);
   });
 
   it("G12: under the stop flag it stops what lives and launches nothing", async () => {

@@ -31,7 +31,13 @@ const settle = () => settleRun(reference, { ledger, artefacts, readPlan: async (
 
 async function built(status: string): Promise<void> {
   await ledger.passFence(key, 1, { taskArn: "arn:1", startedAtMs: 1 });
-  await ledger.writeVertex(key, 1, { uniqueId: "a", status, evidence: true, endedAtMs: 2, message: "Database Error: no table" });
+  await ledger.writeVertex(key, 1, {
+    uniqueId: "a",
+    status,
+    evidence: true,
+    endedAtMs: 2,
+    message: "Database Error: no table",
+  });
   await ledger.endTask(key, 1, "arn:1", buildEnd(), 1);
 }
 
@@ -39,7 +45,13 @@ describe("a run that ends", () => {
   it("green: verdict, summary and index are written, the lock is given back, and a second time says the same", async () => {
     await built("success");
     const output = await settle();
-    expect(output).toEqual({ contract: 1, ...key, state: "green", verdict: "Every one of 1 vertices is good.", summaryKey: "runs/shop/run-1/summary-1.json" });
+    expect(output).toEqual({
+      contract: 1,
+      ...key,
+      state: "green",
+      verdict: "Every one of 1 vertices is good.",
+      summaryKey: "runs/shop/run-1/summary-1.json",
+    });
     const row = await ledger.readRun(key);
     nowMs += 60_000;
     expect(await settle()).toEqual(output);
@@ -58,7 +70,9 @@ describe("a run that ends", () => {
       );
       expect(failure).toBeInstanceOf(RunFailed);
       expect(failure!.message).toContain("a failed: Database Error: no table");
-      expect(failure!.message).toContain("npx stepwatch status run-1; npx stepwatch tasks run-1; npx stepwatch logs run-1");
+      expect(failure!.message).toContain(
+        "npx stepwatch status run-1; npx stepwatch tasks run-1; npx stepwatch logs run-1",
+      );
     }
     expect(await ledger.readLock("shop", "default")).toBeNull();
   });
@@ -66,7 +80,9 @@ describe("a run that ends", () => {
   it("F11: a death before the lock is given back leaves it to the next call", async () => {
     await built("success");
     const dying = { ...ledger, releaseLock: () => Promise.reject(new Error("died")) };
-    await expect(settleRun(reference, { ledger: dying, artefacts, readPlan: async () => plan, nowMs: () => nowMs })).rejects.toThrow("died");
+    await expect(
+      settleRun(reference, { ledger: dying, artefacts, readPlan: async () => plan, nowMs: () => nowMs }),
+    ).rejects.toThrow("died");
     expect((await settle()).state).toBe("green");
     expect(await ledger.readLock("shop", "default")).toBeNull();
   });
@@ -80,7 +96,9 @@ describe("a run that ends", () => {
 
   it("names a run that the ledger does not have", async () => {
     const none = { ...reference, runId: "none" };
-    await expect(settleRun(none, { ledger, artefacts, readPlan: async () => null, nowMs: () => nowMs })).rejects.toThrow(RowMissing);
+    await expect(
+      settleRun(none, { ledger, artefacts, readPlan: async () => null, nowMs: () => nowMs }),
+    ).rejects.toThrow(RowMissing);
   });
 });
 
@@ -103,7 +121,9 @@ describe("G10: the lock", () => {
         return await ledger.endRun(...given);
       },
     };
-    await expect(settleRun(reference, { ledger: racing, artefacts, readPlan: async () => plan, nowMs: () => nowMs })).rejects.toThrow(VersionMoved);
+    await expect(
+      settleRun(reference, { ledger: racing, artefacts, readPlan: async () => plan, nowMs: () => nowMs }),
+    ).rejects.toThrow(VersionMoved);
     expect(await ledger.readLock("shop", "default")).not.toBeNull();
     await ledger.endTask(key, 2, "arn:2", buildEnd(), 1);
     await settle();

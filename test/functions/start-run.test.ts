@@ -65,7 +65,12 @@ describe("a run that starts", () => {
 
   it("D2: writes the index that a death before it left out", async () => {
     const dying = { ...ledger, putRunIndex: () => Promise.reject(new Error("died")) };
-    const payload = { taskToken: "t", input: { project: "shop" }, execution: { arn: arnOf("run-1"), name: "run-1", startTime: "" }, projects: { shop: exampleSettings() } };
+    const payload = {
+      taskToken: "t",
+      input: { project: "shop" },
+      execution: { arn: arnOf("run-1"), name: "run-1", startTime: "" },
+      projects: { shop: exampleSettings() },
+    };
     await expect(startRun(payload, { ledger: dying, executions, nowMs: () => nowMs })).rejects.toThrow("died");
     nowMs += 5_000;
     await start("run-1");
@@ -117,7 +122,12 @@ describe("G10: a lock that another run holds", () => {
     expect(await start("run-2")).toBeNull();
     await ledger.releaseLock("shop", "default", "run-1");
     const dying = { ...ledger, createRun: () => Promise.reject(new Error("died")) };
-    const payload = { taskToken: "t", input: { project: "shop" }, execution: { arn: arnOf("run-2"), name: "run-2", startTime: "" }, projects: { shop: exampleSettings() } };
+    const payload = {
+      taskToken: "t",
+      input: { project: "shop" },
+      execution: { arn: arnOf("run-2"), name: "run-2", startTime: "" },
+      projects: { shop: exampleSettings() },
+    };
     await expect(startRun(payload, { ledger: dying, executions, nowMs: () => nowMs })).rejects.toThrow("died");
     running("run-3");
     expect(await start("run-3")).toBeNull();
@@ -126,7 +136,9 @@ describe("G10: a lock that another run holds", () => {
   });
 
   it("skip: answers that there is nothing to run, and refuse: fails, each naming the holder", async () => {
-    expect(await start("run-2", { overlap: "skip" })).toMatchObject({ skipped: "Run run-1 holds the lock default (overlap: skip)." });
+    expect(await start("run-2", { overlap: "skip" })).toMatchObject({
+      skipped: "Run run-1 holds the lock default (overlap: skip).",
+    });
     await expect(start("run-3", { overlap: "refuse" })).rejects.toThrow(RunLocked);
     expect((await lock())!.runId).toBe("run-1");
     expect(await ledger.readRun(keyOf("run-2"))).toBeNull();

@@ -24,8 +24,16 @@ beforeEach(async () => {
   await ledger.setPlan(key, { planKey: "plan", plannedVertices: 2, plannedNodes: 1 });
 });
 
-const watch = (token = "token") => watchNode(token, consumer, { ledger, executions, readPlan: async () => plan, nowMs: () => 9 });
-const say = (uniqueId: string, status: string) => ledger.writeVertex(key, 1, { uniqueId, status, evidence: true, startedAtMs: 1, ...(status === "started" ? {} : { endedAtMs: 2 }) });
+const watch = (token = "token") =>
+  watchNode(token, consumer, { ledger, executions, readPlan: async () => plan, nowMs: () => 9 });
+const say = (uniqueId: string, status: string) =>
+  ledger.writeVertex(key, 1, {
+    uniqueId,
+    status,
+    evidence: true,
+    startedAtMs: 1,
+    ...(status === "started" ? {} : { endedAtMs: 2 }),
+  });
 const outcome = async () => (await ledger.readSomeVertices(key, ["a"]))[0]?.outcome;
 
 describe("one turn of a consumer", () => {
@@ -43,15 +51,24 @@ describe("one turn of a consumer", () => {
     await say("a", "success");
     await say("test.a", "warn");
     expect(await watch()).toBe("green");
-    expect(executions.answered).toMatchObject([{ taskToken: "token", output: { uniqueId: "a", outcome: "green", status: "success", tries: 1 } }]);
+    expect(executions.answered).toMatchObject([
+      { taskToken: "token", output: { uniqueId: "a", outcome: "green", status: "success", tries: 1 } },
+    ]);
     expect(await outcome()).toBe("green");
   });
 
   it("F5: fails with NodeFailed and dbt's message", async () => {
     await say("a", "error");
-    await ledger.setFinal(key, 1, { uniqueId: "a", final: "dead", finalReason: "Its tries are used up: 2 of 2.", rootCause: "a" });
+    await ledger.setFinal(key, 1, {
+      uniqueId: "a",
+      final: "dead",
+      finalReason: "Its tries are used up: 2 of 2.",
+      rootCause: "a",
+    });
     expect(await watch()).toBe("red");
-    expect(executions.answered).toMatchObject([{ error: { name: "NodeFailed", cause: "a: Its tries are used up: 2 of 2." } }]);
+    expect(executions.answered).toMatchObject([
+      { error: { name: "NodeFailed", cause: "a: Its tries are used up: 2 of 2." } },
+    ]);
     expect(await outcome()).toBe("red");
   });
 
@@ -77,7 +94,15 @@ describe("one turn of a consumer", () => {
     await say("a", "started");
     await ledger.endRun(key, { state: "stopped", verdict: "Stopped: enough", summaryKey: null, endedAtMs: 3 });
     expect(await watch()).toBe("red");
-    expect(executions.answered).toMatchObject([{ error: { cause: "a: The run ended (stopped) before its node had a result. Stopped: enough" } }]);
-    await expect(watchNode("token", { ...consumer, runId: "none" }, { ledger, executions, readPlan: async () => plan, nowMs: () => 9 })).rejects.toThrow(RowMissing);
+    expect(executions.answered).toMatchObject([
+      { error: { cause: "a: The run ended (stopped) before its node had a result. Stopped: enough" } },
+    ]);
+    await expect(
+      watchNode(
+        "token",
+        { ...consumer, runId: "none" },
+        { ledger, executions, readPlan: async () => plan, nowMs: () => 9 },
+      ),
+    ).rejects.toThrow(RowMissing);
   });
 });

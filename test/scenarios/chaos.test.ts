@@ -7,7 +7,14 @@ import { SimulatedWorld, type WorldOptions } from "../support/simulated-world.ts
 const first = Number(process.env.STEPWATCH_TEST_SEED ?? Date.now() % 1_000_000_000);
 
 /** Settings under which no chance event reaches a bound, so that the project alone decides the verdict. */
-const policy = { launchFailures: 20, losses: 6, producerRetries: 10, heartbeatSeconds: 10, orphanGraceSeconds: 0, runTimeoutMinutes: 10_000 };
+const policy = {
+  launchFailures: 20,
+  losses: 6,
+  producerRetries: 10,
+  heartbeatSeconds: 10,
+  orphanGraceSeconds: 0,
+  runTimeoutMinutes: 10_000,
+};
 const troubles = { refusedPercent: 10, neverStartedPercent: 5, forgottenTokenPercent: 50, most: 4 };
 
 async function play(seed: number, options: Partial<WorldOptions>): Promise<void> {

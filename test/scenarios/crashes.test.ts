@@ -6,7 +6,14 @@ import type { SimulatedVertex } from "../support/simulated-dbt.ts";
 import { projectOf as projectUnder, type SimulatedProject } from "../support/simulated-project.ts";
 import { SimulatedWorld } from "../support/simulated-world.ts";
 
-const policy = { launchFailures: 20, losses: 6, retryDelaySeconds: 1, orphanGraceSeconds: 0, lostAfterSeconds: 10, runTimeoutMinutes: 600 };
+const policy = {
+  launchFailures: 20,
+  losses: 6,
+  retryDelaySeconds: 1,
+  orphanGraceSeconds: 0,
+  lostAfterSeconds: 10,
+  runTimeoutMinutes: 600,
+};
 
 const projectOf = (vertices: readonly PlanVertex[], behaviour: Record<string, Partial<SimulatedVertex>> = {}) =>
   projectUnder(vertices, behaviour, policy);
@@ -26,7 +33,11 @@ const eventful = projectOf(
 
 const forgetful = { refusedPercent: 0, neverStartedPercent: 0, forgottenTokenPercent: 100, most: 0 };
 
-async function play(seed: number, project: SimulatedProject, crashAt?: { write: number; after: boolean }): Promise<SimulatedWorld> {
+async function play(
+  seed: number,
+  project: SimulatedProject,
+  crashAt?: { write: number; after: boolean },
+): Promise<SimulatedWorld> {
   const faults = { crashes: 0, refusals: 0, ...(crashAt ? { crashAt } : {}) };
   const world = new SimulatedWorld({ seed, project, faults, troubles: forgetful });
   world.begin("run-1");
@@ -48,7 +59,10 @@ describe("a function that dies at one of its calls", () => {
         await expectSound(world);
         await expectTruth(world, eventful, "run-1");
       } catch (error) {
-        throw new Error(`Died ${after ? "after" : "before"} write ${write}: ${error instanceof Error ? error.message : error}`, { cause: error });
+        throw new Error(
+          `Died ${after ? "after" : "before"} write ${write}: ${error instanceof Error ? error.message : error}`,
+          { cause: error },
+        );
       }
     }
   });
@@ -57,7 +71,9 @@ describe("a function that dies at one of its calls", () => {
 describe("a run from start to end", () => {
   it("G6: a root that failed once and its ten descendants: two tries, and one recovery build", async () => {
     const below = Array.from({ length: 10 }, (_, n) => vertex(`model_${n}`, [n < 5 ? "model_root" : `model_${n - 5}`]));
-    const project = projectOf([vertex("model_root"), ...below], { model_root: { failures: 1, message: "Database Error" } });
+    const project = projectOf([vertex("model_root"), ...below], {
+      model_root: { failures: 1, message: "Database Error" },
+    });
     const world = await play(2, project);
     await expectSound(world);
     expect(world.ends.get("run-1")!.state).toBe("green");
@@ -68,12 +84,19 @@ describe("a run from start to end", () => {
 
   it("D4: killed in the middle: what was good is not run again, what ran is rebuilt alone first", async () => {
     const names = Array.from({ length: 10 }, (_, n) => `model_${n}`);
-    const project = projectOf(names.map((id, n) => vertex(id, n === 0 ? [] : [names[n - 1]!])), { model_3: { kills: 1 } });
+    const project = projectOf(
+      names.map((id, n) => vertex(id, n === 0 ? [] : [names[n - 1]!])),
+      { model_3: { kills: 1 } },
+    );
     const world = await play(3, project);
     await expectSound(world);
     expect(world.ends.get("run-1")!.state).toBe("green");
     const { tasks, vertices } = await world.rows("run-1");
-    expect(tasks.map((task) => [task.kind, task.setSize ?? 0])).toEqual([["producer", 0], ["fallback", 1], ["recovery", 6]]);
+    expect(tasks.map((task) => [task.kind, task.setSize ?? 0])).toEqual([
+      ["producer", 0],
+      ["fallback", 1],
+      ["recovery", 6],
+    ]);
     expect(vertices.find((row) => row.uniqueId === "model_3")).toMatchObject({ tryTasks: [1, 2], lostTasks: [1] });
   });
 
@@ -102,7 +125,9 @@ describe("a run from start to end", () => {
       expect(tasks.filter((task) => task.state !== "over")).toEqual([]);
       const run = (await world.ledger.readRun({ project: "shop", runId: "run-1" }))!;
       states.add(run.state);
-      const good = eventful.plan.vertices.every((one) => vertices.find((row) => row.uniqueId === one.uniqueId && ["success", "pass"].includes(row.status ?? "")));
+      const good = eventful.plan.vertices.every((one) =>
+        vertices.find((row) => row.uniqueId === one.uniqueId && ["success", "pass"].includes(row.status ?? "")),
+      );
       expect(run.state === "green", `stopped at turn ${n}: ${run.verdict}`).toBe(good);
       for (const consumer of world.consumers.values()) expect(consumer.outcome).not.toBeNull();
     }
@@ -127,5 +152,6 @@ describe("a run from start to end", () => {
 /** As the CLI's stop: by now there may be no run yet, or none any more. */
 async function requestStop(world: SimulatedWorld): Promise<void> {
   const key = { project: "shop", runId: "run-1" };
-  if (await world.ledger.readRun(key)) await world.ledger.requestStop(key, { atMs: world.schedule.nowMs, reason: "a test asked for it." });
+  if (await world.ledger.readRun(key))
+    await world.ledger.requestStop(key, { atMs: world.schedule.nowMs, reason: "a test asked for it." });
 }

@@ -22,7 +22,10 @@ const shop = (behaviour: Record<string, Partial<SimulatedVertex>>) =>
 const once = { failures: 1, message: "Database Error" };
 const always = { failures: Number.POSITIVE_INFINITY, message: "Database Error: no table" };
 
-async function run(behaviour: Record<string, Partial<SimulatedVertex>>, meanwhile: (aws: SimulatedAws) => void = () => undefined) {
+async function run(
+  behaviour: Record<string, Partial<SimulatedVertex>>,
+  meanwhile: (aws: SimulatedAws) => void = () => undefined,
+) {
   const aws = new SimulatedAws(shop(behaviour), 7);
   const execution = await aws.start("run-1");
   meanwhile(aws);
@@ -39,8 +42,16 @@ async function run(behaviour: Record<string, Partial<SimulatedVertex>>, meanwhil
 describe("the rendered machines, turn by turn", () => {
   it("F13: a run whose root fails once ends green, every wait by its timeout or its answer, far within the history", async () => {
     const { execution, consumers } = await run({ model_a: once });
-    expect(execution).toMatchObject({ status: "SUCCEEDED", output: { state: "green", verdict: "Every one of 5 vertices is good, 1 after a retry." } });
-    expect(consumers).toEqual({ model_a: "SUCCEEDED", model_x: "SUCCEEDED", model_b: "SUCCEEDED", model_c: "SUCCEEDED" });
+    expect(execution).toMatchObject({
+      status: "SUCCEEDED",
+      output: { state: "green", verdict: "Every one of 5 vertices is good, 1 after a retry." },
+    });
+    expect(consumers).toEqual({
+      model_a: "SUCCEEDED",
+      model_x: "SUCCEEDED",
+      model_b: "SUCCEEDED",
+      model_c: "SUCCEEDED",
+    });
     expect(execution.history.some((event) => event.type === "TaskTimedOut")).toBe(true);
     expect(execution.history.length).toBeLessThan(TURN_BUDGET / 10);
   });

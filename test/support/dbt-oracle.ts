@@ -49,7 +49,9 @@ function verdictOf(own: readonly Line[]): Verdict | null {
     const neverRan = late.some((line) => /fail_fast|in referenced ephemeral model/.test(line.info.msg));
     return neverRan ? "not_built" : "failed";
   }
-  return is(/^(LogStartLine|NodeCompiling|NodeExecuting)$/).length > 0 ? "interrupted" : null;
+  // dbt 2, cut short: its error line may be the last one about the vertex.
+  if (errorLine) return is(/^Generic$/).some((line) => line.info.msg.includes("dbt1404")) ? "interrupted" : "failed";
+  return is(/^(LogStartLine|NodeExecuting)$/).length > 0 ? "interrupted" : null;
 }
 
 function wordOf(line: Line): string {

@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 
 /** How dbt ended in a recorded case, at one log level. */
@@ -68,4 +69,10 @@ export function versions(): string[] {
 export function unzipped(path: string): string | null {
   const file = new URL(`${path}.gz`, ROOT);
   return existsSync(file) ? gunzipSync(readFileSync(file)).toString("utf8") : null;
+}
+
+/** Path of a zipped file of a recorded case; null where it was not kept. */
+export function recordingFile(recorded: RecordedCase, name: string): string | null {
+  const file = new URL(`${recorded.version}/${recorded.name}/${name}.gz`, ROOT);
+  return existsSync(file) ? fileURLToPath(file) : null;
 }

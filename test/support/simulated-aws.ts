@@ -39,8 +39,14 @@ export class SimulatedAws {
     };
     const onError = (error: unknown) => void this.errors.push(error);
     const heard = { onFence: () => undefined, onExit: () => undefined, onError };
-    this.#ecs = new SimulatedEcs({ project, warehouse, schedule, random: new Random(seed), ledger, artefacts, ...heard }, NO_TROUBLES);
-    const functions = { ...this.#runFunctions(), [FUNCTION_ARNS.watchNode]: this.#watchNode } as Record<string, TaskFunction>;
+    this.#ecs = new SimulatedEcs(
+      { project, warehouse, schedule, random: new Random(seed), ledger, artefacts, ...heard },
+      NO_TROUBLES,
+    );
+    const functions = { ...this.#runFunctions(), [FUNCTION_ARNS.watchNode]: this.#watchNode } as Record<
+      string,
+      TaskFunction
+    >;
     this.machines = new AslInterpreter({ clock, machines: [RUN_MACHINE, CONSUMER_MACHINE], functions });
   }
 
@@ -63,7 +69,12 @@ export class SimulatedAws {
         this.#answering(payload.taskToken, () => startRun(payload, { ...common, executions: this.machines })),
       [FUNCTION_ARNS.checkRun]: ({ run, taskToken }: CheckRunPayload) =>
         this.#answering(taskToken, async () => {
-          const more = { tasks: this.#ecs, executions: this.machines, consumerMachineArn: CONSUMER_MACHINE.arn, seen: this.#seen };
+          const more = {
+            tasks: this.#ecs,
+            executions: this.machines,
+            consumerMachineArn: CONSUMER_MACHINE.arn,
+            seen: this.#seen,
+          };
           return (await checkRun(run, { ...common, ...more })) === "settle" ? {} : null;
         }),
       [FUNCTION_ARNS.settleRun]: ({ run }: SettleRunPayload) => settleRun(run, common),
@@ -71,7 +82,12 @@ export class SimulatedAws {
   }
 
   readonly #watchNode = ({ taskToken, consumer }: WatchNodePayload) =>
-    watchNode(taskToken, consumer, { ledger: this.ledger, executions: this.machines, readPlan: this.#readPlan, nowMs: this.clock.nowMs });
+    watchNode(taskToken, consumer, {
+      ledger: this.ledger,
+      executions: this.machines,
+      readPlan: this.#readPlan,
+      nowMs: this.clock.nowMs,
+    });
 
   /** As the handlers: an answer ends the wait, a fatal error fails it, anything else is the machine's to retry. */
   async #answering(taskToken: string, call: () => Promise<unknown>): Promise<void> {

@@ -32,7 +32,14 @@ export function projectOf(
   policy: Record<string, unknown> = {},
 ): SimulatedProject {
   const simulated = vertices.map((one): [string, SimulatedVertex] => {
-    const base = { uniqueId: one.uniqueId, parents: one.gateParents, builds: one.builds, failures: 0, kills: 0, unreported: false };
+    const base = {
+      uniqueId: one.uniqueId,
+      parents: one.gateParents,
+      builds: one.builds,
+      failures: 0,
+      kills: 0,
+      unreported: false,
+    };
     return [one.uniqueId, { ...base, ...behaviour[one.uniqueId] }];
   });
   const rest = { maxTasks: 4, threads: 2, failFast: false, silentSkips: 0 };

@@ -111,7 +111,10 @@ class SimulatedRun {
     const owner = this.#tasks.find((task) => task.task === row?.ownerTask);
     must(!owner || isOver(owner), `${id} is claimed from task ${owner?.task}, which lives`);
     const built = this.#project.vertices.get(id)!.builds;
-    must(!built || this.#mayRebuild || !this.#warehouse.table(id).good, `${id} is good and is claimed for a ${launch.kind} build`);
+    must(
+      !built || this.#mayRebuild || !this.#warehouse.table(id).good,
+      `${id} is good and is claimed for a ${launch.kind} build`,
+    );
     for (const parent of this.#project.plan.vertices.find((one) => one.uniqueId === id)!.gateParents) {
       const good = this.#warehouse.table(parent).good || launch.uniqueIds.includes(parent);
       must(good, `${id} is claimed although its gate parent ${parent} is neither good nor in the set`);
@@ -130,7 +133,8 @@ class SimulatedRun {
     if (living.length === 0) return;
     const task = this.#random.pick(living);
     const mishap = this.#mishaps < MOST_MISHAPS && !this.#rowsOf(task) && this.#random.chance(0.03);
-    if (mishap) return this.#miscarry(task);
+    if (mishap) this.#miscarry(task);
+    if (mishap) return;
     const event = this.#builds.get(task.task)!.turn();
     if (event) this.#note(task, event);
   }
@@ -145,9 +149,14 @@ class SimulatedRun {
   }
 
   #note(task: TaskRow, event: BuildEvent): void {
-    if (event.kind === "status") return this.#write(task.task, event);
-    if (event.kind === "ended") return this.#end(task, { ...event.end, endedAtMs: this.#nowMs });
-    if (this.#random.chance(0.5)) return this.#stop(task);
+    if (event.kind === "status") this.#write(task.task, event);
+    else if (event.kind === "ended") this.#end(task, { ...event.end, endedAtMs: this.#nowMs });
+    else if (this.#random.chance(0.5)) this.#stop(task);
+    else this.#die(task);
+  }
+
+  /** The supervisor survives dbt and says how it died. */
+  #die(task: TaskRow): void {
     const begun = [...this.#rows.values()].some((row) => row.tryTasks.includes(task.task));
     const cause = {
       kind: this.#random.pick(["killed", "out_of_memory"] as const),
@@ -237,13 +246,18 @@ class SimulatedRun {
   #checkOrder(): void {
     for (const { uniqueId, gateParents, builds } of this.#project.plan.vertices) {
       const table = this.#warehouse.table(uniqueId);
-      if (!table.good || !builds || (this.#mayRebuild && !uniqueId.startsWith("test."))) continue;
+      if (!table.good || !builds || (this.#mayRebuild && !this.#counts(uniqueId))) continue;
       for (const parent of gateParents) {
         const above = this.#warehouse.table(parent);
         const stands = !above.good || !this.#project.vertices.get(parent)!.builds || above.builtAt < table.builtAt;
         must(stands, `${uniqueId} is good and older than its parent ${parent}`);
       }
     }
+  }
+
+  /** A test that the run counts as good. Where nodes are rebuilt on purpose, their other descendants may be older. */
+  #counts(uniqueId: string): boolean {
+    return uniqueId.startsWith("test.") && this.#rows.get(uniqueId)?.final === undefined;
   }
 
   #checkGreen(): void {

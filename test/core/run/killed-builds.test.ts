@@ -1,6 +1,21 @@
 import { describe, expect, it } from "vitest";
 import type { BuildEnd } from "#core/contracts/ledger.ts";
-import { claimed, dataTest, decide, finalsOf, killed, LONG_AGO, launchesOf, live, NOW, over, planOf, row, verdictAfter, vertex } from "../../support/run-builders.ts";
+import {
+  claimed,
+  dataTest,
+  decide,
+  finalsOf,
+  killed,
+  LONG_AGO,
+  launchesOf,
+  live,
+  NOW,
+  over,
+  planOf,
+  row,
+  verdictAfter,
+  vertex,
+} from "../../support/run-builders.ts";
 
 const fallback = { kind: "fallback" as const };
 const cut = (kind: BuildEnd["cause"]["kind"], changes: Partial<BuildEnd> = {}): Partial<BuildEnd> => ({
@@ -14,24 +29,49 @@ const cut = (kind: BuildEnd["cause"]["kind"], changes: Partial<BuildEnd> = {}): 
 describe("a build that was killed in the middle", () => {
   const ids = ["m0", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "m9"];
   const plan = planOf(ids.map((id, n) => vertex(id, n < 5 ? [] : [ids[n - 5]!])));
-  const rows = [row("m0", "success"), row("m1", "success"), row("m2", "success"), row("m3", "started"), row("m4", "started")];
+  const rows = [
+    row("m0", "success"),
+    row("m1", "success"),
+    row("m2", "success"),
+    row("m3", "started"),
+    row("m4", "started"),
+  ];
 
-  it.each([["killed without a word", killed(1)], ["out of memory", over(1, cut("out_of_memory"))]])("D4: %s: what ran is built alone first, on the larger size", (_, task) => {
+  it.each([
+    ["killed without a word", killed(1)],
+    ["out of memory", over(1, cut("out_of_memory"))],
+  ])("D4: %s: what ran is built alone first, on the larger size", (_, task) => {
     const decision = decide({ plan, rows, tasks: [task] });
-    expect(launchesOf(decision)).toEqual([{ kind: "fallback", set: ["m3"] }, { kind: "fallback", set: ["m4"] }]);
-    expect(decision.launches.map((launch) => [launch.size, launch.claims[0]!.lostTask])).toEqual([["queue", 1], ["queue", 1]]);
+    expect(launchesOf(decision)).toEqual([
+      { kind: "fallback", set: ["m3"] },
+      { kind: "fallback", set: ["m4"] },
+    ]);
+    expect(decision.launches.map((launch) => [launch.size, launch.claims[0]!.lostTask])).toEqual([
+      ["queue", 1],
+      ["queue", 1],
+    ]);
     expect(decision.heldSinceMs).toBe(NOW);
   });
 
   it("D4: then the rest follows in one build, and what was good is in none", () => {
-    const alone = ["m3", "m4"].map((id, n) => row(id, "success", { task: n + 2, tryTasks: [1, n + 2], lostTasks: [1] }));
-    const decision = decide({ plan, rows: [...rows.slice(0, 3), ...alone], tasks: [killed(1), over(2, {}, fallback), over(3, {}, fallback)] });
+    const alone = ["m3", "m4"].map((id, n) =>
+      row(id, "success", { task: n + 2, tryTasks: [1, n + 2], lostTasks: [1] }),
+    );
+    const decision = decide({
+      plan,
+      rows: [...rows.slice(0, 3), ...alone],
+      tasks: [killed(1), over(2, {}, fallback), over(3, {}, fallback)],
+    });
     expect(launchesOf(decision)).toEqual([{ kind: "recovery", set: ["m5", "m6", "m7", "m8", "m9"] }]);
   });
 
   it("D4: an interruption uses no try: a failure after it still has its retry", () => {
     const failed = row("m3", "error", { task: 2, tryTasks: [1, 2], lostTasks: [1] });
-    const decision = decide({ plan: planOf([vertex("m3")]), rows: [failed], tasks: [killed(1), over(2, {}, fallback)] });
+    const decision = decide({
+      plan: planOf([vertex("m3")]),
+      rows: [failed],
+      tasks: [killed(1), over(2, {}, fallback)],
+    });
     expect(launchesOf(decision)).toEqual([{ kind: "fallback", set: ["m3"] }]);
   });
 
@@ -40,7 +80,9 @@ describe("a build that was killed in the middle", () => {
       const task = lostTasks.length + 1;
       const tasks = Array.from({ length: task }, (_, n) => killed(n + 1, {}, n === 0 ? {} : fallback));
       const tryTasks = tasks.map((one) => one.task);
-      return finalsOf(decide({ plan: planOf([vertex("k")]), rows: [row("k", "started", { task, tryTasks, lostTasks })], tasks })).k;
+      return finalsOf(
+        decide({ plan: planOf([vertex("k")]), rows: [row("k", "started", { task, tryTasks, lostTasks })], tasks }),
+      ).k;
     };
     expect([at([]), at([1]), at([1, 2])]).toEqual([undefined, undefined, "dead"]);
   });
@@ -51,8 +93,16 @@ describe("a build that was killed in the middle", () => {
     const good = row("x", "success", { task: 3, tryTasks: [1, 3], lostTasks: [1] });
     const tasks = [killed(1), killed(2, {}, fallback), over(3, {}, fallback)];
     const decision = decide({ plan: world, rows: [twice, good], tasks, heldSinceMs: 0 });
-    expect(launchesOf(decision)).toEqual([{ kind: "fallback", set: ["k"] }, { kind: "recovery", set: ["y"] }]);
-    const first = decide({ plan: world, rows: [row("k", "started"), row("x", "success")], tasks: [killed(1)], heldSinceMs: 0 });
+    expect(launchesOf(decision)).toEqual([
+      { kind: "fallback", set: ["k"] },
+      { kind: "recovery", set: ["y"] },
+    ]);
+    const first = decide({
+      plan: world,
+      rows: [row("k", "started"), row("x", "success")],
+      tasks: [killed(1)],
+      heldSinceMs: 0,
+    });
     expect(launchesOf(first)).toEqual([{ kind: "fallback", set: ["k"] }]);
   });
 
@@ -65,15 +115,24 @@ describe("a build that was killed in the middle", () => {
   });
 
   it("D12: it waits until the warehouse has had time to drop the orphaned query", () => {
-    const at = (nowMs: number, adapterType: string) => decide({ plan: planOf([vertex("m3")], { adapterType }), rows: [row("m3", "started")], tasks: [killed(1)], nowMs }).launches.length;
-    expect([at(LONG_AGO + 9_999, "postgres"), at(LONG_AGO + 10_000, "postgres"), at(LONG_AGO, "duckdb")]).toEqual([0, 1, 1]);
+    const at = (nowMs: number, adapterType: string) =>
+      decide({ plan: planOf([vertex("m3")], { adapterType }), rows: [row("m3", "started")], tasks: [killed(1)], nowMs })
+        .launches.length;
+    expect([at(LONG_AGO + 9_999, "postgres"), at(LONG_AGO + 10_000, "postgres"), at(LONG_AGO, "duckdb")]).toEqual([
+      0, 1, 1,
+    ]);
   });
 
   it.each([
     ["an append model", { safeToRepeat: false, materialized: "incremental" }, "rebuild"],
     ["any model under interrupted: stop", {}, "stop"],
   ])("D12: %s says that its outcome is unknown", (_, changes, interrupted) => {
-    const situation = { plan: planOf([vertex("m3", [], changes)]), rows: [row("m3", "started")], tasks: [killed(1)], policy: { interrupted } };
+    const situation = {
+      plan: planOf([vertex("m3", [], changes)]),
+      rows: [row("m3", "started")],
+      tasks: [killed(1)],
+      policy: { interrupted },
+    };
     const decision = decide(situation);
     expect(decision.launches).toEqual([]);
     expect(decision.finals[0]).toMatchObject({ final: "dead" });
@@ -83,7 +142,11 @@ describe("a build that was killed in the middle", () => {
 
   it("D4: a test that was running goes alone; its node is not built again", () => {
     const tested = planOf([vertex("a"), dataTest("test.a", ["a"])]);
-    const decision = decide({ plan: tested, rows: [row("a", "success"), row("test.a", "started")], tasks: [killed(1)] });
+    const decision = decide({
+      plan: tested,
+      rows: [row("a", "success"), row("test.a", "started")],
+      tasks: [killed(1)],
+    });
     expect(launchesOf(decision)).toEqual([{ kind: "fallback", set: ["test.a"] }]);
   });
 });
@@ -103,18 +166,26 @@ describe("a producer that ended before any vertex", () => {
   });
 
   it("D4: one that ran out of memory is launched again on the larger size", () => {
-    expect(decide({ tasks: [killed(1, { outOfMemory: true })] }).launches).toMatchObject([{ kind: "producer", size: "queue" }]);
+    expect(decide({ tasks: [killed(1, { outOfMemory: true })] }).launches).toMatchObject([
+      { kind: "producer", size: "queue" },
+    ]);
   });
 
-  it.each(["parse", "profile", "flags", "unsupported_dbt"] as const)("D3: %s is dbt's cause: never launched again, and the run says which", (kind) => {
-    const situation = { plan: null, tasks: [over(1, { exitCode: 2, inOrder: false, cause: { kind, sentence: `dbt said ${kind}.`, lines: [] } })] };
-    const decision = decide(situation);
-    expect(decision).toMatchObject({ launches: [], settle: true });
-    expect(verdictAfter(situation, decision)).toMatchObject({ state: "red" });
-    expect(verdictAfter(situation, decision).sentence).toContain(`dbt said ${kind}.`);
-    const planned = { ...situation, plan };
-    expect(finalsOf(decide(planned))).toEqual({ a: "not_built" });
-  });
+  it.each(["parse", "profile", "flags", "unsupported_dbt"] as const)(
+    "D3: %s is dbt's cause: never launched again, and the run says which",
+    (kind) => {
+      const situation = {
+        plan: null,
+        tasks: [over(1, { exitCode: 2, inOrder: false, cause: { kind, sentence: `dbt said ${kind}.`, lines: [] } })],
+      };
+      const decision = decide(situation);
+      expect(decision).toMatchObject({ launches: [], settle: true });
+      expect(verdictAfter(situation, decision)).toMatchObject({ state: "red" });
+      expect(verdictAfter(situation, decision).sentence).toContain(`dbt said ${kind}.`);
+      const planned = { ...situation, plan };
+      expect(finalsOf(decide(planned))).toEqual({ a: "not_built" });
+    },
+  );
 
   it("D3: one that printed skips and died is not launched again over its own rows", () => {
     const decision = decide({ plan, rows: [row("a", "skipped")], tasks: [killed(1)] });
@@ -123,9 +194,15 @@ describe("a producer that ended before any vertex", () => {
 
   it("D3: if it had begun and the plan is not known, a task makes the plan, a bounded number of times", () => {
     const rows = [row("a", "success")];
-    const plans = (count: number) => [killed(1), ...Array.from({ length: count }, (_, n) => over(n + 2, {}, { kind: "plan" }))];
+    const plans = (count: number) => [
+      killed(1),
+      ...Array.from({ length: count }, (_, n) => over(n + 2, {}, { kind: "plan" })),
+    ];
     expect(decide({ rows, tasks: plans(0) }).launches).toMatchObject([{ kind: "plan" }]);
-    expect(decide({ rows, tasks: [killed(1), live(2, { kind: "plan" })] })).toMatchObject({ launches: [], settle: false });
+    expect(decide({ rows, tasks: [killed(1), live(2, { kind: "plan" })] })).toMatchObject({
+      launches: [],
+      settle: false,
+    });
     const situation = { rows, tasks: plans(3) };
     const decision = decide(situation);
     expect(decision).toMatchObject({ launches: [], settle: true });
@@ -139,10 +216,16 @@ describe("tasks that come to nothing", () => {
   const never = { neverStarted: true, stoppedReason: "Given up after 6 launches: no capacity" };
 
   it("D11: a fallback that could not be started is a clear failure, without a try", () => {
-    const situation = { plan, rows: [claimed(rows[0]!, 2), ...rows.slice(1)], tasks: [over(1), killed(2, never, fallback)] };
+    const situation = {
+      plan,
+      rows: [claimed(rows[0]!, 2), ...rows.slice(1)],
+      tasks: [over(1), killed(2, never, fallback)],
+    };
     const decision = decide(situation);
     expect(finalsOf(decision)).toEqual({ a: "dead", b: "doomed by a" });
-    expect(decision.finals[0]!.finalReason).toBe("Its task could not be started: Given up after 6 launches: no capacity");
+    expect(decision.finals[0]!.finalReason).toBe(
+      "Its task could not be started: Given up after 6 launches: no capacity",
+    );
     expect(verdictAfter(situation, decision).state).toBe("red");
   });
 
@@ -154,11 +237,19 @@ describe("tasks that come to nothing", () => {
   });
 
   it("D11: builds that die before they begin back off and are given up; the run ends and says so", () => {
-    const tasks = (count: number) => [over(1), ...Array.from({ length: count }, (_, n) => killed(n + 2, {}, { kind: "recovery" }))];
+    const tasks = (count: number) => [
+      over(1),
+      ...Array.from({ length: count }, (_, n) => killed(n + 2, {}, { kind: "recovery" })),
+    ];
     const skippedRows = [row("a", "success"), claimed(row("b", "skipped"), 2), row("x", "success")];
     const policy = { launchFailures: 2 };
-    expect(decide({ plan, rows: skippedRows, tasks: tasks(2), policy, nowMs: LONG_AGO + 9_999 })).toMatchObject({ launches: [], settle: false });
-    expect(launchesOf(decide({ plan, rows: skippedRows, tasks: tasks(2), policy }))).toEqual([{ kind: "recovery", set: ["b"] }]);
+    expect(decide({ plan, rows: skippedRows, tasks: tasks(2), policy, nowMs: LONG_AGO + 9_999 })).toMatchObject({
+      launches: [],
+      settle: false,
+    });
+    expect(launchesOf(decide({ plan, rows: skippedRows, tasks: tasks(2), policy }))).toEqual([
+      { kind: "recovery", set: ["b"] },
+    ]);
     const situation = { plan, rows: skippedRows, tasks: tasks(3), policy };
     const decision = decide(situation);
     expect(decision).toMatchObject({ launches: [], settle: true });

@@ -1,5 +1,17 @@
 import { describe, expect, it } from "vitest";
-import { decide, ephemeral, finalsOf, launchesOf, nodeFailed, over, planOf, row, type Situation, verdictAfter, vertex } from "../../support/run-builders.ts";
+import {
+  decide,
+  ephemeral,
+  finalsOf,
+  launchesOf,
+  nodeFailed,
+  over,
+  planOf,
+  row,
+  type Situation,
+  verdictAfter,
+  vertex,
+} from "../../support/run-builders.ts";
 
 const skipped = (...ids: string[]) => ids.map((id) => row(id, "skipped"));
 const fallback = (task: number) => over(task, {}, { kind: "fallback" });
@@ -13,12 +25,19 @@ describe("how the producer ended", () => {
     const first = decide({ plan, rows, tasks, heldSinceMs: 0 });
     expect(launchesOf(first)).toEqual([{ kind: "fallback", set: ["a"] }]);
     const healed = [row("a", "success", { task: 2, tryTasks: [1, 2] }), row("x", "success")];
-    expect(launchesOf(decide({ plan, rows: healed, tasks: [...tasks, fallback(2)] }))).toEqual([{ kind: "recovery", set: ["b", "y"] }]);
+    expect(launchesOf(decide({ plan, rows: healed, tasks: [...tasks, fallback(2)] }))).toEqual([
+      { kind: "recovery", set: ["b", "y"] },
+    ]);
   });
 
   it("B8: fail-fast: the rest stays unbuilt if the failure does not recover", () => {
     const rows = [row("a", "error"), row("x", "success")];
-    const situation: Situation = { plan, rows, tasks: [over(1, nodeFailed({ failFast: true }))], policy: { retries: { node: 0 } } };
+    const situation: Situation = {
+      plan,
+      rows,
+      tasks: [over(1, nodeFailed({ failFast: true }))],
+      policy: { retries: { node: 0 } },
+    };
     const decision = decide(situation);
     expect(finalsOf(decision)).toEqual({ a: "dead", b: "doomed by a", y: "not_built" });
     expect(verdictAfter(situation, decision)).toMatchObject({ state: "red", causes: [{ uniqueId: "a" }] });
@@ -26,7 +45,11 @@ describe("how the producer ended", () => {
 
   it("B8: a model that failed below an ephemeral is retried although fail-fast left the ephemeral unsaid", () => {
     const below = planOf([ephemeral("e"), vertex("a", ["e"]), vertex("z")]);
-    const decision = decide({ plan: below, rows: [row("a", "error")], tasks: [over(1, nodeFailed({ failFast: true }))] });
+    const decision = decide({
+      plan: below,
+      rows: [row("a", "error")],
+      tasks: [over(1, nodeFailed({ failFast: true }))],
+    });
     expect(launchesOf(decision)).toEqual([{ kind: "fallback", set: ["a"] }]);
   });
 
@@ -38,7 +61,9 @@ describe("how the producer ended", () => {
     const decision = decide(situation);
     expect(decision).toMatchObject({ launches: [], settle: true });
     expect(finalsOf(decision)).toMatchObject({ x: "dead", y: "doomed by x" });
-    expect(verdictAfter(situation, decision).causes[0]!.sentence).toBe("The on-run-start hook audit failed: relation is locked");
+    expect(verdictAfter(situation, decision).causes[0]!.sentence).toBe(
+      "The on-run-start hook audit failed: relation is locked",
+    );
   });
 
   it("B10: where dbt skips all for it, nothing is built again", () => {
@@ -49,7 +74,11 @@ describe("how the producer ended", () => {
   });
 
   it.each(["red", "warn"] as const)("B11: a failed on-run-end hook with hookFailure: %s", (hookFailure) => {
-    const end = { exitCode: 1, hookFailures: [{ name: "grants", message: "no role", phase: "end" as const }], cause: { kind: "hook" as const, sentence: "The hook grants failed.", lines: [] } };
+    const end = {
+      exitCode: 1,
+      hookFailures: [{ name: "grants", message: "no role", phase: "end" as const }],
+      cause: { kind: "hook" as const, sentence: "The hook grants failed.", lines: [] },
+    };
     const rows = ["a", "x", "b", "y"].map((id) => row(id, "success"));
     const situation = { plan, rows, tasks: [over(1, end)], policy: { hookFailure } };
     const decision = decide(situation);
@@ -58,8 +87,18 @@ describe("how the producer ended", () => {
   });
 
   it("B11: an exit code that no vertex explains is red although every vertex is good", () => {
-    const end = { exitCode: 2, cause: { kind: "unexplained_exit" as const, sentence: "dbt ended with exit code 2 although no vertex failed.", lines: [] } };
+    const end = {
+      exitCode: 2,
+      cause: {
+        kind: "unexplained_exit" as const,
+        sentence: "dbt ended with exit code 2 although no vertex failed.",
+        lines: [],
+      },
+    };
     const situation = { plan, rows: ["a", "x", "b", "y"].map((id) => row(id, "success")), tasks: [over(1, end)] };
-    expect(verdictAfter(situation, decide(situation))).toMatchObject({ state: "red", causes: [{ sentence: "Task 1: dbt ended with exit code 2 although no vertex failed." }] });
+    expect(verdictAfter(situation, decide(situation))).toMatchObject({
+      state: "red",
+      causes: [{ sentence: "Task 1: dbt ended with exit code 2 although no vertex failed." }],
+    });
   });
 });

@@ -1,11 +1,28 @@
 import { describe, expect, it } from "vitest";
-import { claimed, decide, ephemeral, finalsOf, killed, launchesOf, nodeFailed, over, planOf, row, verdictAfter, vertex } from "../../support/run-builders.ts";
+import {
+  claimed,
+  decide,
+  ephemeral,
+  finalsOf,
+  killed,
+  launchesOf,
+  nodeFailed,
+  over,
+  planOf,
+  row,
+  verdictAfter,
+  vertex,
+} from "../../support/run-builders.ts";
 
 const fallback = (task: number) => over(task, {}, { kind: "fallback" });
 
 describe("what dbt says nothing of", () => {
   it("F9: planned, gates good, the build ended in order, never reported: failed, and never green", () => {
-    const situation = { plan: planOf([vertex("a"), vertex("b", ["a"])]), rows: [row("a", "success")], tasks: [over(1)] };
+    const situation = {
+      plan: planOf([vertex("a"), vertex("b", ["a"])]),
+      rows: [row("a", "success")],
+      tasks: [over(1)],
+    };
     const decision = decide(situation);
     expect(finalsOf(decision)).toEqual({ b: "dead" });
     expect(decision.finals[0]!.finalReason).toContain("dbt did not select it");
@@ -13,9 +30,16 @@ describe("what dbt says nothing of", () => {
   });
 
   it("F15: a fallback that selects nothing ends its vertex as failed", () => {
-    const empty = { cause: { kind: "empty_selection" as const, sentence: "The selection found nothing to build.", lines: [] } };
+    const empty = {
+      cause: { kind: "empty_selection" as const, sentence: "The selection found nothing to build.", lines: [] },
+    };
     const rows = [claimed(row("a", "error"), 2)];
-    const situation = { plan: planOf([vertex("a")]), rows, tasks: [over(1, nodeFailed()), over(2, empty, { kind: "fallback" })], policy: { retries: { node: 5 } } };
+    const situation = {
+      plan: planOf([vertex("a")]),
+      rows,
+      tasks: [over(1, nodeFailed()), over(2, empty, { kind: "fallback" })],
+      policy: { retries: { node: 5 } },
+    };
     const decision = decide(situation);
     expect(finalsOf(decision)).toEqual({ a: "dead" });
     expect(verdictAfter(situation, decision).state).toBe("red");
@@ -39,7 +63,11 @@ describe("what dbt says nothing of", () => {
     const plan = planOf([vertex("a"), ephemeral("e", ["a"]), vertex("b", ["a", "e"])]);
     const rows = [row("a", "error")];
     expect(launchesOf(decide({ plan, rows }))).toEqual([{ kind: "fallback", set: ["a"] }]);
-    expect(finalsOf(decide({ plan, rows, policy: { retries: { node: 0 } } }))).toEqual({ a: "dead", b: "doomed by a", e: "doomed by a" });
+    expect(finalsOf(decide({ plan, rows, policy: { retries: { node: 0 } } }))).toEqual({
+      a: "dead",
+      b: "doomed by a",
+      e: "doomed by a",
+    });
   });
 
   it("B4: a child that dbt skipped without its id is built once the ephemeral has recovered", () => {

@@ -17,7 +17,9 @@ function holds(runs: number, options: ProjectOptions): void {
       const end = simulateRun(project, random);
       const expected = [...able.values()].every(Boolean) ? "green" : "red";
       expect(end.verdict.state === "green" || end.verdict.causes.length > 0).toBe(true);
-      expect([end.verdict.state, end.verdict.sentence][0], end.verdict.sentence).toBe(able.size === 0 ? "red" : expected);
+      expect([end.verdict.state, end.verdict.sentence][0], end.verdict.sentence).toBe(
+        able.size === 0 ? "red" : expected,
+      );
       const exact = !project.failFast && ![...project.vertices.values()].some((one) => one.unreported);
       if (!exact) return;
       for (const [id, good] of able) expect(end.warehouse.table(id).good, `${id} ends good`).toBe(good);
@@ -28,22 +30,22 @@ function holds(runs: number, options: ProjectOptions): void {
 
 describe(`the step on random projects (STEPWATCH_TEST_SEED=${seed})`, () => {
   it("ends every run as its vertices allow, and breaks no invariant on the way", () => {
-    holds(700 * 20, {});
+    holds(700, {});
   });
 
   it("does so with larger projects", () => {
-    holds(150 * 20, { mostNodes: 25 });
+    holds(150, { mostNodes: 25 });
   });
 
   it("B8: a fail-fast build is resumed if its failure recovers", () => {
-    holds(200 * 20, { failFast: true });
+    holds(200, { failFast: true });
   });
 
   it("C12: under onTestFailure: node every test is younger than its nodes", () => {
-    holds(200 * 20, { policy: { onTestFailure: "node" } });
+    holds(200, { policy: { onTestFailure: "node" } });
   });
 
   it("G21: killers do not drag others down", () => {
-    holds(200 * 20, { killers: true, unreported: false, mostNodes: 14, policy: { retryDelaySeconds: 0 } });
+    holds(200, { killers: true, unreported: false, mostNodes: 14, policy: { retryDelaySeconds: 0 } });
   });
 });

@@ -1,5 +1,19 @@
 import { describe, expect, it } from "vitest";
-import { claimed, decide, finalsOf, killed, LONG_AGO, launchesOf, live, NOW, over, planOf, row, verdictAfter, vertex } from "../../support/run-builders.ts";
+import {
+  claimed,
+  decide,
+  finalsOf,
+  killed,
+  LONG_AGO,
+  launchesOf,
+  live,
+  NOW,
+  over,
+  planOf,
+  row,
+  verdictAfter,
+  vertex,
+} from "../../support/run-builders.ts";
 
 const chain = planOf([vertex("a"), vertex("b", ["a"]), vertex("c", ["b"]), vertex("d", ["c"])]);
 const skipped = (...ids: string[]) => ids.map((id) => row(id, "skipped"));
@@ -24,13 +38,24 @@ describe("a failed vertex", () => {
     const decision = decide({ plan: chain, rows: broken });
     expect(launchesOf(decision)).toEqual([{ kind: "fallback", set: ["a"] }]);
     expect(decision.launches[0]).toMatchObject({ size: "queue", claims: [{ uniqueId: "a", from: 1 }] });
-    const again = decide({ plan: chain, rows: [claimed(broken[0]!, 2), ...broken.slice(1)], tasks: [over(1), live(2, { kind: "fallback" })] });
+    const again = decide({
+      plan: chain,
+      rows: [claimed(broken[0]!, 2), ...broken.slice(1)],
+      tasks: [over(1), live(2, { kind: "fallback" })],
+    });
     expect(again).toMatchObject({ launches: [], settle: false });
   });
 
   it("F4: waits for its retry time, which doubles with each try", () => {
     const at = (nowMs: number, tries: number[]) =>
-      launchesOf(decide({ plan: chain, rows: [row("a", "error", { tryTasks: tries })], nowMs, policy: { retries: { node: 3 } } })).length;
+      launchesOf(
+        decide({
+          plan: chain,
+          rows: [row("a", "error", { tryTasks: tries })],
+          nowMs,
+          policy: { retries: { node: 3 } },
+        }),
+      ).length;
     expect([at(LONG_AGO + 4_999, [1]), at(LONG_AGO + 5_000, [1])]).toEqual([0, 1]);
     expect([at(LONG_AGO + 9_999, [1, 2]), at(LONG_AGO + 10_000, [1, 2])]).toEqual([0, 1]);
   });
@@ -64,7 +89,11 @@ describe("a failed vertex", () => {
 
   it("G7: dead for good, its siblings stay green, what it gates is doomed, the run is red", () => {
     const plan = planOf([vertex("a"), vertex("b", ["a"]), vertex("x"), vertex("y", ["x"])]);
-    const situation = { plan, rows: [row("a", "error"), row("b", "skipped"), row("x", "success"), row("y", "success")], policy: { retries: { node: 0 } } };
+    const situation = {
+      plan,
+      rows: [row("a", "error"), row("b", "skipped"), row("x", "success"), row("y", "success")],
+      policy: { retries: { node: 0 } },
+    };
     const decision = decide(situation);
     expect(finalsOf(decision)).toEqual({ a: "dead", b: "doomed by a" });
     expect(verdictAfter(situation, decision).state).toBe("red");
@@ -80,7 +109,11 @@ describe("a failed vertex", () => {
     const decision = decide({ plan: planOf([vertex("a")]), rows: [row("a", "error", { message })] });
     expect(finalsOf(decision).a).toBe(final);
     expect(decision.launches.length).toBe(final ? 0 : 1);
-    const all = decide({ plan: planOf([vertex("a")]), rows: [row("a", "error", { message })], policy: { retryOn: "all" } });
+    const all = decide({
+      plan: planOf([vertex("a")]),
+      rows: [row("a", "error", { message })],
+      policy: { retryOn: "all" },
+    });
     expect(all.launches.length).toBe(1);
   });
 });
@@ -99,13 +132,19 @@ describe("recovery builds", () => {
     const situation = { plan: chain, rows, tasks: [over(1), fallback(2), over(3, {}, { kind: "recovery" })] };
     const decision = decide(situation);
     expect(decision).toMatchObject({ launches: [], finals: [], settle: true });
-    expect(verdictAfter(situation, decision)).toMatchObject({ state: "green", sentence: "Every one of 4 vertices is good, 1 after a retry." });
+    expect(verdictAfter(situation, decision)).toMatchObject({
+      state: "green",
+      sentence: "Every one of 4 vertices is good, 1 after a retry.",
+    });
   });
 
   it("G6: ten descendants of a root that failed once are built by one recovery build", () => {
     const below = Array.from({ length: 10 }, (_, n) => vertex(`m${n}`, n < 5 ? ["a"] : [`m${n - 5}`]));
     const plan = planOf([vertex("a"), ...below]);
-    const rows = [row("a", "success", { task: 2, tryTasks: [1, 2] }), ...below.map((one) => row(one.uniqueId, "skipped"))];
+    const rows = [
+      row("a", "success", { task: 2, tryTasks: [1, 2] }),
+      ...below.map((one) => row(one.uniqueId, "skipped")),
+    ];
     const decision = decide({ plan, rows, tasks: [over(1), fallback(2)] });
     expect(launchesOf(decision)).toEqual([{ kind: "recovery", set: below.map((one) => one.uniqueId).sort() }]);
   });
@@ -113,25 +152,43 @@ describe("recovery builds", () => {
   const two = planOf([vertex("a"), vertex("b"), vertex("d", ["a", "b"]), vertex("only_a", ["a"])]);
 
   it("G20: a recovered, b did not: what only a gates is built, what both gate is doomed by b", () => {
-    const rows = [row("a", "success", { task: 2, tryTasks: [1, 2] }), row("b", "error", { task: 3, tryTasks: [1, 3] }), ...skipped("d", "only_a")];
+    const rows = [
+      row("a", "success", { task: 2, tryTasks: [1, 2] }),
+      row("b", "error", { task: 3, tryTasks: [1, 3] }),
+      ...skipped("d", "only_a"),
+    ];
     const decision = decide({ plan: two, rows, tasks: [over(1), fallback(2), fallback(3)] });
     expect(launchesOf(decision)).toEqual([{ kind: "recovery", set: ["only_a"] }]);
     expect(finalsOf(decision)).toEqual({ b: "dead", d: "doomed by b" });
   });
 
   it("G20: while b is being retried, the set is held for seconds, never for b's whole retry", () => {
-    const rows = [row("a", "success", { task: 2, tryTasks: [1, 2] }), claimed(row("b", "error"), 3), ...skipped("d", "only_a")];
+    const rows = [
+      row("a", "success", { task: 2, tryTasks: [1, 2] }),
+      claimed(row("b", "error"), 3),
+      ...skipped("d", "only_a"),
+    ];
     const tasks = [over(1), fallback(2), live(3, { kind: "fallback" })];
     const first = decide({ plan: two, rows, tasks });
     expect(first).toMatchObject({ launches: [], heldSinceMs: NOW, settle: false });
-    expect(decide({ plan: two, rows, tasks, heldSinceMs: NOW - 4_999 })).toMatchObject({ launches: [], heldSinceMs: NOW - 4_999 });
-    expect(launchesOf(decide({ plan: two, rows, tasks, heldSinceMs: NOW - 5_000 }))).toEqual([{ kind: "recovery", set: ["only_a"] }]);
+    expect(decide({ plan: two, rows, tasks, heldSinceMs: NOW - 4_999 })).toMatchObject({
+      launches: [],
+      heldSinceMs: NOW - 4_999,
+    });
+    expect(launchesOf(decide({ plan: two, rows, tasks, heldSinceMs: NOW - 5_000 }))).toEqual([
+      { kind: "recovery", set: ["only_a"] },
+    ]);
   });
 
   it("G4: launches never pass the cap; one writer at a time where the warehouse takes one", () => {
-    const plan = (adapterType: string) => planOf(["a", "b", "c"].map((id) => vertex(id)), { adapterType });
+    const plan = (adapterType: string) =>
+      planOf(
+        ["a", "b", "c"].map((id) => vertex(id)),
+        { adapterType },
+      );
     const rows = ["a", "b", "c"].map((id) => row(id, "error"));
-    const count = (adapterType: string, maxTasks: number, tasks = [over(1)]) => decide({ plan: plan(adapterType), rows, tasks, maxTasks }).launches.length;
+    const count = (adapterType: string, maxTasks: number, tasks = [over(1)]) =>
+      decide({ plan: plan(adapterType), rows, tasks, maxTasks }).launches.length;
     expect([count("postgres", 4), count("postgres", 2), count("duckdb", 4)]).toEqual([3, 2, 1]);
     expect(count("postgres", 2, [over(1), live(2, { kind: "recovery" })])).toBe(1);
     expect(count("duckdb", 4, [over(1), live(2, { kind: "recovery" })])).toBe(0);
@@ -157,7 +214,12 @@ describe("recovery builds", () => {
 describe("a stop", () => {
   it("launches nothing more, stops what lives, then gives every vertex its last word", () => {
     const rows = [row("a", "error"), ...skipped("b", "c", "d")];
-    const stopping = decide({ plan: chain, rows, tasks: [over(1), live(2, { kind: "fallback" })], stopReason: "enough" });
+    const stopping = decide({
+      plan: chain,
+      rows,
+      tasks: [over(1), live(2, { kind: "fallback" })],
+      stopReason: "enough",
+    });
     expect(stopping).toMatchObject({ launches: [], stopTasks: true, settle: false });
     const situation = { plan: chain, rows, stopReason: "enough" };
     const decision = decide(situation);

@@ -1,12 +1,28 @@
 import { describe, expect, it } from "vitest";
-import { asksEcs, type EcsView, MISSING_GRACE_MS, nextLaunchAtMs, START_PATIENCE_MS, taskMove } from "#core/run/task-watch.ts";
+import {
+  asksEcs,
+  type EcsView,
+  MISSING_GRACE_MS,
+  nextLaunchAtMs,
+  START_PATIENCE_MS,
+  taskMove,
+} from "#core/run/task-watch.ts";
 import { taskRow } from "../../support/ledger-rows.ts";
 import { NOW, policyOf } from "../../support/run-builders.ts";
 
 const arn = "arn:aws:ecs:us-east-1:000000000000:task/stepwatch/1";
-const running = (silentMs: number) => taskRow(2, { state: "running", taskArn: arn, fencedBy: arn, launchedAtMs: 0, heartbeatAtMs: NOW - silentMs });
+const running = (silentMs: number) =>
+  taskRow(2, { state: "running", taskArn: arn, fencedBy: arn, launchedAtMs: 0, heartbeatAtMs: NOW - silentMs });
 const launching = (forMs: number) => taskRow(2, { state: "launching", taskArn: arn, launchedAtMs: NOW - forMs });
-const stopped = (neverStarted: boolean): EcsView => ({ state: "stopped", stopCode: "TaskFailedToStart", stoppedReason: "no image", stoppedAtMs: 7, exitCode: null, outOfMemory: false, neverStarted });
+const stopped = (neverStarted: boolean): EcsView => ({
+  state: "stopped",
+  stopCode: "TaskFailedToStart",
+  stoppedReason: "no image",
+  stoppedAtMs: 7,
+  exitCode: null,
+  outOfMemory: false,
+  neverStarted,
+});
 
 describe("what becomes of a live task", () => {
   it("D10: a heartbeat that stops while the task runs changes nothing", () => {
@@ -22,7 +38,10 @@ describe("what becomes of a live task", () => {
   it("D10: MISSING means wait, then over", () => {
     expect(taskMove(launching(1_000), { state: "missing" }, NOW)).toEqual({ move: "none" });
     expect(taskMove(running(MISSING_GRACE_MS - 1), { state: "missing" }, NOW)).toEqual({ move: "none" });
-    expect(taskMove(running(24 * 3_600_000), { state: "missing" }, NOW)).toMatchObject({ move: "over", stop: { stoppedReason: "ECS no longer knows the task." } });
+    expect(taskMove(running(24 * 3_600_000), { state: "missing" }, NOW)).toMatchObject({
+      move: "over",
+      stop: { stoppedReason: "ECS no longer knows the task." },
+    });
   });
 
   it("D11: a task that stops before its container starts is a launch that failed, not a task that ended", () => {

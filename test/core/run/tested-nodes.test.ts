@@ -1,5 +1,16 @@
 import { describe, expect, it } from "vitest";
-import { claimed, dataTest, decide, finalsOf, launchesOf, live, over, planOf, row, vertex } from "../../support/run-builders.ts";
+import {
+  claimed,
+  dataTest,
+  decide,
+  finalsOf,
+  launchesOf,
+  live,
+  over,
+  planOf,
+  row,
+  vertex,
+} from "../../support/run-builders.ts";
 
 const skipped = (...ids: string[]) => ids.map((id) => row(id, "skipped"));
 const fallback = (task: number) => over(task, {}, { kind: "fallback" });
@@ -24,7 +35,12 @@ describe("tests as vertices", () => {
   });
 
   it("C12: onTestFailure node runs every test of the node again, in one build", () => {
-    const more = planOf([vertex("a"), dataTest("test.a", ["a"]), dataTest("test.good", ["a"]), dataTest("test.too", ["a"])]);
+    const more = planOf([
+      vertex("a"),
+      dataTest("test.a", ["a"]),
+      dataTest("test.good", ["a"]),
+      dataTest("test.too", ["a"]),
+    ]);
     const rows = [row("a", "success"), row("test.a", "fail"), row("test.good", "pass"), row("test.too", "fail")];
     const decision = decide({ plan: more, rows, policy: { onTestFailure: "node" } });
     expect(launchesOf(decision)).toEqual([{ kind: "fallback", set: ["a", "test.a", "test.good", "test.too"] }]);
@@ -40,14 +56,19 @@ describe("tests as vertices", () => {
     const source = planOf([dataTest("test.source", []), vertex("a", ["test.source"])]);
     const rows = [row("test.source", "fail"), row("a", "skipped")];
     expect(launchesOf(decide({ plan: source, rows }))).toEqual([{ kind: "fallback", set: ["test.source"] }]);
-    expect(finalsOf(decide({ plan: source, rows, policy: { retries: { test: 0 } } }))).toEqual({ "test.source": "dead", a: "doomed by test.source" });
+    expect(finalsOf(decide({ plan: source, rows, policy: { retries: { test: 0 } } }))).toEqual({
+      "test.source": "dead",
+      a: "doomed by test.source",
+    });
   });
 
   it("B5: a unit test that fails dooms its model under retryOn: transient, and is retried before it otherwise", () => {
     const unit = planOf([vertex("unit_test.m", [], { on: ["m"] }), vertex("m", ["unit_test.m"])]);
     const rows = [row("unit_test.m", "fail"), row("m", "skipped")];
     expect(finalsOf(decide({ plan: unit, rows }))).toEqual({ "unit_test.m": "dead", m: "doomed by unit_test.m" });
-    expect(launchesOf(decide({ plan: unit, rows, policy: { retryOn: "all" } }))).toEqual([{ kind: "fallback", set: ["unit_test.m"] }]);
+    expect(launchesOf(decide({ plan: unit, rows, policy: { retryOn: "all" } }))).toEqual([
+      { kind: "fallback", set: ["unit_test.m"] },
+    ]);
   });
 
   const shared = planOf([vertex("a"), vertex("b"), dataTest("test.ab", ["a", "b"]), dataTest("test.a", ["a"])]);
@@ -59,11 +80,18 @@ describe("tests as vertices", () => {
       { kind: "fallback", set: ["b"] },
     ]);
     const later = [rows[0]!, row("b", "success"), rows[2]!, rows[3]!];
-    expect(launchesOf(decide({ plan: shared, rows: later }))).toEqual([{ kind: "fallback", set: ["a", "test.a", "test.ab"] }]);
+    expect(launchesOf(decide({ plan: shared, rows: later }))).toEqual([
+      { kind: "fallback", set: ["a", "test.a", "test.ab"] },
+    ]);
   });
 
   it("C13: and never in two builds at once", () => {
-    const rows = [claimed(row("a", "error"), 2), row("b", "success"), claimed(row("test.ab", "skipped"), 2), claimed(row("test.a", "skipped"), 2)];
+    const rows = [
+      claimed(row("a", "error"), 2),
+      row("b", "success"),
+      claimed(row("test.ab", "skipped"), 2),
+      claimed(row("test.a", "skipped"), 2),
+    ];
     expect(decide({ plan: shared, rows, tasks: [over(1), live(2, { kind: "fallback" })] }).launches).toEqual([]);
   });
 });

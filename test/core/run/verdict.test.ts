@@ -5,9 +5,19 @@ import { over, planOf, policyOf, row, runOf, vertex } from "../../support/run-bu
 
 const plan = planOf([vertex("a"), vertex("b", ["a"])]);
 const judge = (changes: Partial<Parameters<typeof verdict>[0]>) =>
-  verdict({ plan, rows: [row("a", "success"), row("b", "success")], tasks: [over(1)], policy: policyOf(), stopReason: null, selectsByState: false, ...changes });
+  verdict({
+    plan,
+    rows: [row("a", "success"), row("b", "success")],
+    tasks: [over(1)],
+    policy: policyOf(),
+    stopReason: null,
+    selectsByState: false,
+    ...changes,
+  });
 
-const nothingFound = { cause: { kind: "empty_selection" as const, sentence: "The selection found nothing to build.", lines: [] } };
+const nothingFound = {
+  cause: { kind: "empty_selection" as const, sentence: "The selection found nothing to build.", lines: [] },
+};
 
 describe("the verdict", () => {
   it("is green when every planned vertex is good by evidence", () => {
@@ -20,9 +30,12 @@ describe("the verdict", () => {
     expect(judge({ plan: null, rows: [] }).state).toBe("red");
   });
 
-  it.each(["a word of tomorrow", "partial success", "cancelled", "started", "skipped"])("is red with a vertex that ended as %j", (status) => {
-    expect(judge({ rows: [row("a", "success"), row("b", status)] }).state).toBe("red");
-  });
+  it.each(["a word of tomorrow", "partial success", "cancelled", "started", "skipped"])(
+    "is red with a vertex that ended as %j",
+    (status) => {
+      expect(judge({ rows: [row("a", "success"), row("b", status)] }).state).toBe("red");
+    },
+  );
 
   it("A14: is red with a failed vertex that the plan does not have", () => {
     const rows = [row("a", "success"), row("b", "success"), row("c", "error", { message: "no" })];
@@ -38,7 +51,14 @@ describe("the verdict", () => {
   });
 
   it("C10: an allowed empty selection is not green when the plan has vertices", () => {
-    expect(judge({ rows: [], tasks: [over(1, nothingFound)], policy: policyOf({ allowEmpty: true }) }).state).toBe("red");
+    expect(judge({ rows: [], tasks: [over(1, nothingFound)], policy: policyOf({ allowEmpty: true }) }).state).toBe(
+      "red",
+    );
+  });
+
+  it("keeps its last words: a vertex that was given up is red, whatever arrives later", () => {
+    const late = row("b", "success", { final: "dead", finalReason: "Outcome unknown.", rootCause: "b" });
+    expect(judge({ rows: [row("a", "success"), late] })).toMatchObject({ state: "red", causes: [{ uniqueId: "b" }] });
   });
 
   it("says that a run was stopped only if something is left undone", () => {
