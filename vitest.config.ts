@@ -7,7 +7,7 @@ const MINUTE = 60_000;
 
 /**
  * Four projects, by what a test needs: `fast` needs nothing, `emulator` an emulator of its own or a real dbt, `e2e` the
- * deployed stack that its set-up makes, `slow` time.
+ * deployed stack that its set-up makes, `slow` time beside that: its stack has the projects that cost it.
  * Emulator files run one after the other: two emulators and two dbt processes on two cores would time each other out.
  */
 // biome-ignore lint/style/noDefaultExport: vitest reads its configuration from the default export.
@@ -48,6 +48,7 @@ export default defineConfig({
         test: {
           name: "slow",
           include: slow,
+          globalSetup: "test/support/e2e-setup.ts",
           fileParallelism: false,
           testTimeout: 20 * MINUTE,
           hookTimeout: 20 * MINUTE,

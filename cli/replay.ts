@@ -163,6 +163,7 @@ function nodeOf(outcome: VertexOutcome, all: readonly VertexOutcome[], manifest:
     status: outcome.status,
     class: outcome.class,
     outcome: null,
+    testsOutcome: null,
     tries: outcome.evidence ? 1 : 0,
     startedAt: iso(outcome.startedAtMs),
     finishedAt: iso(outcome.endedAtMs),

@@ -1,4 +1,5 @@
 import type { BuildEnd, LockRow, RunIndexRow, RunRow, TaskRow, TaskStop, VertexRow } from "#core/contracts/ledger.ts";
+import type { ConsumerPart } from "#core/contracts/payloads.ts";
 
 /** Identifies a run's partition. */
 export interface RunKey {
@@ -108,10 +109,11 @@ export interface Ledger {
   claimVertex(key: RunKey, task: number, claim: VertexClaim): Promise<boolean>;
   /** Writes the last word on a vertex; makes the row if there is none (owner `ownerTask`). */
   setFinal(key: RunKey, ownerTask: number, final: VertexFinal): Promise<void>;
-  markConsumerStarted(key: RunKey, uniqueId: string, atMs: number): Promise<void>;
+  markConsumerStarted(key: RunKey, uniqueId: string, part: ConsumerPart, atMs: number): Promise<void>;
   setOutcome(
     key: RunKey,
     uniqueId: string,
+    part: ConsumerPart,
     outcome: { outcome: NonNullable<VertexRow["outcome"]>; atMs: number },
   ): Promise<void>;
 

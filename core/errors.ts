@@ -17,7 +17,10 @@ export class InputError extends FatalError {
   override readonly name = "InputError";
   readonly problems: readonly string[];
   constructor(what: string, problems: readonly string[], options?: ErrorOptions) {
-    super(problems.length === 1 ? `${what}: ${problems[0]}` : `${what}:\n${problems.map((p) => `  - ${p}`).join("\n")}`, options);
+    super(
+      problems.length === 1 ? `${what}: ${problems[0]}` : `${what}:\n${problems.map((p) => `  - ${p}`).join("\n")}`,
+      options,
+    );
     this.problems = problems;
   }
 }

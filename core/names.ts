@@ -29,11 +29,14 @@ export function newRunId(nowMs: number, random: string): string {
  * Name of a node's consumer execution: node first, for people, then a hash of run, round and unique_id, which alone
  * makes it unique. The node's part is cut, the hash never.
  */
-export function consumerName(run: { project: string; runId: string; round: number }, uniqueId: string): string {
-  const suffix = `-${hash(JSON.stringify([run.project, run.runId, run.round, uniqueId]), 12)}`;
-  const round = run.round === 1 ? "" : `-r${run.round}`;
-  const room = MAX_EXECUTION_NAME - suffix.length - round.length;
-  return `${slug(uniqueId).slice(0, room)}${round}${suffix}`;
+export function consumerName(
+  run: { project: string; runId: string; round: number },
+  uniqueId: string,
+  part: "node" | "tests" = "node",
+): string {
+  const identity = [run.project, run.runId, run.round, uniqueId, ...(part === "node" ? [] : [part])];
+  const tail = `${part === "node" ? "" : `-${part}`}${run.round === 1 ? "" : `-r${run.round}`}-${hash(JSON.stringify(identity), 12)}`;
+  return `${slug(uniqueId).slice(0, MAX_EXECUTION_NAME - tail.length)}${tail}`;
 }
 
 /** ARN of an execution by its machine's ARN and its name. */
@@ -58,7 +61,8 @@ export const keys = {
   vertexPrefix: "VERTEX#",
   projectPartition: (project: string) => `PROJECT#${project}`,
   lock: (lockKey: string) => `LOCK#${lockKey}`,
-  queue: (lockKey: string, atMs: number, runId: string) => `QUEUE#${lockKey}#${String(atMs).padStart(15, "0")}#${runId}`,
+  queue: (lockKey: string, atMs: number, runId: string) =>
+    `QUEUE#${lockKey}#${String(atMs).padStart(15, "0")}#${runId}`,
   queuePrefix: (lockKey: string) => `QUEUE#${lockKey}#`,
   runIndex: (startedAtMs: number, runId: string) => `RUN#${String(startedAtMs).padStart(15, "0")}#${runId}`,
   runIndexPrefix: "RUN#",
@@ -68,8 +72,10 @@ export const keys = {
 export const artefactKeys = {
   prefix: (project: string, runId: string) => `runs/${project}/${runId}/`,
   plan: (project: string, runId: string) => `runs/${project}/${runId}/plan.json`,
-  set: (project: string, runId: string, task: number, setHash: string) => `runs/${project}/${runId}/tasks/${task}/set-${setHash}.json`,
-  task: (project: string, runId: string, task: number, file: string) => `runs/${project}/${runId}/tasks/${task}/${file}`,
+  set: (project: string, runId: string, task: number, setHash: string) =>
+    `runs/${project}/${runId}/tasks/${task}/set-${setHash}.json`,
+  task: (project: string, runId: string, task: number, file: string) =>
+    `runs/${project}/${runId}/tasks/${task}/${file}`,
   summary: (project: string, runId: string, round: number) => `runs/${project}/${runId}/summary-${round}.json`,
 } as const;
 

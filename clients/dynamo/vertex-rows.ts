@@ -81,12 +81,14 @@ export function vertexRows(table: DynamoTable, expiries: RunExpiry): VertexRows 
       });
     },
 
-    async markConsumerStarted(run, uniqueId, atMs) {
-      mustExist(run, uniqueId, await table.update(vertexKey(run, uniqueId), onExisting({ consumerStartedAtMs: atMs })));
+    async markConsumerStarted(run, uniqueId, part, atMs) {
+      const started = part === "node" ? { consumerStartedAtMs: atMs } : { testsConsumerStartedAtMs: atMs };
+      mustExist(run, uniqueId, await table.update(vertexKey(run, uniqueId), onExisting(started)));
     },
 
-    async setOutcome(run, uniqueId, { outcome, atMs }) {
-      const change = onExisting({ outcome, outcomeAtMs: atMs });
+    async setOutcome(run, uniqueId, part, { outcome, atMs }) {
+      const ofTests = { testsOutcome: outcome, testsOutcomeAtMs: atMs };
+      const change = onExisting(part === "node" ? { outcome, outcomeAtMs: atMs } : ofTests);
       mustExist(run, uniqueId, await table.update(vertexKey(run, uniqueId), change));
     },
   };

@@ -22,6 +22,7 @@ export interface PlanDeps {
   readonly artefacts: Pick<Artefacts, "putJson">;
   readonly folders: TaskFolders;
   readonly options: BuildOptions;
+  readonly testsAfterAll: boolean;
   readonly dbtVersion: string | null;
   /** Command of dbt with these arguments. */
   readonly dbt: (argv: readonly string[]) => DbtCommand;
@@ -100,8 +101,8 @@ export class ProducerPlan {
   }
 
   #plan(manifest: Manifest, selectedIds: readonly string[], source: Plan["source"]): Plan {
-    const { key, dbtVersion } = this.#deps;
-    return makePlan({ ...key, manifest, selectedIds, source, dbtVersion: dbtVersion ?? "unknown" });
+    const { key, dbtVersion, testsAfterAll } = this.#deps;
+    return makePlan({ ...key, manifest, selectedIds, source, testsAfterAll, dbtVersion: dbtVersion ?? "unknown" });
   }
 
   async #publish(plan: Plan): Promise<Plan> {

@@ -3,9 +3,10 @@ import { dirname } from "node:path";
 import type { Artefacts } from "#clients/artefacts.ts";
 import type { Ledger, RunKey } from "#clients/ledger.ts";
 import type { RunnerEnvironment } from "#core/contracts/environment.ts";
-import { buildArgv, recoveryOptions } from "#core/dbt/argv.ts";
+import { buildArgv, recoveryOptions, testArgv } from "#core/dbt/argv.ts";
 import type { BuildLog } from "#core/dbt/build-log.ts";
 import { compareReported, exactSelection, SELECTION_VARIABLES } from "#core/dbt/exact-selection.ts";
+import { TEST_TYPES } from "#core/run/plan.ts";
 import { buildThatNeverStarted, type FinishedBuild, runBuild } from "./build.ts";
 import type { DbtCommand } from "./dbt-process.ts";
 import { type FinishDeps, finishBuild } from "./finish.ts";
@@ -15,7 +16,7 @@ import { ProducerPlan } from "./producer-plan.ts";
 import { type EndRecord, endWithoutDbt, FenceLost, recordEnd } from "./record-end.ts";
 import type { StatusWriter } from "./status-writer.ts";
 import type { StopSwitch } from "./stop-switch.ts";
-import type { TaskBrief } from "./task-brief.ts";
+import { type TaskBrief, testsAfterAll } from "./task-brief.ts";
 import { savePartialParse, type TaskFolders } from "./task-folders.ts";
 import type { VertexJournal } from "./vertex-journal.ts";
 
@@ -69,11 +70,10 @@ export async function runSetBuild(context: TaskContext, set: NonNullable<TaskBri
     await writeFile(file.path, file.content);
   }
   const options = withFewThreads(selection.options, set.vertices.length);
-  const build = await dbtUnlessStopped(
-    context,
-    buildArgv(context.folders.build, options, selection.args),
-    () => undefined,
-  );
+  // `dbt build` never runs a unit test whose model is not selected too, and exits 0; `dbt test` does (1.x).
+  const command = set.vertices.every((vertex) => TEST_TYPES.has(vertex.resourceType)) ? testArgv : buildArgv;
+  const argv = command(context.folders.build, options, selection.args);
+  const build = await dbtUnlessStopped(context, argv, () => undefined);
   const claimed = set.vertices.map((vertex) => vertex.uniqueId);
   const { missing, unexpected } = compareReported(claimed, build.log.vertices.keys());
   if (missing.length + unexpected.length > 0)
@@ -103,7 +103,8 @@ function newPlan(context: TaskContext, source: PlanSourceKind): ProducerPlan {
     ledger,
     artefacts,
     folders,
-    options: context.brief.options,
+    options: context.brief.planOptions,
+    testsAfterAll: testsAfterAll(context.brief.run),
     dbtVersion,
     dbt: (argv) => dbtCommand(context, argv),
     output,

@@ -12,6 +12,8 @@ export interface TaskBrief {
   readonly task: TaskRow;
   /** What a person asked for: the project's settings under the run input. */
   readonly options: BuildOptions;
+  /** What the plan is made with: as `options`, with the tests that run after all nodes. */
+  readonly planOptions: BuildOptions;
   /** The exact vertices to build, as the plan knows them; null for the producer and for a plan task. */
   readonly set: { readonly vertices: readonly PlanVertex[]; readonly dbtVersion: string } | null;
 }
@@ -34,10 +36,17 @@ export async function readTaskBrief(
     );
   }
   const builds = task.kind === "fallback" || task.kind === "recovery";
-  return { run, task, options: effectiveOptions(run), set: builds ? await readSet(artefacts, run, task) : null };
+  const planOptions = effectiveOptions(run);
+  return {
+    run,
+    task,
+    options: withoutTests(run, planOptions),
+    planOptions: testsAfterAll(run) ? planOptions : withoutTests(run, planOptions),
+    set: builds ? await readSet(artefacts, run, task) : null,
+  };
 }
 
-/** The run input wins over the project's settings; tests are left out where they are not the build's to run. */
+/** The run input wins over the project's settings. */
 function effectiveOptions(run: RunRow): BuildOptions {
   const { settings } = run;
   const fromProject = { ...settings.build, ...defined({ threads: settings.threads, target: settings.target }) };
@@ -50,8 +59,16 @@ function effectiveOptions(run: RunRow): BuildOptions {
       parsed.error.issues.map((issue) => `${issue.path.join(".") || "options"}: ${issue.message}`),
     );
   }
-  const options: BuildOptions = parsed.data;
-  if (settings.policy.testBehavior !== "none") return options;
+  return parsed.data;
+}
+
+/** Whether the plan has tests that the producer does not run (behaviour C7). */
+export const testsAfterAll = (run: RunRow): boolean => run.settings.policy.testBehavior === "after_all";
+
+/** Tests are left out where they are not the producer's to run (behaviour C7, C8). */
+function withoutTests(run: RunRow, options: BuildOptions): BuildOptions {
+  const { testBehavior } = run.settings.policy;
+  if (testBehavior !== "none" && testBehavior !== "after_all") return options;
   return {
     ...options,
     excludeResourceTypes: [...new Set([...(options.excludeResourceTypes ?? []), "test", "unit_test"])],

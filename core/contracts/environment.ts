@@ -35,7 +35,10 @@ export const runnerEnvironmentSchema = z.object({
 export type RunnerEnvironment = z.infer<typeof runnerEnvironmentSchema>;
 
 /** Parses an environment; throws {@link InputError} naming each variable that is missing or wrong. */
-export function parseEnvironment<S extends z.ZodType>(schema: S, environment: Record<string, string | undefined>): z.infer<S> {
+export function parseEnvironment<S extends z.ZodType>(
+  schema: S,
+  environment: Record<string, string | undefined>,
+): z.infer<S> {
   const parsed = schema.safeParse(environment);
   if (parsed.success) return parsed.data;
   throw new InputError(

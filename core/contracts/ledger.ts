@@ -57,7 +57,9 @@ export const buildEndSchema = z.object({
   /** A producer that ended before any status and whose cause lies outside the dbt project may be launched again. */
   retryableLaunch: z.boolean().default(false),
   failFast: z.boolean().default(false),
-  hookFailures: z.array(z.object({ name: z.string(), message: z.string(), phase: z.enum(["start", "end"]) })).default([]),
+  hookFailures: z
+    .array(z.object({ name: z.string(), message: z.string(), phase: z.enum(["start", "end"]) }))
+    .default([]),
   /** Selected vertices that run_results.json supplied because the log had a start and no end. */
   filled: z.array(z.string()).default([]),
   contradictions: z
@@ -184,6 +186,10 @@ export const vertexRowSchema = z.object({
   /** How the node's consumer ended. Written by watch-node. */
   outcome: z.enum(["green", "red", "skipped"]).optional(),
   outcomeAtMs: z.number().optional(),
+  /** The same of the consumer of the node's data tests (testBehavior: after_each). */
+  testsConsumerStartedAtMs: z.number().optional(),
+  testsOutcome: z.enum(["green", "red", "skipped"]).optional(),
+  testsOutcomeAtMs: z.number().optional(),
   /** The decision maker's last word; see core/run/step. */
   final: z.enum(["dead", "doomed", "not_built"]).optional(),
   finalReason: z.string().optional(),

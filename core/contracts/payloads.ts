@@ -52,7 +52,10 @@ export const consumerReferenceSchema = z.object({
   runId: z.string(),
   round: z.int().min(1),
   uniqueId: z.string(),
+  /** What it mirrors: the node, or (testBehavior: after_each) the node's data tests. */
+  part: z.enum(["node", "tests"]).default("node"),
 });
+export type ConsumerPart = "node" | "tests";
 export type ConsumerReference = z.infer<typeof consumerReferenceSchema>;
 
 /** `Watch node` → watch-node. */

@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import { z as zod } from "zod";
-import { type BuildOptions, buildOptionsSchema, checkExtraArgs } from "#core/dbt/argv.ts";
 import type { ProjectSettings } from "#core/contracts/settings.ts";
+import { type BuildOptions, buildOptionsSchema, checkExtraArgs } from "#core/dbt/argv.ts";
 import { InputError } from "#core/errors.ts";
 import { PROJECT_NAME } from "#core/names.ts";
 
@@ -16,18 +16,29 @@ export type RunInput = z.infer<typeof runInputSchema>;
 /** Parses a run input; throws {@link InputError} that names each field and its value. Nothing has been started then. */
 export function parseRunInput(input: unknown): RunInput {
   const parsed = runInputSchema.safeParse(input);
-  if (!parsed.success) throw new InputError("Run input refused", parsed.error.issues.map((issue) => problem(input, issue)));
+  if (!parsed.success)
+    throw new InputError(
+      "Run input refused",
+      parsed.error.issues.map((issue) => problem(input, issue)),
+    );
   try {
     checkExtraArgs(parsed.data.extraArgs ?? []);
   } catch (cause) {
-    throw new InputError("Run input refused", [`extraArgs: ${cause instanceof Error ? cause.message : String(cause)}`], { cause });
+    throw new InputError(
+      "Run input refused",
+      [`extraArgs: ${cause instanceof Error ? cause.message : String(cause)}`],
+      { cause },
+    );
   }
   return parsed.data;
 }
 
 function problem(input: unknown, issue: z.core.$ZodIssue): string {
   const path = issue.path.map(String);
-  const value = path.reduce<unknown>((at, key) => (at === null || typeof at !== "object" ? undefined : Reflect.get(at, key)), input);
+  const value = path.reduce<unknown>(
+    (at, key) => (at === null || typeof at !== "object" ? undefined : Reflect.get(at, key)),
+    input,
+  );
   const shown = value === undefined ? "" : ` = ${JSON.stringify(value)?.slice(0, 200)}`;
   return `${path.join(".") || "input"}${shown}: ${issue.message}`;
 }
@@ -35,6 +46,9 @@ function problem(input: unknown, issue: z.core.$ZodIssue): string {
 /** The options of a run's builds: those of stepwatch.yaml, under those of the run input. */
 export function effectiveOptions(settings: ProjectSettings, input: Record<string, unknown>): BuildOptions {
   const { project: _project, allowEmpty: _allowEmpty, ...options } = runInputSchema.parse(input);
-  const defaults = { ...(settings.threads === undefined ? {} : { threads: settings.threads }), ...(settings.target === undefined ? {} : { target: settings.target }) };
+  const defaults = {
+    ...(settings.threads === undefined ? {} : { threads: settings.threads }),
+    ...(settings.target === undefined ? {} : { target: settings.target }),
+  };
   return buildOptionsSchema.parse({ ...defaults, ...settings.build, ...options });
 }

@@ -38,8 +38,11 @@ export const policySchema = z.strictObject({
   lostAfterSeconds: z.number().min(2).max(600).default(60),
   /** Days until the ledger's rows of a run expire. */
   ttlDays: z.int().min(1).max(3650).default(60),
-  /** `build`: tests run inside the builds; `none`: no tests are run. */
-  testBehavior: z.enum(["build", "none"]).default("build"),
+  /**
+   * `build`: tests run inside the builds and count for their nodes. `after_each`: the same builds, but the data tests of
+   * a node have a consumer of their own. `after_all`: the producer runs no tests; one `dbt test` follows. `none`: none.
+   */
+  testBehavior: z.enum(["build", "after_each", "after_all", "none"]).default("build"),
   /** `eager`: each terminal status is durable within a second; `end`: statuses are written when the build ends. */
   backup: z.enum(["eager", "end"]).default("eager"),
   /** Whether a selection that finds nothing is green. */

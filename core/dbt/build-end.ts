@@ -73,7 +73,8 @@ function unsupported(log: BuildLog): Cause {
  * once fail-fast has cancelled the rest.
  */
 export function endOfRecording(log: BuildLog): ProcessEnd {
-  const failedFast = log.failFast && [...log.records.values()].some((one) => one.saidFailed !== null || isFailed(log, one));
+  const failedFast =
+    log.failFast && [...log.records.values()].some((one) => one.saidFailed !== null || isFailed(log, one));
   const complete = log.sawLastSummary || log.emptySelection || log.fatal !== null || failedFast;
   return { exitCode: null, signal: complete ? null : "unknown", signalledByUs: log.signalledAtMs !== null };
 }

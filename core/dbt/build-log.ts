@@ -209,7 +209,9 @@ function sameHook(a: string, b: string): boolean {
 
 function applyFatal(log: BuildLog, event: FatalEvent): void {
   const known = log.fatal;
-  const hook = /<RUN_OPERATION>/.test(event.message) ? log.hookFailures.findLast((one) => one.phase === "end") : undefined;
+  const hook = /<RUN_OPERATION>/.test(event.message)
+    ? log.hookFailures.findLast((one) => one.phase === "end")
+    : undefined;
   if (hook !== undefined) {
     // dbt 2 tells at the very end why an on-run-end hook failed, as if the build as a whole had.
     hook.message ??= event.message;

@@ -1,6 +1,8 @@
 import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
+import type { ConsumerPart } from "#core/contracts/payloads.ts";
+import type { Policy } from "#core/contracts/settings.ts";
 import type { Plan } from "#core/run/plan.ts";
-import { TEST_TYPES } from "#core/run/plan.ts";
+import { hasConsumer, TEST_TYPES } from "#core/run/plan.ts";
 import { type VertexView, viewVertices } from "#core/run/vertex-view.ts";
 
 /** What a consumer says of its node, or that it can not say anything yet. */
@@ -31,8 +33,44 @@ export const testsOf = (plan: Plan, uniqueId: string): string[] =>
     .map((vertex) => vertex.uniqueId);
 
 /**
+ * The tests that one consumer answers for. `build`: the node's counts for all of them (C5). `after_each`: the data tests
+ * have a consumer of their own (C6). `after_all`: they follow all nodes and count for none (C7).
+ */
+function testsOfPart(plan: Plan, uniqueId: string, part: ConsumerPart, behavior: Policy["testBehavior"]): string[] {
+  const ids = new Set(testsOf(plan, uniqueId));
+  const tests = plan.vertices.filter((vertex) => ids.has(vertex.uniqueId) && !vertex.deferred);
+  const isOfPart = (type: string) => behavior !== "after_each" || (type === "test") === (part === "tests");
+  return tests.filter((test) => isOfPart(test.resourceType)).map((test) => test.uniqueId);
+}
+
+/**
+ * Consumers whose node (or, `after_each`, one of whose data tests) dbt has reached, by first evidence of a try, and that
+ * have not been started.
+ */
+export function consumersDue(
+  plan: Plan,
+  rows: readonly VertexRow[],
+  behavior: Policy["testBehavior"],
+): { readonly uniqueId: string; readonly part: ConsumerPart }[] {
+  const reached = new Map(rows.filter((row) => row.tryTasks.length > 0).map((row) => [row.uniqueId, row]));
+  const nodes = plan.vertices.filter(hasConsumer);
+  const due = nodes.filter(({ uniqueId }) => reached.has(uniqueId) && !reached.get(uniqueId)?.consumerStartedAtMs);
+  const ofNodes = due.map(({ uniqueId }) => ({ uniqueId, part: "node" as const }));
+  if (behavior !== "after_each") return ofNodes;
+  const tested = new Set(
+    plan.vertices
+      .filter((vertex) => vertex.resourceType === "test" && reached.has(vertex.uniqueId))
+      .flatMap((test) => test.nodes),
+  );
+  const ofTests = nodes.filter(
+    ({ uniqueId }) => tested.has(uniqueId) && reached.has(uniqueId) && !reached.get(uniqueId)?.testsConsumerStartedAtMs,
+  );
+  return [...ofNodes, ...ofTests.map(({ uniqueId }) => ({ uniqueId, part: "tests" as const }))];
+}
+
+/**
  * The consumer's mirror of the ledger: it decides nothing (behaviour F1, F2, C1, C3, F5, F7). Green when the node and
- * each of its planned tests are good, each test later than the node's last build; a test that can never run because
+ * each test that counts for it are good, each test later than the node's last build; a test that can never run because
  * another parent is not good does not hold the node. Red by the decision maker's last word alone, never before it.
  */
 export function consumerAnswer(
@@ -41,16 +79,18 @@ export function consumerAnswer(
   rows: readonly VertexRow[],
   tasks: readonly TaskRow[],
   run: RunRow,
+  part: ConsumerPart = "node",
 ): ConsumerAnswer {
   const near = new Set(rowsOfConsumer(plan, uniqueId));
-  const part: Plan = { ...plan, vertices: plan.vertices.filter((vertex) => near.has(vertex.uniqueId)) };
-  const views = viewVertices(part, rows, tasks);
+  const nearPlan: Plan = { ...plan, vertices: plan.vertices.filter((vertex) => near.has(vertex.uniqueId)) };
+  const views = viewVertices(nearPlan, rows, tasks);
   const node = views.get(uniqueId);
   if (!node) return red(null, `${uniqueId} is not in the plan of run ${run.runId}.`);
   if (node.class === "skipped") return { state: "skipped", status: "skipped", tries: node.tries, notes: [] };
   if (node.row?.final) return red(node, lastWord(node));
   if (node.class !== "good") return overWithoutWord(node, run);
-  const tests = testsOf(plan, uniqueId).map((id) => views.get(id)!);
+  const counted = testsOfPart(plan, uniqueId, part, run.settings.policy.testBehavior);
+  const tests = counted.map((id) => views.get(id)!);
   const failed = tests.find(
     (test) => test.row?.final !== undefined && (test.class === "failed" || test.class === "interrupted"),
   );

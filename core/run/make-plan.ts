@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { dbtGraph, type Manifest, type ManifestNode, nodesOf } from "#core/dbt/manifest.ts";
 import { gateGraph, isBuilt } from "./gate-graph.ts";
-import { type Plan, type PlanVertex, planVertexSchema } from "./plan.ts";
+import { type Plan, type PlanVertex, planVertexSchema, TEST_TYPES } from "./plan.ts";
 
 export interface PlanSource {
   readonly project: string;
@@ -10,6 +10,8 @@ export interface PlanSource {
   /** What dbt selects, in any order; sources, metrics and analyses among it are no vertices and are left out. */
   readonly selectedIds: readonly string[];
   readonly source: Plan["source"];
+  /** Tests run after all nodes, hence gate none of them (behaviour C7). */
+  readonly testsAfterAll?: boolean;
   /** dbt's version where the manifest does not name it. */
   readonly dbtVersion: string;
 }
@@ -28,13 +30,17 @@ export function makePlan(input: PlanSource): Plan {
   if (unknown.length > 0)
     warnings.push(`dbt selects ${unknown.length} ids that its manifest does not have: ${sample(unknown)}.`);
   const ids = selected.filter((id) => VERTEX_TYPES.has(manifest.nodes.get(id)?.resourceType ?? ""));
-  const gates = gateGraph(dbtGraph(manifest), ids);
+  const isDeferred = (id: string) =>
+    input.testsAfterAll === true && TEST_TYPES.has(manifest.nodes.get(id)?.resourceType ?? "");
+  const gating = ids.filter((id) => !isDeferred(id));
+  const gates = gateGraph(dbtGraph(manifest), gating);
   const chosen = new Set(ids);
   const vertices = ids.map((id) => {
     const node = manifest.nodes.get(id)!;
-    const gateParents = (gates.get(id) ?? []).filter((parent) => chosen.has(parent));
     const nodes = nodesOf(manifest, id).filter((tested) => chosen.has(tested));
-    return { ...planVertex(node), gateParents, nodes, overrides: overridesOf(node, warnings) };
+    const deferred = isDeferred(id);
+    const gateParents = deferred ? nodes : (gates.get(id) ?? []).filter((parent) => chosen.has(parent));
+    return { ...planVertex(node), gateParents, nodes, deferred, overrides: overridesOf(node, warnings) };
   });
   warnings.push(...hookWarnings(manifest));
   return {
@@ -50,7 +56,7 @@ export function makePlan(input: PlanSource): Plan {
   };
 }
 
-function planVertex(node: ManifestNode): Omit<PlanVertex, "gateParents" | "nodes" | "overrides"> {
+function planVertex(node: ManifestNode): Omit<PlanVertex, "gateParents" | "nodes" | "overrides" | "deferred"> {
   return {
     uniqueId: node.uniqueId,
     name: node.version === null ? node.name : `${node.name}.v${node.version}`,

@@ -35,6 +35,8 @@ export const planVertexSchema = z.object({
   /** The materialization can be built twice without doubling rows or history. */
   safeToRepeat: z.boolean().default(true),
   onErrorContinue: z.boolean().default(false),
+  /** A test that is not the producer's: it runs after all nodes (testBehavior: after_all) and gates nothing. */
+  deferred: z.boolean().default(false),
 });
 export type PlanVertex = z.infer<typeof planVertexSchema>;
 

@@ -23,13 +23,19 @@ export function mayRecover(view: VertexView, standing: Standing): boolean {
  */
 export function recoverySet(standing: Standing, taken: ReadonlySet<string> = new Set()): string[] {
   const set = new Set<string>();
+  const nodesOpen = [...standing.views].some(([id, view]) => isOpenNode(id, view, standing));
   for (const [id, view] of standing.views) {
+    if (view.plan.deferred && nodesOpen) continue;
     if (taken.has(id) || view.plan.gateParents.some((parent) => taken.has(parent))) continue;
     if (view.class !== "not_built" || !view.free || standing.closed.has(id)) continue;
     if (view.plan.gateParents.every((parent) => set.has(parent) || isGood(standing.views.get(parent)))) set.add(id);
   }
   return [...set];
 }
+
+/** Something that deferred tests wait for: it is neither good nor given up (behaviour C7). */
+const isOpenNode = (id: string, view: VertexView, standing: Standing): boolean =>
+  !view.plan.deferred && !standing.closed.has(id) && view.class !== "good" && view.class !== "skipped";
 
 /** Vertices that still wait for a failed or interrupted one: what a moment's patience would add to the set. */
 export function gatedByRecovering(standing: Standing): Map<string, string[]> {
@@ -83,7 +89,7 @@ function withUnbuiltTests(root: VertexView, standing: Standing): string[] {
   const set = [root.plan.uniqueId];
   if (TEST_TYPES.has(root.plan.resourceType)) return set;
   for (const [id, view] of standing.views) {
-    if (view.plan.resourceType !== "test" || !view.plan.nodes.includes(root.plan.uniqueId)) continue;
+    if (!isTestOf(view, [root.plan.uniqueId]) || view.plan.deferred) continue;
     if (view.class !== "not_built" || !view.free || standing.closed.has(id)) continue;
     const others = view.plan.gateParents.filter((parent) => parent !== root.plan.uniqueId);
     if (others.every((parent) => isGood(standing.views.get(parent)))) set.push(id);

@@ -1,7 +1,7 @@
 import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import { NOTHING_TO_BUILD } from "#core/dbt/outcome.ts";
 import { testsOf } from "#core/run/consumer.ts";
-import { hasConsumer, NODE_TYPES, type Plan, type PlanVertex, TEST_TYPES } from "#core/run/plan.ts";
+import { NODE_TYPES, type Plan, type PlanVertex, TEST_TYPES } from "#core/run/plan.ts";
 import { type RunCause, type Verdict, verdict } from "#core/run/verdict.ts";
 import { type VertexView, viewVertices } from "#core/run/vertex-view.ts";
 
@@ -35,6 +35,8 @@ export interface VertexReport {
 export interface NodeReport extends VertexReport {
   /** How its consumer execution ended; null if it has not, or if the node was never reached. */
   readonly outcome: "green" | "red" | "skipped" | null;
+  /** How the consumer of its data tests ended; null unless they have one (testBehavior: after_each). */
+  readonly testsOutcome: "green" | "red" | "skipped" | null;
   readonly tests: readonly { readonly uniqueId: string; readonly status: string | null; readonly class: ReportClass }[];
   /** Batches of a microbatch model with dbt's word on each (1.9 to 1.12 print them); empty for anything else. */
   readonly batches: readonly { readonly name: string; readonly status: string }[];
@@ -189,6 +191,7 @@ function nodeReport(view: VertexView, plan: Plan | null, reports: ReadonlyMap<st
   return {
     ...reports.get(view.plan.uniqueId)!,
     outcome: view.row?.outcome ?? null,
+    testsOutcome: view.row?.testsOutcome ?? null,
     batches: view.row?.batches ?? [],
     tests: tests.map((test) => ({ uniqueId: test.uniqueId, status: test.status, class: test.class })),
   };
@@ -261,6 +264,7 @@ function viewOfRow(row: VertexRow, tasks: readonly TaskRow[]): VertexView {
     overrides: {},
     safeToRepeat: true,
     onErrorContinue: false,
+    deferred: false,
   };
   const single: Plan = {
     contract: 1,
@@ -274,16 +278,4 @@ function viewOfRow(row: VertexRow, tasks: readonly TaskRow[]): VertexView {
     warnings: [],
   };
   return viewVertices(single, [row], tasks).get(row.uniqueId)!;
-}
-
-/** Nodes that dbt has reached (first evidence of a try) and whose consumer has not been started. */
-export function consumersDue(plan: Plan, rows: readonly VertexRow[]): string[] {
-  const vertices = new Map(plan.vertices.map((vertex) => [vertex.uniqueId, vertex]));
-  return rows
-    .filter((row) => row.consumerStartedAtMs === undefined && row.tryTasks.length > 0)
-    .filter((row) => {
-      const vertex = vertices.get(row.uniqueId);
-      return vertex !== undefined && hasConsumer(vertex);
-    })
-    .map((row) => row.uniqueId);
 }

@@ -78,7 +78,8 @@ export function viewVertices(
   const views = new Map<string, VertexView>();
   for (const vertex of inGateOrder(plan.vertices)) {
     const row = rowOf.get(vertex.uniqueId) ?? null;
-    const owner = row ? (taskOf.get(row.ownerTask) ?? null) : producer;
+    const first = vertex.deferred && producer !== null && isOver(producer) ? null : producer;
+    const owner = row ? (taskOf.get(row.ownerTask) ?? null) : first;
     const gates = gatesOf(vertex.gateParents.map((id) => views.get(id)));
     views.set(
       vertex.uniqueId,
@@ -165,8 +166,10 @@ const wordOfOwner = ({ row, owner }: Evidence): string | undefined =>
  * The owner's build ended in order and what gates the vertex was good in it: whatever dbt had to say, it has said. A
  * parent that became good in a later build proves nothing: dbt skipped the vertex then, at times without a word (B4).
  */
-const saidAll = ({ owner, gates }: Evidence): boolean =>
-  owner !== null && silentlyEnded(owner) && gates.good && gates.goodIn <= owner.task;
+const saidAll = ({ plan, owner, gates }: Evidence): boolean => {
+  if (owner === null || (plan.deferred && owner.kind === "producer")) return false;
+  return silentlyEnded(owner) && gates.good && gates.goodIn <= owner.task;
+};
 
 /** A build that ended in order without fail-fast or failed start hook has said everything that it had to say. */
 function silentlyEnded(owner: TaskRow): boolean {

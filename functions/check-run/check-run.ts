@@ -6,10 +6,11 @@ import type { RunRow, TaskRow } from "#core/contracts/ledger.ts";
 import { CONTRACT, type ConsumerReference, type RunReference } from "#core/contracts/payloads.ts";
 import { RowMissing } from "#core/errors.ts";
 import { consumerName } from "#core/names.ts";
+import { consumersDue } from "#core/run/consumer.ts";
 import { eachLimited } from "#core/run/limit.ts";
 import type { Plan } from "#core/run/plan.ts";
 import { type Decision, step } from "#core/run/step.ts";
-import { consumersDue, stopReason } from "#core/run/summary.ts";
+import { stopReason } from "#core/run/summary.ts";
 import { signatureOf } from "#core/run/task-watch.ts";
 import { currentProducer, isOver } from "#core/run/vertex-view.ts";
 import { claimTask, finishLaunches, observeTasks, stopTasks } from "./launches.ts";
@@ -61,7 +62,7 @@ export async function checkRun(reference: RunReference, deps: CheckRunDeps): Pro
     nowMs: deps.nowMs(),
   });
   const taken = await carryOut(run, decision, tasks, deps);
-  if (plan) await startConsumers(run, consumersDue(plan, rows), deps);
+  if (plan) await startConsumers(run, consumersDue(plan, rows, policy.testBehavior), deps);
   deps.seen.set(run.runId, signature);
   return taken && decision.settle ? "settle" : "waiting";
 }
@@ -96,16 +97,17 @@ async function carryOut(
   return true;
 }
 
-async function startConsumers(run: RunRow, uniqueIds: readonly string[], deps: CheckRunDeps): Promise<void> {
-  await eachLimited(uniqueIds, CONSUMERS_AT_ONCE, async (uniqueId) => {
+async function startConsumers(run: RunRow, due: ReturnType<typeof consumersDue>, deps: CheckRunDeps): Promise<void> {
+  await eachLimited(due, CONSUMERS_AT_ONCE, async ({ uniqueId, part }) => {
     const consumer: ConsumerReference = {
       contract: CONTRACT,
       project: run.project,
       runId: run.runId,
       round: run.round,
       uniqueId,
+      part,
     };
-    await deps.executions.start(deps.consumerMachineArn, consumerName(run, uniqueId), consumer);
-    await deps.ledger.markConsumerStarted(run, uniqueId, deps.nowMs());
+    await deps.executions.start(deps.consumerMachineArn, consumerName(run, uniqueId, part), consumer);
+    await deps.ledger.markConsumerStarted(run, uniqueId, part, deps.nowMs());
   });
 }

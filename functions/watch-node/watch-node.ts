@@ -40,7 +40,12 @@ export async function watchNode(
         );
   const tasks = await deps.ledger.readTasks(consumer);
   const rows = await deps.ledger.readSomeVertices(consumer, rowsOfConsumer(plan, consumer.uniqueId));
-  return answerWith(taskToken, consumer, consumerAnswer(plan, consumer.uniqueId, rows, tasks, run), deps);
+  return answerWith(
+    taskToken,
+    consumer,
+    consumerAnswer(plan, consumer.uniqueId, rows, tasks, run, consumer.part),
+    deps,
+  );
 }
 
 async function answerWith(
@@ -50,16 +55,17 @@ async function answerWith(
   deps: WatchNodeDeps,
 ): Promise<ConsumerAnswer["state"]> {
   if (answer.state === "waiting") return "waiting";
-  await deps.ledger.setOutcome(consumer, consumer.uniqueId, { outcome: answer.state, atMs: deps.nowMs() });
+  const { uniqueId, part } = consumer;
+  await deps.ledger.setOutcome(consumer, uniqueId, part, { outcome: answer.state, atMs: deps.nowMs() });
   if (answer.state === "red") {
-    const verdict = new NodeFailed(`${consumer.uniqueId}: ${answer.message}`);
+    const verdict = new NodeFailed(`${uniqueId}: ${answer.message}`);
     await deps.executions.fail(taskToken, { name: verdict.name, cause: verdict.message });
     return "red";
   }
   const { state: outcome, status, tries } = answer;
   const output: ConsumerOutput = {
     contract: CONTRACT,
-    uniqueId: consumer.uniqueId,
+    uniqueId,
     outcome,
     status,
     tries,

@@ -27,7 +27,9 @@ function node(name: string, changes: Partial<NodeReport>): NodeReport {
     class: "waiting",
     ...nothing,
     outcome: null,
+    testsOutcome: null,
     tests: [],
+    batches: [],
     ...changes,
   };
 }
@@ -63,6 +65,21 @@ describe("the table of nodes", () => {
       "✔ warned            model    green                 1.2 s  1 warning",
       "✘ child             model    upstream failed              Upstream failed: model.shop.broken",
       "· later             model    waiting",
+    ]);
+  });
+
+  test("an ephemeral has nothing to do; a microbatch model says how many of its batches are missing", () => {
+    const batches = ["success", "error", "skipped", "success"].map((status, day) => ({
+      name: `2024-03-0${day}`,
+      status,
+    }));
+    const shown = [
+      node("eph", { class: "good", status: "nothing to build" }),
+      node("days", { ...built, class: "failed", status: "partial success", message: "PARTIAL SUCCESS (2/4)", batches }),
+    ];
+    expect(nodeTable(shown, { width: 110, height: 20 }, plain, 15_000)).toEqual([
+      "- eph               model    nothing to do",
+      "✘ days              model    red                   1.2 s  2 of 4 batches not built  PARTIAL SUCCESS (2/4)",
     ]);
   });
 

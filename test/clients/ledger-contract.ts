@@ -337,13 +337,17 @@ export function ledgerContract(name: string, open: () => Promise<Ledger>): void 
 
       it("consumer and owner write past each other", async () => {
         await ledger.writeVertex(key, 1, started);
-        await ledger.markConsumerStarted(key, ORDERS, 3);
-        await ledger.setOutcome(key, ORDERS, { outcome: "red", atMs: 4 });
+        await ledger.markConsumerStarted(key, ORDERS, "node", 3);
+        await ledger.setOutcome(key, ORDERS, "node", { outcome: "red", atMs: 4 });
         await ledger.writeVertex(key, 1, failed);
-        const theirs = { consumerStartedAtMs: 3, outcome: "red", outcomeAtMs: 4, status: "error" };
+        await ledger.markConsumerStarted(key, ORDERS, "tests", 5);
+        await ledger.setOutcome(key, ORDERS, "tests", { outcome: "green", atMs: 6 });
+        const ofNode = { consumerStartedAtMs: 3, outcome: "red", outcomeAtMs: 4 };
+        const ofTests = { testsConsumerStartedAtMs: 5, testsOutcome: "green", testsOutcomeAtMs: 6 };
+        const theirs = { ...ofNode, ...ofTests, status: "error" };
         expect(await vertex()).toMatchObject(theirs);
-        await expect(ledger.markConsumerStarted(key, "model.shop.none", 3)).rejects.toThrow(RowMissing);
-        await expect(ledger.setOutcome(key, "model.shop.none", { outcome: "red", atMs: 4 })).rejects.toThrow(
+        await expect(ledger.markConsumerStarted(key, "model.shop.none", "node", 3)).rejects.toThrow(RowMissing);
+        await expect(ledger.setOutcome(key, "model.shop.none", "node", { outcome: "red", atMs: 4 })).rejects.toThrow(
           RowMissing,
         );
       });

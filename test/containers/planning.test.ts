@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
+import { planSchema } from "#core/run/plan.ts";
 import { EXIT } from "../../containers/dbt-runner/exit-codes.ts";
 import { choosePlanSource } from "../../containers/dbt-runner/plan-source.ts";
 import { type Bench, type BenchOptions, bench, KEY, until } from "./bench.ts";
@@ -224,4 +225,28 @@ test("D13: the project's partial parse is used by a copy, and left to the next r
   const { readFileSync, readdirSync } = await import("node:fs");
   expect(readFileSync(join(it.projectDir, "target/partial_parse.msgpack"), "utf8")).toBe("newer");
   expect(readdirSync(join(it.projectDir, "target"))).toEqual(["partial_parse.msgpack"]);
+});
+
+test("C7: with test behaviour after_all the build holds no tests, the plan has them, and they gate nothing", async () => {
+  const testOfA = "test.shop.not_null_a";
+  const withTest = manifestOf([{ id: A }, { id: B, parents: [A] }, { id: testOfA, parents: [A] }]);
+  const script = good.map((line) => ("manifest" in line ? { manifest: true } : line));
+  const it = await newBench({
+    script: { build: script, manifest: withTest, ls: { ids: [A, B, testOfA] } },
+    policy: { testBehavior: "after_all" },
+  });
+  await it.container();
+  const argvOf = (name: string) =>
+    it
+      .noted()
+      .find((note) => note.started === name)
+      ?.argv?.join(" ");
+  expect(argvOf("build")).toMatch(/--exclude-resource-type test --exclude-resource-type unit_test/);
+  expect(argvOf("ls")).not.toMatch(/--exclude-resource-type/);
+  const plan = planSchema.parse(it.objects.get(`runs/${KEY.project}/${KEY.runId}/plan.json`));
+  expect(plan.vertices.find((vertex) => vertex.uniqueId === testOfA)).toMatchObject({
+    deferred: true,
+    gateParents: [A],
+  });
+  expect(plan.vertices.filter((vertex) => vertex.gateParents.includes(testOfA))).toEqual([]);
 });

@@ -93,7 +93,7 @@ describe("one turn", () => {
     await say(1, "b", "skipped");
     await check();
     await check();
-    expect(executions.started.map((one) => one.input)).toEqual([{ ...reference, uniqueId: "a" }]);
+    expect(executions.started.map((one) => one.input)).toEqual([{ ...reference, uniqueId: "a", part: "node" }]);
   });
 
   it("F11: a consumer whose start was refused is started by the next turn, also by a warm function", async () => {

@@ -8,7 +8,7 @@ import { memoryLedger } from "../support/memory-ledger.ts";
 import { dataTest, planOf, vertex } from "../support/run-builders.ts";
 
 const key = { project: "shop", runId: "run-1" };
-const consumer = { contract: 1 as const, ...key, round: 1, uniqueId: "a" };
+const consumer = { contract: 1 as const, ...key, round: 1, uniqueId: "a", part: "node" as const };
 const plan = planOf([vertex("a"), dataTest("test.a", ["a"])]);
 
 let ledger: Ledger;

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
@@ -6,6 +6,7 @@ import { stringify } from "yaml";
 import { down } from "#local/embedded-aws.ts";
 import { startPostgres } from "#local/postgres.ts";
 import { runCli } from "./cli.ts";
+import { E2E_DBT_PACKAGES } from "./e2e-packages.ts";
 
 /** What the end-to-end tests share: one embedded AWS with one deployed stack, one Postgres, one folder. */
 export interface Deployed {
@@ -23,9 +24,6 @@ declare module "vitest" {
 }
 
 const root = join(import.meta.dirname, "../..");
-
-/** dbt with both adapters that the tests use. */
-export const E2E_DBT_PACKAGES = ["dbt-core==1.11.16", "dbt-duckdb==1.11.1", "dbt-postgres==1.11.0"];
 
 /** Small numbers, so that a test waits for the mechanism and not for its default patience. */
 const QUICK = {
@@ -49,7 +47,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   };
   try {
     const configPath = join(folder, "stepwatch.yaml");
-    writeFileSync(configPath, stringify(configOf(folder, postgres.environment)));
+    writeFileSync(configPath, stringify(configOf(project.name, folder, postgres.environment)));
     const { PGPASSWORD: _, ...login } = postgres.environment;
     const deployed: Deployed = {
       stateDir,
@@ -67,23 +65,60 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   }
 }
 
-function configOf(folder: string, postgres: Readonly<Record<string, string>>): unknown {
-  const dbt = { packages: E2E_DBT_PACKAGES };
-  const fixture = (name: string) => join(root, "test/fixtures/projects", name);
+function configOf(name: string, folder: string, postgres: Readonly<Record<string, string>>): unknown {
+  const projects = name === "slow" ? harbourProjects(folder) : shopAndOrchard(folder, postgres);
+  return { stackName: `stepwatch-${name}`, pollIntervalSeconds: 1, projects };
+}
+
+const dbt = { packages: E2E_DBT_PACKAGES };
+const fixture = (name: string) => join(root, "test/fixtures/projects", name);
+
+function shopAndOrchard(folder: string, postgres: Readonly<Record<string, string>>): Record<string, unknown> {
   const orchard = { projectDir: fixture("orchard"), dbt, policy: QUICK };
   return {
-    stackName: "stepwatch-e2e",
-    pollIntervalSeconds: 1,
-    projects: {
-      jaffle: {
-        projectDir: join(root, "examples/jaffle-shop"),
-        target: "duckdb",
-        dbt,
-        policy: QUICK,
-        environment: { JAFFLE_DUCKDB: join(folder, "jaffle.duckdb") },
-      },
-      orchard: { ...orchard, target: "postgres", environment: { ...postgres, PGSCHEMA: "orchard" } },
-      orchard_duck: { ...orchard, target: "duckdb", environment: { ORCHARD_DUCKDB: join(folder, "orchard.duckdb") } },
+    jaffle: {
+      projectDir: join(root, "examples/jaffle-shop"),
+      target: "duckdb",
+      dbt,
+      policy: QUICK,
+      environment: { JAFFLE_DUCKDB: join(folder, "jaffle.duckdb") },
     },
+    orchard: { ...orchard, target: "postgres", environment: { ...postgres, PGSCHEMA: "orchard" } },
+    orchard_duck: { ...orchard, target: "duckdb", environment: { ORCHARD_DUCKDB: join(folder, "orchard.duckdb") } },
   };
+}
+
+/**
+ * The case project once for each setting of its switches, which are environment variables; each with a warehouse of its
+ * own. One try each but where retries are what is tested, since each dbt start costs seconds.
+ */
+function harbourProjects(folder: string): Record<string, unknown> {
+  const harbour = (name: string, environment: Record<string, string>, policy: Record<string, unknown> = {}) => ({
+    projectDir: fixture("harbour"),
+    dbt,
+    executionQueue: { maxTasks: 1 },
+    policy: { ...QUICK, retries: { node: 0, test: 0 }, producerRetries: 0, ...policy },
+    environment: { CASE_DB: join(folder, `${name}.duckdb`), ...environment },
+  });
+  return {
+    calm: harbour("calm", {}),
+    nodes: harbour("nodes", { BREAK: "link_1,eph_visits", BAD_UNIT: "1", WARN_TEST: "1", BAD_BATCH: "2024-03-03" }),
+    tests: harbour("tests", { BAD_DATA: "1", BREAK: "berth_history", BREAK_COMPILE: "facet_top", BAD_BATCH: "all" }),
+    retries: harbour(
+      "retries",
+      { BREAK_COMPILE: "eph_visits", BAD_BATCH: "2024-03-02" },
+      { retries: { node: 1, test: 1 } },
+    ),
+    hook: harbour("hook", { BREAK_START: "1" }),
+    nowhere: harbour("nowhere", { CASE_DB: join(folder, "no/such/folder/harbour.duckdb") }),
+    unparsable: { ...harbour("unparsable", {}), projectDir: unparsableCopy(folder) },
+  };
+}
+
+/** The case project with a model that dbt can not parse. */
+function unparsableCopy(folder: string): string {
+  const copy = join(folder, "unparsable");
+  cpSync(fixture("harbour"), copy, { recursive: true, filter: (path) => !/\/(?:target|logs)$/.test(path) });
+  writeFileSync(join(copy, "models/special/broken.sql"), "select {% if %} 1\n");
+  return copy;
 }

@@ -204,11 +204,13 @@ export function memoryLedger(): Ledger {
         const { rootCause: _, ...row } = vertices.get(uniqueId) ?? newVertex(uniqueId, ownerTask);
         vertices.set(uniqueId, copy({ ...row, ...final }));
       },
-      async markConsumerStarted(key, uniqueId, atMs) {
-        vertex(key, uniqueId).consumerStartedAtMs = atMs;
+      async markConsumerStarted(key, uniqueId, part, atMs) {
+        const started = part === "node" ? { consumerStartedAtMs: atMs } : { testsConsumerStartedAtMs: atMs };
+        Object.assign(vertex(key, uniqueId), started);
       },
-      async setOutcome(key, uniqueId, { outcome, atMs }) {
-        Object.assign(vertex(key, uniqueId), { outcome, outcomeAtMs: atMs });
+      async setOutcome(key, uniqueId, part, { outcome, atMs }) {
+        const ofTests = { testsOutcome: outcome, testsOutcomeAtMs: atMs };
+        Object.assign(vertex(key, uniqueId), part === "node" ? { outcome, outcomeAtMs: atMs } : ofTests);
       },
     };
   }

@@ -14,6 +14,8 @@ interface RecordedEnd {
 export interface RecordedCase {
   version: string;
   name: string;
+  /** What the case is, in a sentence. */
+  about: string;
   level: "info" | "debug";
   end: RecordedEnd;
   lines: () => string[];
@@ -34,7 +36,7 @@ function readCases(): RecordedCase[] {
   return versions().flatMap((version) => {
     const cases = JSON.parse(readFileSync(new URL(`${version}/cases.json`, ROOT), "utf8")) as Record<
       string,
-      Record<string, RecordedEnd>
+      Record<"info" | "debug", RecordedEnd> & { about: string }
     >;
     return Object.entries(cases).flatMap(([name, entry]) =>
       (["info", "debug"] as const)
@@ -42,6 +44,7 @@ function readCases(): RecordedCase[] {
         .map((level) => ({
           version,
           name,
+          about: entry.about,
           level,
           end: entry[level]!,
           lines: () => (unzipped(`${version}/${name}/${level}.jsonl`) ?? "").split("\n"),

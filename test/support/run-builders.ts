@@ -36,6 +36,7 @@ export function vertex(
     overrides: {},
     safeToRepeat: true,
     onErrorContinue: false,
+    deferred: false,
     ...rest,
   };
 }

@@ -2,7 +2,8 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { ensureVenv } from "#local/python.ts";
-import { type Deployed, E2E_DBT_PACKAGES } from "./e2e-setup.ts";
+import { E2E_DBT_PACKAGES } from "./e2e-packages.ts";
+import type { Deployed } from "./e2e-setup.ts";
 
 const run = promisify(execFile);
 

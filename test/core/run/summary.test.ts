@@ -1,0 +1,54 @@
+import { describe, expect, test } from "vitest";
+import { summarise } from "#core/run/summary.ts";
+import { plain } from "../../../cli/view/style.ts";
+import { countsLine, verdictText } from "../../../cli/view/summary-text.ts";
+import { dataTest, ephemeral, over, planOf, row, runOf, vertex } from "../../support/run-builders.ts";
+
+const DAYS = "model.shop.days";
+const EPHEMERAL = "model.shop.eph";
+const BOARD = "exposure.shop.board";
+const QUERY = "saved_query.shop.by_day";
+const TEST = "test.shop.unique_days.1";
+
+const plan = planOf([
+  vertex(DAYS),
+  ephemeral(EPHEMERAL),
+  vertex(BOARD),
+  vertex(QUERY, [], { resourceType: "saved_query", builds: false }),
+  dataTest(TEST, [DAYS]),
+]);
+const batches = [
+  { name: "2024-03-01", status: "success" },
+  { name: "2024-03-02", status: "error" },
+];
+const rows = [
+  { ...row(DAYS, "partial success"), batches },
+  row(BOARD, "no-op"),
+  { ...row(TEST, "fail"), failures: 3, relation: '"shop"."audit"."unique_days"' },
+];
+const summary = summarise({ run: runOf(), plan, rows, tasks: [over(1)], nowMs: 15_000 });
+const nodeOf = (id: string) => summary.nodes.find((node) => node.uniqueId === id);
+
+describe("the summary", () => {
+  test("G15: batches of a microbatch model are listed with their states", () => {
+    expect(nodeOf(DAYS)).toMatchObject({ class: "failed", status: "partial success", batches });
+  });
+
+  test("F10: an ephemeral that dbt passed is good and says that there was nothing to build", () => {
+    expect(nodeOf(EPHEMERAL)).toMatchObject({ class: "good", status: "nothing to build", tries: 0, batches: [] });
+  });
+
+  test("exposures and saved queries stand in a list of their own and are counted", () => {
+    expect(summary.others.map((one) => `${one.uniqueId} ${one.status} ${one.class}`)).toEqual([
+      `${BOARD} no-op good`,
+      `${QUERY} nothing to build good`,
+    ]);
+    expect(countsLine(summary)).toContain("2 models, 1 test, 1 exposure, 1 saved query");
+  });
+
+  test("C11: what a failed test found and where it is kept is told", () => {
+    expect(verdictText(summary, plain).join("\n")).toContain(
+      `found  ${TEST}: 3 failures, kept in "shop"."audit"."unique_days"`,
+    );
+  });
+});
