@@ -9,6 +9,8 @@ export interface ExecutionCount {
   readonly calls: Readonly<Record<string, number>>;
   readonly startedAtMs: number;
   readonly endedAtMs: number;
+  /** It came to no end of its own. */
+  readonly stopped: boolean;
 }
 
 export interface Histories {
@@ -76,5 +78,6 @@ function countOf(events: readonly HistoryEvent[]): ExecutionCount {
     calls,
     startedAtMs: times[0] ?? 0,
     endedAtMs: times.at(-1) ?? 0,
+    stopped: !["ExecutionSucceeded", "ExecutionFailed"].includes(events.at(-1)?.type ?? ""),
   };
 }

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
 import type { RunKey } from "#clients/ledger.ts";
 import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
-import { executionArn, newRunId } from "#core/names.ts";
+import { consumerName, executionArn, newRunId } from "#core/names.ts";
 import { hasConsumer, type Plan } from "#core/run/plan.ts";
 import { type Histories, readHistories } from "./histories.ts";
 import type { LedgerTraffic } from "./ledger-proxy.ts";
@@ -27,6 +27,10 @@ export interface MeasuredRun {
 }
 
 const RUN_WITHIN_MS = 20 * 60_000;
+
+/** Consumers that are still open so long after the verdict are counted as such and stopped: the next run is to be alone. */
+const CONSUMERS_WITHIN_MS = 60_000;
+
 const LOOK_MS = 1000;
 
 /** Starts a run, waits for its verdict, its consumers and its containers, then reads what they left behind. */
@@ -62,7 +66,10 @@ async function readWhatIsLeft(stack: BenchStack, key: RunKey) {
   return { run, plan, tasks, vertices, logs, histories: await readHistories(stack, run, ids) };
 }
 
-/** Looks at the ledger past the counting proxy, so that our own looks are not counted. */
+/**
+ * Waits for verdict, consumers and containers. Looks at the ledger past the counting proxy, so that our own
+ * looks are not counted.
+ */
 async function untilOver(stack: BenchStack, key: RunKey): Promise<void> {
   const { ledger } = stack.deployed;
   const untilMs = Date.now() + RUN_WITHIN_MS;
@@ -77,11 +84,23 @@ async function untilOver(stack: BenchStack, key: RunKey): Promise<void> {
     const run = await ledger.readRun(key);
     return run !== null && run.state !== "running";
   }, "verdict");
-  await before(async () => {
-    const rows = await ledger.readVertices(key);
-    return rows.every((row) => row.consumerStartedAtMs === undefined || row.outcome !== undefined);
-  }, "end of its consumers");
   await before(async () => (await stack.runningTasks()) === 0, "end of its containers");
+  await untilConsumersEnd(stack, key);
+}
+
+/** An outcome in the ledger is not yet an end: the answer to Step Functions may have come too late for the turn. */
+async function untilConsumersEnd({ deployed }: BenchStack, key: RunKey): Promise<void> {
+  const run = await deployed.ledger.readRun(key);
+  const rows = await deployed.ledger.readVertices(key);
+  if (run === null) return;
+  const untilMs = Date.now() + CONSUMERS_WITHIN_MS;
+  for (const { uniqueId } of rows.filter((row) => row.consumerStartedAtMs !== undefined)) {
+    const arn = executionArn(deployed.resources.consumerMachineArn, consumerName(run, uniqueId));
+    while ((await deployed.executions.describe(arn))?.status === "RUNNING") {
+      if (Date.now() > untilMs) await deployed.executions.stop(arn, "The benchmark waits no longer.");
+      await wait(LOOK_MS);
+    }
+  }
 }
 
 /** An execution that ended without a verdict leaves nothing to wait for. */

@@ -64,12 +64,13 @@ function whereTimeGoes(rows: readonly Overhead[]): Table {
 function lag(rows: readonly Overhead[]): Table {
   return {
     title: "Lag of consumers (seconds)",
-    columns: ["project", "consumers", "p50", "p95", "max", "goal p95", "peer p95", "begun p50", "begun p95"],
+    columns: ["project", "consumers", "open", "p50", "p95", "max", "goal p95", "peer p95", "begun p50", "begun p95"],
     rows: rows.map((row) => {
-      const { ended, begun, consumers } = row.lags;
+      const { ended, begun, consumers, stopped } = row.lags;
       return [
         row.project,
         String(consumers),
+        String(stopped),
         ...[ended.p50, ended.p95, ended.max].map((value) => seconds(value, 2)),
         `≤ ${fixed(row.pollIntervalSeconds)}`,
         seconds(peerOf(row)?.lagP95Ms),
@@ -78,7 +79,7 @@ function lag(rows: readonly Overhead[]): Table {
       ];
     }),
     notes: [
-      "lag: dbt printed the last status of a node and its tests → the node's execution ended (last event of its history).",
+      "lag: dbt printed the last status of a node and its tests → the last event of the execution's history; open: stopped, without an end a minute after the verdict.",
       "begun: dbt printed the node's start → its execution began; it is found by the run's own poll.",
     ],
   };

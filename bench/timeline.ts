@@ -61,6 +61,8 @@ export interface Lags {
   /** dbt printed the last status of a node and its tests → its consumer's execution ended. */
   readonly ended: Spread;
   readonly consumers: number;
+  /** Consumers that had not ended a minute after the verdict; they are in no lag. */
+  readonly stopped: number;
 }
 
 export function lagsOf({ plan, logs, histories }: MeasuredRun): Lags {
@@ -74,8 +76,13 @@ export function lagsOf({ plan, logs, histories }: MeasuredRun): Lags {
     const tests = plan.vertices.filter((test) => TEST_TYPES.has(test.resourceType) && test.nodes.includes(node));
     const words = [node, ...tests.map((test) => test.uniqueId)].map((id) => printed("ended", id, Math.max));
     begun.push(execution.startedAtMs - printed("started", node, Math.min));
-    ended.push(execution.endedAtMs - Math.max(...words));
+    if (!execution.stopped) ended.push(execution.endedAtMs - Math.max(...words));
   }
   const known = (values: readonly number[]) => values.filter((value) => !Number.isNaN(value));
-  return { begun: spreadOf(known(begun)), ended: spreadOf(known(ended)), consumers: histories.consumers.size };
+  return {
+    begun: spreadOf(known(begun)),
+    ended: spreadOf(known(ended)),
+    consumers: histories.consumers.size,
+    stopped: [...histories.consumers.values()].filter((execution) => execution.stopped).length,
+  };
 }

@@ -54,6 +54,8 @@ export interface Ledger {
   setPlan(key: RunKey, plan: { planKey: string; plannedVertices: number; plannedNodes: number }): Promise<boolean>;
   requestStop(key: RunKey, stop: { atMs: number; reason: string }): Promise<void>;
   setHeldSince(key: RunKey, version: number, heldSinceMs: number | null): Promise<boolean>;
+  /** Notes that nothing is left to wait for and moves the version: no other decision counts any more. False: it has moved before. */
+  markReady(key: RunKey, version: number, readyAtMs: number): Promise<boolean>;
   /** Writes the verdict, if the run is still `running`. False: it has one. */
   endRun(
     key: RunKey,

@@ -59,7 +59,8 @@ export function nodeState(node: NodeReport): NodeState {
 
 function builtState(node: NodeReport): NodeState {
   if (node.outcome === "green") return STATES.green;
-  if (node.status === NOTHING_TO_BUILD && node.tests.length === 0) return STATES.nothingToDo;
+  // dbt 2 calls an ephemeral a no-op; the others say nothing of it.
+  if ([NOTHING_TO_BUILD, "no-op"].includes(node.status ?? "") && node.tests.length === 0) return STATES.nothingToDo;
   if (node.outcome === "red" || node.tests.some((test) => test.class === "failed" || test.class === "interrupted"))
     return STATES.red;
   const open = node.tests.some((test) => test.class === "waiting" || test.class === "running");

@@ -85,7 +85,9 @@ export function firstLine(message: string | null): string {
     .map((line) => line.trim())
     .filter((line) => line !== "");
   const [first = "", second] = lines;
-  return second !== undefined && /^(Database|Runtime|Compilation) Error in /.test(first) ? second : first;
+  return second !== undefined && /^(?:\[error\] \[[^\]]*\]: )?(?:Database|Runtime|Compilation) Error in /.test(first)
+    ? second
+    : first;
 }
 
 /** What a person wants to see when not all fits: what runs and what went wrong, then what ended last, then what waits. */

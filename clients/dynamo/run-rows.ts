@@ -4,7 +4,10 @@ import { absent, allOf, equals, present } from "./expressions.ts";
 import { isSame, lateIsFine, type RunExpiry, readRow, requireRow, runExpiry, runKey } from "./rows.ts";
 import type { DynamoTable, Row } from "./table.ts";
 
-type RunRows = Pick<Ledger, "createRun" | "readRun" | "setPlan" | "requestStop" | "setHeldSince" | "endRun">;
+type RunRows = Pick<
+  Ledger,
+  "createRun" | "readRun" | "setPlan" | "requestStop" | "setHeldSince" | "markReady" | "endRun"
+>;
 
 /** The run row. Written by start-run, check-run, settle-run and stop-run; the plan's attributes by the producer. */
 export function runRows(table: DynamoTable, expiries: RunExpiry): RunRows {
@@ -42,6 +45,15 @@ export function runRows(table: DynamoTable, expiries: RunExpiry): RunRows {
         when: equals("version", version),
       });
       return refusal === null;
+    },
+
+    async markReady(run, version, readyAtMs) {
+      const change = {
+        set: { readyAtMs, version: version + 1 },
+        remove: ["heldSinceMs"],
+        when: equals("version", version),
+      };
+      return (await table.update(runKey(run), change)) === null;
     },
 
     async endRun(run, end) {

@@ -109,6 +109,11 @@ export const runRowSchema = z.object({
   /** One sentence. */
   verdict: z.string().optional(),
   summaryKey: z.string().optional(),
+  /**
+   * When a check found nothing left to wait for. Its own answer may have come too late for its turn's token: the next
+   * turn that finds this answers at once.
+   */
+  readyAtMs: z.number().optional(),
   /** When a recovery build was first held back for a failed vertex; cleared when it is launched. */
   heldSinceMs: z.number().optional(),
 });

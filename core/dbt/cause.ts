@@ -81,7 +81,7 @@ const FATAL_SENTENCE: Partial<Record<Kind, string>> = {
 
 function vertexCause(log: BuildLog): Told {
   const red = [...log.vertices.values()]
-    .filter((vertex) => vertex.class === "failed" || vertex.class === "interrupted")
+    .filter((vertex) => vertex.class === "failed" || vertex.class === "interrupted" || isSaidFailed(log, vertex))
     .sort((a, b) => (a.endedAtMs ?? Infinity) - (b.endedAtMs ?? Infinity));
   // dbt 2's fail-fast prints an error for what it cancelled: a consequence, named only where there is nothing else.
   const ownFault = red.filter((vertex) => !saysCancelled(vertex.message ?? ""));
@@ -100,7 +100,8 @@ function hookCause(log: BuildLog): Told {
 }
 
 function quietCause(log: BuildLog, end: ProcessEnd): readonly [Kind, string] {
-  if (log.emptySelection && (end.exitCode === 0 || end.exitCode === null)) {
+  // With warnings as errors the exit code is not 0 then.
+  if (log.emptySelection) {
     return ["empty_selection", "The selection found nothing to build."];
   }
   if (end.exitCode !== null && end.exitCode !== 0) {
@@ -112,7 +113,12 @@ function quietCause(log: BuildLog, end: ProcessEnd): readonly [Kind, string] {
 }
 
 function hasFailed(log: BuildLog): boolean {
-  return [...log.vertices.values()].some((vertex) => vertex.class === "failed");
+  return [...log.vertices.values()].some((vertex) => vertex.class === "failed" || isSaidFailed(log, vertex));
+}
+
+/** dbt 2, stopped by fail-fast, prints a vertex's error and at times no end of it. */
+function isSaidFailed(log: BuildLog, vertex: VertexReading): boolean {
+  return vertex.class === null && (log.records.get(vertex.uniqueId)?.saidFailed ?? null) !== null;
 }
 
 function isTest(vertex: VertexReading): boolean {

@@ -13,7 +13,10 @@ const KINDS: readonly (readonly [FatalKind, RegExp])[] = [
     "profile",
     /does not have a target named|target '[^']*' not found in profile|could not find profile|profiles\.yml|credentials in profile|no profile|profile "[^"]*" (?:is|was) not/i,
   ],
-  ["flags", /no such option|unexpected argument|invalid value for|is not a valid (?:choice|argument)|usage: dbt/i],
+  [
+    "flags",
+    /no such option|unexpected argument|invalid value for|is not a valid (?:choice|argument)|warn_error_options|usage: dbt/i,
+  ],
   ["hook", /on-run-(?:start|end)|'Exposure' object has no attribute/i],
   [
     "connection",

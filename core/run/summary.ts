@@ -3,7 +3,7 @@ import { NOTHING_TO_BUILD } from "#core/dbt/outcome.ts";
 import { testsOf } from "#core/run/consumer.ts";
 import { NODE_TYPES, type Plan, type PlanVertex, TEST_TYPES } from "#core/run/plan.ts";
 import { type RunCause, type Verdict, verdict } from "#core/run/verdict.ts";
-import { type VertexView, viewVertices } from "#core/run/vertex-view.ts";
+import { isGood, type VertexView, viewVertices } from "#core/run/vertex-view.ts";
 
 /** A vertex's class as reports show it: dbt's classes, `doomed`, and two for what has no result yet. */
 export type ReportClass =
@@ -133,7 +133,7 @@ export function summarise(input: SummaryInput): RunSummary {
     tests: reportsOf(all.filter(isTest)),
     others: reportsOf(all.filter((view) => !isNode(view) && !isTest(view))),
     unplanned: plan ? rows.filter((row) => !known.has(row.uniqueId)).map((row) => row.uniqueId) : [],
-    warnings: [...(plan?.warnings ?? []), ...warningsOf(all)],
+    warnings: [...(plan?.warnings ?? []), ...warningsOf(all), ...builtOnFailed(all, views)],
     drift: {
       filled: tasks.flatMap((task) => task.end?.filled ?? []),
       contradictions: tasks.flatMap((task) => task.end?.contradictions ?? []),
@@ -246,6 +246,17 @@ const warningsOf = (views: readonly VertexView[]): string[] =>
   views
     .filter((view) => view.row?.status === "warn")
     .map((view) => `${view.plan.uniqueId}: ${view.row?.message ?? "warn"}`);
+
+/** `on_error: continue` (dbt 1.12) builds on what failed: such a table is good by dbt's word, its rows are not. */
+function builtOnFailed(all: readonly VertexView[], views: ReadonlyMap<string, VertexView>): string[] {
+  return all.flatMap(({ plan, row }) => {
+    if (row?.evidence !== true || !NODE_TYPES.has(plan.resourceType)) return [];
+    const parent = plan.gateParents.map((id) => views.get(id)).find((one) => one?.plan.onErrorContinue && !isGood(one));
+    return parent === undefined
+      ? []
+      : [`${plan.uniqueId} was built on ${parent.plan.uniqueId}, which is not good (on_error: continue).`];
+  });
+}
 
 /** A row of a run whose plan is not known (yet): shown as it is, with what the row itself tells. */
 function viewOfRow(row: VertexRow, tasks: readonly TaskRow[]): VertexView {

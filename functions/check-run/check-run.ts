@@ -40,7 +40,7 @@ export async function checkRun(reference: RunReference, deps: CheckRunDeps): Pro
   if (reference.skipped !== undefined) return "settle";
   const run = await deps.ledger.readRun(reference);
   if (!run) throw new RowMissing(`The ledger has no run ${reference.runId} of project ${reference.project}.`);
-  if (run.state !== "running") return "settle";
+  if (run.state !== "running" || run.readyAtMs !== undefined) return "settle";
   const stop = stopReason(run, deps.nowMs());
   const tasks = await presentTasks(run, stop, deps);
   const signature = signatureOf(tasks, run.planKey);
@@ -64,7 +64,9 @@ export async function checkRun(reference: RunReference, deps: CheckRunDeps): Pro
   const taken = await carryOut(run, decision, tasks, deps);
   if (plan) await startConsumers(run, consumersDue(plan, rows, policy.testBehavior), deps);
   deps.seen.set(run.runId, signature);
-  return taken && decision.settle ? "settle" : "waiting";
+  // After the consumers: once the run is ready, no turn looks at them again.
+  const ready = taken && decision.settle && (await deps.ledger.markReady(run, run.version, deps.nowMs()));
+  return ready ? "settle" : "waiting";
 }
 
 /** The tasks as they are now: half-finished launches are finished first, then ECS is asked where nothing else tells. */
@@ -91,7 +93,7 @@ async function carryOut(
   }
   const owner = currentProducer(tasks)?.task ?? 1;
   await eachLimited(decision.finals, CONSUMERS_AT_ONCE, (final) => deps.ledger.setFinal(run, owner, final));
-  if (decision.settle || (decision.launches.length === 0 && decision.heldSinceMs !== (run.heldSinceMs ?? null))) {
+  if (!decision.settle && decision.launches.length === 0 && decision.heldSinceMs !== (run.heldSinceMs ?? null)) {
     return await deps.ledger.setHeldSince(run, version, decision.heldSinceMs);
   }
   return true;

@@ -25,13 +25,24 @@ const deps: CheckRunDeps = {
   seen: new Map(),
 };
 
+/**
+ * Runs whose check is under way in this process. A Lambda instance has one call at a time; the embedded AWS has all
+ * calls of a function in one process, and a check that takes longer than a turn would only be slowed by a second one.
+ */
+const underWay = new Set<string>();
+
 /** `Check run`. Triggered by each turn of the run's wait with a task token; twice at once, the run's version lets one decide. */
 export async function handler(event: unknown): Promise<void> {
   const payload = checkRunPayloadSchema.parse(event);
+  const { runId } = payload.run;
+  if (underWay.has(runId)) return;
+  underWay.add(runId);
   try {
     if ((await checkRun(payload.run, deps)) === "settle") await executions.succeed(payload.taskToken, {});
   } catch (error) {
     if (!(error instanceof FatalError)) throw error;
     await executions.fail(payload.taskToken, { name: error.name, cause: error.message });
+  } finally {
+    underWay.delete(runId);
   }
 }

@@ -1,6 +1,7 @@
 import type { Executions } from "#clients/executions.ts";
 import type { Ledger } from "#clients/ledger.ts";
-import { CONTRACT, type ConsumerOutput, type ConsumerReference } from "#core/contracts/payloads.ts";
+import type { VertexRow } from "#core/contracts/ledger.ts";
+import { CONTRACT, type ConsumerOutput, type ConsumerPart, type ConsumerReference } from "#core/contracts/payloads.ts";
 import { NodeFailed, RowMissing } from "#core/errors.ts";
 import { type ConsumerAnswer, consumerAnswer, rowsOfConsumer } from "#core/run/consumer.ts";
 import type { Plan } from "#core/run/plan.ts";
@@ -23,6 +24,9 @@ export async function watchNode(
   consumer: ConsumerReference,
   deps: WatchNodeDeps,
 ): Promise<ConsumerAnswer["state"]> {
+  const [node] = await deps.ledger.readSomeVertices(consumer, [consumer.uniqueId]);
+  const given = node && givenBefore(node, consumer.part);
+  if (given) return sendAnswer(taskToken, consumer, given, deps);
   const run = await deps.ledger.readRun(consumer);
   if (!run)
     throw new RowMissing(
@@ -57,6 +61,31 @@ async function answerWith(
   if (answer.state === "waiting") return "waiting";
   const { uniqueId, part } = consumer;
   await deps.ledger.setOutcome(consumer, uniqueId, part, { outcome: answer.state, atMs: deps.nowMs() });
+  return sendAnswer(taskToken, consumer, answer, deps);
+}
+
+/**
+ * The answer of an earlier turn, which came too late for its token: it is given again at once, from the node's row
+ * alone, or a turn shorter than the function would never be answered in time.
+ */
+function givenBefore(node: VertexRow, part: ConsumerPart): Answer | null {
+  const state = part === "node" ? node.outcome : node.testsOutcome;
+  if (state === undefined) return null;
+  const status = node.status ?? "none";
+  const tries = node.tryTasks.length;
+  if (state !== "red") return { state, status, tries, notes: [] };
+  const words = [node.message, node.finalReason].filter(Boolean).join("\n");
+  return { state, status, tries, message: words || "It, or a test of it, is not good: see the run's status." };
+}
+
+type Answer = Exclude<ConsumerAnswer, { state: "waiting" }>;
+
+async function sendAnswer(
+  taskToken: string,
+  { uniqueId }: ConsumerReference,
+  answer: Answer,
+  deps: WatchNodeDeps,
+): Promise<ConsumerAnswer["state"]> {
   if (answer.state === "red") {
     const verdict = new NodeFailed(`${uniqueId}: ${answer.message}`);
     await deps.executions.fail(taskToken, { name: verdict.name, cause: verdict.message });

@@ -38,7 +38,7 @@ describe("bad input on the command line", () => {
     ["a run id that can not be one", ["status", "a b"], /is no run id/],
     ["a run that does not exist", ["status", "20260101-000000-00000000"], /There is no run 20260101-000000-00000000/],
     ["an unknown action of local", ["local", "sideways"], /is none of up, down, status, reset/],
-    ["a log that is not there", ["replay", join(folder, "none.jsonl")], /none.jsonl can not be read/],
+    ["a log that is not there", ["replay", join(folder, "none.jsonl")], /There is no file .*none.jsonl/],
   ];
 
   test.each(usage)("%s: exit code 2 and one clear message", async (_what, commandLine, message) => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type NodeReport, summarise } from "#core/run/summary.ts";
 import { LiveRegion } from "../../cli/view/live-region.ts";
-import { nodeName, nodeTable } from "../../cli/view/node-table.ts";
+import { firstLine, nodeName, nodeTable } from "../../cli/view/node-table.ts";
 import { PhaseBoard } from "../../cli/view/phases.ts";
 import { lineView } from "../../cli/view/run-view.ts";
 import { ansi, duration, paintFor, plain } from "../../cli/view/style.ts";
@@ -100,6 +100,12 @@ describe("the table of nodes", () => {
   test("names: versions are kept, a test's hash is not", () => {
     expect(nodeName("model.shop.orders.v2")).toBe("orders.v2");
     expect(nodeName("test.shop.unique_orders_id.0a1b2c3d4e")).toBe("unique_orders_id");
+  });
+
+  test("what is wrong stands in the line after the one that names the node, in dbt 1 and dbt 2", () => {
+    const said = "Database Error in model days (models/days.sql)\n  Binder Error: no such column";
+    for (const message of [said, `[error] [DbDriverFailed (dbt1308)]: ${said}`])
+      expect(firstLine(message)).toBe("Binder Error: no such column");
   });
 
   test("durations", () => {

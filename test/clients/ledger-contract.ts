@@ -80,6 +80,14 @@ export function ledgerContract(name: string, open: () => Promise<Ledger>): void 
         expect(await ledger.readRun(key)).toEqual(runRow(key));
       });
 
+      it("notes once that nothing is left to wait for, and takes no decision of that version after it", async () => {
+        expect(await ledger.setHeldSince(key, 0, 5)).toBe(true);
+        expect(await ledger.markReady(key, 1, 40)).toBe(false);
+        expect(await ledger.markReady(key, 0, 40)).toBe(true);
+        expect(await ledger.readRun(key)).toEqual({ ...runRow(key), readyAtMs: 40, version: 1 });
+        expect(await ledger.createTask(key, 0, taskRow(1))).toBe(false);
+      });
+
       it("takes one verdict", async () => {
         const end = { state: "green", verdict: "9 of 9 good.", summaryKey: null, endedAtMs: 50 } as const;
         expect(await ledger.endRun(key, end)).toBe(true);

@@ -119,7 +119,7 @@ describe("one turn", () => {
     await expect(check({ seen, ledger: blind })).rejects.toThrow("read");
   });
 
-  it("settles when every vertex is good, and for a run that is over or was never to run", async () => {
+  it("settles when every vertex is good, again at once if the answer came too late, and for a run that is over", async () => {
     await producing();
     await setPlan();
     await say(1, "a", "success");
@@ -127,6 +127,8 @@ describe("one turn", () => {
     expect(await check()).toBe("waiting");
     await produced();
     expect(await check()).toBe("settle");
+    const blind = { ...ledger, readTasks: () => Promise.reject(new Error("read")) };
+    expect(await check({ ledger: blind })).toBe("settle");
     await ledger.endRun(key, { state: "green", verdict: "Good.", summaryKey: null, endedAtMs: nowMs });
     expect(await check()).toBe("settle");
     expect(await checkRun({ ...reference, runId: "none", skipped: "locked" }, deps())).toBe("settle");

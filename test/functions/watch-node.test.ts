@@ -82,6 +82,19 @@ describe("one turn of a consumer", () => {
     expect(await outcome()).toBe("green");
   });
 
+  it("F13: an answer that came too late for its turn is given again at once, from the node's row alone", async () => {
+    await say("a", "error");
+    await ledger.setFinal(key, 1, { uniqueId: "a", final: "dead", finalReason: "Its tries are used up: 2 of 2." });
+    executions.close("late");
+    expect(await watch("late")).toBe("red");
+    const blind = { ...ledger, readRun: () => Promise.reject(new Error("read")) };
+    const deps = { ledger: blind, executions, readPlan: async () => null, nowMs: () => 9 };
+    expect(await watchNode("next", consumer, deps)).toBe("red");
+    expect(executions.answered).toMatchObject([
+      { taskToken: "next", error: { name: "NodeFailed", cause: "a: Its tries are used up: 2 of 2." } },
+    ]);
+  });
+
   it("F11: an answer that was refused is given by the next turn", async () => {
     await say("a", "success");
     await say("test.a", "pass");

@@ -1,12 +1,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { type Replay, replay } from "../../cli/replay.ts";
 import { ODDITIES, REAL_RUN_OF } from "./compatibility-notes.ts";
+import { E2E_DBT_PACKAGES } from "./e2e-packages.ts";
 import { type RecordedCase, recordedCases, recordingFile, versions } from "./recorded-cases.ts";
 
 /** What the last runs of the end-to-end tests said, kept so that the document does not depend on who runs it. */
 export interface RealRuns {
-  /** Packages of the dbt that was really run. */
-  readonly dbt: readonly string[];
   /** Titles of the tests that passed. */
   readonly passed: readonly string[];
 }
@@ -14,9 +13,7 @@ export interface RealRuns {
 export const REAL_RUNS_FILE = new URL("../fixtures/real-runs.json", import.meta.url);
 
 export const realRuns = (): RealRuns =>
-  existsSync(REAL_RUNS_FILE)
-    ? (JSON.parse(readFileSync(REAL_RUNS_FILE, "utf8")) as RealRuns)
-    : { dbt: [], passed: [] };
+  existsSync(REAL_RUNS_FILE) ? (JSON.parse(readFileSync(REAL_RUNS_FILE, "utf8")) as RealRuns) : { passed: [] };
 
 interface Row {
   readonly name: string;
@@ -29,7 +26,7 @@ export async function compatibilityDocument(real: RealRuns): Promise<string> {
   const rows = await readRows();
   const columns = versions().sort(byVersion);
   return [
-    ...head(real),
+    ...head(),
     "## What each version did",
     "",
     `| behaviour | ${columns.join(" | ")} | run for real |`,
@@ -53,7 +50,7 @@ export async function compatibilityDocument(real: RealRuns): Promise<string> {
   ].join("\n");
 }
 
-function head(real: RealRuns): string[] {
+function head(): string[] {
   return [
     "# dbt versions and what stepwatch reads of them",
     "",
@@ -62,9 +59,9 @@ function head(real: RealRuns): string[] {
     "Supported: dbt-core 1.8 to 1.12 and dbt 2.0, by one reader. What is older is refused before anything is built.",
     "",
     "- **Replayed**: the case was recorded with the real dbt of that version, at info level and for most cases at debug level too; tests put the recording through the reader and through `stepwatch replay`, and compare each vertex with a second reader written apart. A cell says what the reader tells: why the build ended, then the vertices that are not good.",
-    `- **Run for real**: the end-to-end tests run the case through the deployed stack on the embedded AWS, with ${real.dbt.join(", ") || "no dbt yet"}. \`yes\` is a test that passed when this file was generated.`,
+    `- **Run for real**: the end-to-end tests run the case through the deployed stack on the embedded AWS, with ${E2E_DBT_PACKAGES.join(", ")}. \`yes\` is a test that passed when this file was generated.`,
     "- **·**: not recorded. The case does not exist in that version (microbatch before 1.9, functions before 1.11), or was not seen.",
-    "- dbt 2.0 here is PyPI's 2.0.0rc196, the last with a wheel there. It has no database driver inside and downloads one at first use, so that the end-to-end tests leave it out and the recordings stand for it; an image has to hold the driver (docs/runbook.md).",
+    "- dbt 2.0 here is PyPI's 2.0.0rc196, the last with a wheel there. It has no database driver inside and downloads one at first use, so that the end-to-end tests leave it out and the recordings stand for it. By hand it was run through the deployed stack: the example project was green, and the case project with a broken chain, unit test and microbatch model ended as recorded. An image has to hold the driver: a file `libduckdb.so` (or the driver of your warehouse) in `lib` next to dbt's `bin`, or each cold task downloads it.",
     "",
   ];
 }
@@ -103,7 +100,10 @@ function cellOf(result: Replay | "refused" | undefined): string {
     return count === 0 ? [] : [`${count} ${word.replace("_", " ")}`];
   });
   const good = result.nodes.filter((node) => node.class === "good").length;
-  const words = [...(kind === "none" ? [] : [kind.replaceAll("_", " ")]), ...(notGood.length > 0 ? [notGood.join(", ")] : [])];
+  const words = [
+    ...(kind === "none" ? [] : [kind.replaceAll("_", " ")]),
+    ...(notGood.length > 0 ? [notGood.join(", ")] : []),
+  ];
   return words.length === 0 ? `green, ${good} good` : `${words.join(": ")}${good > 0 ? `, ${good} good` : ""}`;
 }
 

@@ -81,7 +81,8 @@ export const ODDITIES: readonly Oddity[] = [
   },
   {
     versions: "1.12",
-    oddity: "after a failed on-run-start hook dbt crashes when an exposure is selected (exit code 2, half of the skips printed)",
+    oddity:
+      "after a failed on-run-start hook dbt crashes when an exposure is selected (exit code 2, half of the skips printed)",
     rule: "nothing is built, one cause: the hook; the crash's text is not shown as the reason",
     rows: "B10",
   },

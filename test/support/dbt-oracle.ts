@@ -46,7 +46,7 @@ function verdictOf(own: readonly Line[]): Verdict | null {
   }
   const late = is(/^RunResult(Error|Failure|ErrorNoMessage)$/);
   if (late.length > 0) {
-    const neverRan = late.some((line) => /fail_fast|in referenced ephemeral model/.test(line.info.msg));
+    const neverRan = late.every((line) => /fail_fast|in referenced ephemeral model/.test(line.info.msg));
     return neverRan ? "not_built" : "failed";
   }
   // dbt 2, cut short: its error line may be the last one about the vertex.

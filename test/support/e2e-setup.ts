@@ -66,8 +66,9 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
 }
 
 function configOf(name: string, folder: string, postgres: Readonly<Record<string, string>>): unknown {
-  const projects = name === "slow" ? harbourProjects(folder) : shopAndOrchard(folder, postgres);
-  return { stackName: `stepwatch-${name}`, pollIntervalSeconds: 1, projects };
+  const projects =
+    name === "slow" ? { ...harbourProjects(folder), ...behaviourProjects(folder) } : shopAndOrchard(folder, postgres);
+  return { stackName: `stepwatch-${name}`, pollIntervalSeconds: 2, projects };
 }
 
 const dbt = { packages: E2E_DBT_PACKAGES };
@@ -86,6 +87,18 @@ function shopAndOrchard(folder: string, postgres: Readonly<Record<string, string
     orchard: { ...orchard, target: "postgres", environment: { ...postgres, PGSCHEMA: "orchard" } },
     orchard_duck: { ...orchard, target: "duckdb", environment: { ORCHARD_DUCKDB: join(folder, "orchard.duckdb") } },
   };
+}
+
+/** The shop under the test behaviours that are not the default. */
+function behaviourProjects(folder: string): Record<string, unknown> {
+  const shop = (testBehavior: string) => ({
+    projectDir: join(root, "examples/jaffle-shop"),
+    target: "duckdb",
+    dbt,
+    policy: { ...QUICK, testBehavior },
+    environment: { JAFFLE_DUCKDB: join(folder, `${testBehavior}.duckdb`) },
+  });
+  return { after_each: shop("after_each"), after_all: shop("after_all"), no_tests: shop("none") };
 }
 
 /**

@@ -51,7 +51,10 @@ export function memoryLedger(): Ledger {
     ...projectMethods(),
   };
 
-  function runMethods(): Pick<Ledger, "createRun" | "readRun" | "setPlan" | "requestStop" | "setHeldSince" | "endRun"> {
+  function runMethods(): Pick<
+    Ledger,
+    "createRun" | "readRun" | "setPlan" | "requestStop" | "setHeldSince" | "markReady" | "endRun"
+  > {
     const set = (key: RunKey, changes: Partial<Record<keyof RunRow, unknown>>) => {
       const stored = partition(key);
       stored.run = copy({ ...stored.run, ...changes }) as RunRow;
@@ -84,6 +87,11 @@ export function memoryLedger(): Ledger {
       async setHeldSince(key, version, heldSinceMs) {
         if (find(key)?.run.version !== version) return false;
         set(key, { heldSinceMs: heldSinceMs ?? undefined });
+        return true;
+      },
+      async markReady(key, version, readyAtMs) {
+        if (find(key)?.run.version !== version) return false;
+        set(key, { readyAtMs, version: version + 1, heldSinceMs: undefined });
         return true;
       },
       async endRun(key, end) {

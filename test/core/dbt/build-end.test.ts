@@ -74,6 +74,23 @@ describe("hooks", () => {
     expect(log.hookFailures).toMatchObject([{ phase: "end" }]);
   });
 
+  it.each(["1.11.16", "1.12.6", "2.0.0rc196"])(
+    "B11: in a recorded build of %s the on-run-end hook fails: every vertex good, the hook's own message, no failed connection",
+    (release) => {
+      const { log, end, outcomes } = readRecording(recordedCase(release, "end_hook_fail"), { withFile: true });
+      expect(end).toMatchObject({ inOrder: true, retryableLaunch: false, cause: { kind: "hook" } });
+      expect(log.hookFailures).toMatchObject([
+        { phase: "end", message: expect.stringContaining("planned_end_hook_failure") },
+      ]);
+      expect(new Set(outcomes.map((one) => one.class))).toEqual(new Set(["good"]));
+    },
+  );
+
+  it("a start hook that was never run, since the one before it failed, is no failed hook", () => {
+    const { log } = readRecording(recordedCase("1.11.16", "start_hook_second"));
+    expect(log.hookFailures.map((hook) => hook.name)).toEqual(["harbour.on-run-start.1"]);
+  });
+
   it.each(["1.8.10", "1.9.10", "1.10.23", "1.11.16"])(
     "B10: on-run-start fails in %s: it builds on, vertices as they ended, one cause",
     (release) => {
@@ -105,6 +122,10 @@ describe("D3: what made dbt give up", () => {
     ["Runtime Error\n  Could not find profile named 'p'", "profile"],
     ["Compilation Error\n  Model 'model.p.a' depends on a node named 'b' which was not found", "parse"],
     ["Parsing Error\n  Error reading p: x.yml - Runtime Error\n    Syntax error near line 3", "parse"],
+    ['IO Error: The file "x.duckdb" exists, but it is not a valid DuckDB database file!', "connection"],
+    ["[error] [Generic (dbt1000)]: model function should return only one object\n  --> models/a.py", "parse"],
+    ["The selection criterion 'a' does not match any enabled nodes", "selection"],
+    ["[error] [WEOIncludeExcludeDeprecation (dbt1086)]: Found deprecated keys in warn_error_options", "flags"],
     ["MemoryError", "memory"],
     ["Error: No such option '--nope'.", "flags"],
     ["something that nobody has seen", "unknown"],

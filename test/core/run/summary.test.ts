@@ -51,4 +51,14 @@ describe("the summary", () => {
       `found  ${TEST}: 3 failures, kept in "shop"."audit"."unique_days"`,
     );
   });
+
+  test("B7: what dbt built on a failed parent (on_error: continue) is marked", () => {
+    const [parent, child] = ["model.shop.parent", "model.shop.child"];
+    const continued = planOf([vertex(parent, [], { onErrorContinue: true }), vertex(child, [parent])]);
+    const rowsOf = (status: string) => [row(parent, status), row(child, "success")];
+    const warningsOf = (status: string) =>
+      summarise({ run: runOf(), plan: continued, rows: rowsOf(status), tasks: [over(1)], nowMs: 15_000 }).warnings;
+    expect(warningsOf("error")).toEqual([`${child} was built on ${parent}, which is not good (on_error: continue).`]);
+    expect(warningsOf("success")).toEqual([]);
+  });
 });
