@@ -116,6 +116,7 @@ function taskTable(runs: readonly ChainRun[]): Table {
     ),
     notes: [
       "decided: the end of the task before (the run's start) → the task's row: the retry's delay, a hold, and the run's poll.",
+      "A recovery build may be decided before the fallback has quite ended: what gates it is good as soon as it is written.",
       "container: its row → the fence. to first vertex: fence → dbt's first vertex, dbt's own start and parse.",
       "build: first vertex → the end of the task is recorded.",
     ],
@@ -126,19 +127,7 @@ function chainTable(runs: readonly ChainRun[], pollIntervalSeconds: number): Tab
   const calm = runs.find((run) => run.failAtDepth === null);
   return {
     title: `A flaky root in a chain of ${CHAIN_MODELS} models (seconds)`,
-    columns: [
-      "fails once at",
-      "verdict",
-      "to verdict",
-      "more",
-      "containers",
-      "dbt",
-      "tries",
-      "most",
-      "once",
-      "twice",
-      "load",
-    ],
+    columns: ["fails once at", "verdict", "to verdict", "more", "dbt", "tries", "most", "once", "twice", "load"],
     rows: runs.map((run) => [
       placeOf(run),
       run.state,
