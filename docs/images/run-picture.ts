@@ -19,8 +19,8 @@ const COLOURS: Readonly<Record<string, string>> = {
 const summary = JSON.parse(await text(process.stdin)) as RunSummary;
 const startMs = Date.parse(summary.timings.startedAt);
 const endMs = startMs + summary.timings.wallMs;
-const x = (ms: number) => LEFT + ((ms - startMs) / (endMs - startMs)) * (WIDTH - LEFT - 60);
-const escape = (words: string) => words.replace(/[<&>]/g, (sign) => ({ "<": "&lt;", "&": "&amp;", ">": "&gt;" })[sign]!);
+const x = (ms: number) => LEFT + ((ms - startMs) / (endMs - startMs)) * (WIDTH - LEFT - 100);
+const xml = (words: string) => words.replace(/[<&>]/g, (sign) => ({ "<": "&lt;", "&": "&amp;", ">": "&gt;" })[sign]!);
 
 interface Bar {
   readonly label: string;
@@ -48,23 +48,28 @@ const nodeBar = (node: NodeReport): Bar => ({
 
 function row(bar: Bar, index: number): string {
   const y = 44 + index * ROW;
-  const label = `<text x="${LEFT - 10}" y="${y + 12}" text-anchor="end">${escape(bar.label)}</text>`;
+  const label = `<text x="${LEFT - 10}" y="${y + 12}" text-anchor="end">${xml(bar.label)}</text>`;
   if (bar.from === null || bar.to === null) {
-    return `${label}<text x="${LEFT}" y="${y + 12}" fill="${bar.colour}">${escape(bar.note || "not built")}</text>`;
+    return `${label}<text x="${LEFT}" y="${y + 12}" fill="${bar.colour}">${xml(bar.note || "not built")}</text>`;
   }
   const from = x(Date.parse(bar.from));
   const wide = Math.max(3, x(Date.parse(bar.to)) - from);
-  return `${label}<rect x="${from.toFixed(1)}" y="${y + 2}" width="${wide.toFixed(1)}" height="13" rx="2" fill="${bar.colour}"/><text x="${(from + wide + 6).toFixed(1)}" y="${y + 12}" fill="#57606a">${escape(bar.note)}</text>`;
+  return `${label}<rect x="${from.toFixed(1)}" y="${y + 2}" width="${wide.toFixed(1)}" height="13" rx="2" fill="${bar.colour}"/><text x="${(from + wide + 6).toFixed(1)}" y="${y + 12}" fill="#57606a">${xml(bar.note)}</text>`;
 }
 
 const nodes = summary.nodes.filter((node) => node.tries > 0 || node.class === "doomed");
-const byStart = nodes.toSorted((a, b) => Date.parse(a.startedAt ?? summary.timings.finishedAt ?? "") - Date.parse(b.startedAt ?? summary.timings.finishedAt ?? ""));
+const byStart = nodes.toSorted(
+  (a, b) =>
+    Date.parse(a.startedAt ?? summary.timings.finishedAt ?? "") -
+    Date.parse(b.startedAt ?? summary.timings.finishedAt ?? ""),
+);
 const bars = [...summary.tasks.map(taskBar), ...byStart.map(nodeBar)];
 const height = 60 + bars.length * ROW;
 const title = `${summary.project}: ${summary.state} after ${(summary.timings.wallMs / 1000).toFixed(0)} s, ${summary.tasks.length} dbt builds`;
 process.stdout.write(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="ui-monospace, monospace" font-size="12">
+<title>${xml(title)}</title>
 <rect width="${WIDTH}" height="${height}" fill="#ffffff"/>
-<text x="12" y="24" font-size="14" font-weight="bold" fill="${COLOURS[summary.state === "green" ? "good" : "failed"]}">${escape(title)}</text>
+<text x="12" y="24" font-size="14" font-weight="bold" fill="${COLOURS[summary.state === "green" ? "good" : "failed"]}">${xml(title)}</text>
 ${bars.map(row).join("\n")}
 </svg>
 `);
