@@ -5,7 +5,7 @@ import { EXIT } from "../../containers/dbt-runner/exit-codes.ts";
 import { bench, refusal } from "./bench.ts";
 import { closing, concurrency, ended, manifestOf, type Step, skipped, started, version } from "./dbt-lines.ts";
 
-const RUNS = 6;
+const RUNS = 20;
 
 type Word = "success" | "error" | "skipped";
 
