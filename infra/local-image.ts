@@ -33,7 +33,8 @@ export function localImageConfig(inputs: LocalImageInputs): LocalImageConfig {
   const { project, dbtExecutable, runnerFile, nodeExecutable, workDir } = inputs;
   const folders = dbtExecutable.includes("/") ? [dirname(dbtExecutable)] : [];
   return {
-    Entrypoint: [nodeExecutable, runnerFile],
+    // The flag is the Dockerfile's: see there.
+    Entrypoint: [nodeExecutable, "--max-semi-space-size=2", runnerFile],
     Env: {
       PATH: [...folders, process.env.PATH ?? ""].filter((part) => part !== "").join(delimiter),
       STEPWATCH_DBT_PROJECT_DIR: project.projectDir,

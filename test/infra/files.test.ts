@@ -134,7 +134,7 @@ describe("the image on the embedded AWS", () => {
       workDir: "/work-dir",
     });
     expect(image).toMatchObject({
-      Entrypoint: ["/node", runnerFile],
+      Entrypoint: ["/node", "--max-semi-space-size=2", runnerFile],
       Env: {
         STEPWATCH_DBT_EXECUTABLE: "/venv/bin/dbt",
         STEPWATCH_DBT_PROJECT_DIR: shop.projectDir,
