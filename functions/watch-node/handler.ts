@@ -12,13 +12,22 @@ const ledger = dynamoLedger({ table: environment.STEPWATCH_TABLE });
 const executions = sfnExecutions({});
 const readPlan = planReader(s3Artefacts({ bucket: environment.STEPWATCH_BUCKET }));
 
+/** Consumers with a turn under way in this process: as in check-run's handler, a slow turn is not joined by a second. */
+const underWay = new Set<string>();
+
 /** `Watch node`. Triggered by each turn of a consumer's wait with a task token; harmless when it runs twice. */
 export async function handler(event: unknown): Promise<void> {
   const payload = watchNodePayloadSchema.parse(event);
+  const { runId, uniqueId, part } = payload.consumer;
+  const consumer = JSON.stringify([runId, uniqueId, part]);
+  if (underWay.has(consumer)) return;
+  underWay.add(consumer);
   try {
     await watchNode(payload.taskToken, payload.consumer, { ledger, executions, readPlan, nowMs: Date.now });
   } catch (error) {
     if (!(error instanceof FatalError)) throw error;
     await executions.fail(payload.taskToken, { name: error.name, cause: error.message });
+  } finally {
+    underWay.delete(consumer);
   }
 }
