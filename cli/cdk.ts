@@ -15,6 +15,9 @@ export interface CdkCall {
 
 const LINES_SHOWN = 15;
 
+/** A JavaScript stack trace, with the error's fields behind it: it stands in the log, and says nothing to a person. */
+const STACK_TRACE = /^\s+at .+:\d+:\d+\)?(?: \{\n[\s\S]*?^\s*\})?\n?/gm;
+
 /**
  * Runs the pinned CDK CLI, its output in a log file. It gets a process group of its own, so that Ctrl-C ends it with
  * the app that it has started, and not in the middle of our own tidying up. The app of cdk.json is started by `node`:
@@ -84,6 +87,7 @@ function failed(call: CdkCall): Error {
       "Free some space and run the same command again.",
     );
   const lines = log
+    .replace(STACK_TRACE, "")
     .split("\n")
     .filter((line) => line.trim() !== "")
     .slice(-LINES_SHOWN);

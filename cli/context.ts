@@ -17,6 +17,8 @@ export interface DeployedStack {
   readonly executions: Executions;
   readonly readPlan: (planKey: string) => Promise<Plan | null>;
   readonly logs: Logs;
+  /** stepwatch.yaml, or a source of the stack, has changed since it was deployed. Known of the embedded AWS alone. */
+  readonly outdated: boolean;
 }
 
 /** Options that every command has. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { ProjectConfig, StepwatchConfig } from "#core/config.ts";
 import { writeLocalImage } from "#local/ecs/local-image.ts";
 import type { Endpoints } from "#local/endpoints.ts";
+import { withLock } from "#local/lock-file.mjs";
 import { ensureVenv } from "#local/python.ts";
 import { BUNDLE_FOLDER } from "../infra/bundle.ts";
 import { localImageConfig, localImageHash, localImageReference } from "../infra/local-image.ts";
@@ -57,6 +58,16 @@ export interface Synthesis {
 
 /** Synthesises the stack unless the assembly at hand is of the same sources. Needs no emulator: it may be starting yet. */
 export async function synthesise(deploy: LocalDeploy): Promise<Synthesis> {
+  return alone(deploy, () => synthesiseAlone(deploy));
+}
+
+/** One deploy at a time: two that share a state folder share its assembly, the emulator and the stack. */
+async function alone<T>(deploy: LocalDeploy, action: () => Promise<T>): Promise<T> {
+  const onWait = (pid: number) => deploy.onProgress(`Waiting for process ${pid}, which is deploying …`);
+  return withLock(join(deploy.stateDir, "deploy.lock"), action, { onWait, signal: deploy.signal });
+}
+
+async function synthesiseAlone(deploy: LocalDeploy): Promise<Synthesis> {
   const { configPath, stateDir, environment, signal } = deploy;
   const print = fingerprint(packageRoot, configPath);
   if (assembledFrom(stateDir) === print && existsSync(runnerOf(stateDir, print)))
@@ -105,10 +116,23 @@ export async function deployLocal(
   dbt: ReadonlyMap<string, string>,
 ): Promise<DeployedLocally> {
   useEmbeddedAws(endpoints);
+  return alone(deploy, () => deployAlone(deploy, endpoints, synthesis, dbt));
+}
+
+async function deployAlone(
+  deploy: LocalDeploy,
+  endpoints: Endpoints,
+  synthesis: Synthesis,
+  dbt: ReadonlyMap<string, string>,
+): Promise<DeployedLocally> {
   writeImages(deploy, synthesis, dbt);
   const last = readDeployment(deploy.stateDir);
   const there = last !== null && (await isDeployed(last));
   if (last !== null && there && last.fingerprint === synthesis.fingerprint) return { deployment: last, changed: false };
+  // Between our synthesis and our turn another deploy may have put its own assembly in this place.
+  if (assembledFrom(deploy.stateDir) !== synthesis.fingerprint) await synthesiseAlone(deploy);
+  // Whatever ends a deploy half-way, the next one must not take what it left for what was deployed before.
+  if (last !== null) writeDeployment(deploy.stateDir, { ...last, fingerprint: "" });
   if (!there) await bootstrap(deploy, endpoints);
   const deployment = await deployAssembly(deploy, endpoints, synthesis);
   return { deployment, changed: true };

@@ -1,6 +1,7 @@
 import { DescribeStateMachineCommand, SFNClient } from "@aws-sdk/client-sfn";
 import { status } from "#local/embedded-aws.ts";
 import { clientEnvironment, type Endpoints } from "#local/endpoints.ts";
+import { sameOptions } from "./command-line.ts";
 import { type DeploymentRecord, readDeployment } from "./deployment-record.ts";
 import { InfrastructureError } from "./failure.ts";
 
@@ -27,18 +28,21 @@ export function useEmbeddedAws(endpoints: Endpoints): void {
  * The deployment on the embedded AWS that runs.
  * @throws {InfrastructureError} if it does not run, or nothing is deployed on it (it forgets everything when it ends)
  */
-export async function openEmbedded(stateDir: string): Promise<DeploymentRecord> {
+export async function openEmbedded(stateDir: string, config?: string): Promise<DeploymentRecord> {
   const { endpoints } = await status({ stateDir });
   if (endpoints === undefined) {
     throw new InfrastructureError(
       "The embedded AWS does not run.",
-      "npx stepwatch deploy --local (or npm start); for a stack in AWS add --stack <name>",
+      `npx stepwatch deploy --local${sameOptions({ config })} (or npm start); for a stack in AWS add --stack <name>`,
     );
   }
   useEmbeddedAws(endpoints);
   const deployment = readDeployment(stateDir);
   if (deployment === null || !(await isDeployed(deployment))) {
-    throw new InfrastructureError("The stack is not deployed on the embedded AWS.", "npx stepwatch deploy --local");
+    throw new InfrastructureError(
+      "The stack is not deployed on the embedded AWS.",
+      `npx stepwatch deploy --local${sameOptions({ config })}`,
+    );
   }
   return deployment;
 }

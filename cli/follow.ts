@@ -24,6 +24,8 @@ export interface FollowDeps {
   execution(): Promise<ExecutionState | null>;
   sleep(milliseconds: number): Promise<void>;
   now(): number;
+  /** Called once for each time that the ledger begins to be silent. */
+  onSilence(patienceMs: number): void;
 }
 
 export type FollowEnd =
@@ -116,6 +118,7 @@ function patient(deps: FollowDeps): () => Promise<RunSnapshot | null> {
       return snapshot;
     } catch (error) {
       if (!(error instanceof RetryableError)) throw error;
+      if (silentSinceMs === null) deps.onSilence(PATIENCE_MS);
       silentSinceMs ??= deps.now();
       if (deps.now() - silentSinceMs > PATIENCE_MS) throw error;
       return null;

@@ -20,22 +20,34 @@ export async function runCommandLine(commandLine: readonly string[], context: Co
     await program(context, exit).parseAsync([...commandLine], { from: "user" });
     return exit.code;
   } catch (error) {
-    if (error instanceof CommanderError) return commanderExit(error, context, json);
+    if (error instanceof CommanderError) return commanderExit(error, context, commandLine);
     if (context.environment.STEPWATCH_DEBUG === "1" && error instanceof Error) context.err.write(`${error.stack}\n`);
+    if (context.interrupted.aborted) return interrupted(context, json);
     const failure = failureOf(error);
     printFailure(context, failure, json);
     return failure.exitCode;
   }
 }
 
+/** What was cut short by Ctrl-C failed because of it, whatever it says. */
+function interrupted(context: Context, json: boolean): number {
+  printFailure(context, { exitCode: exitCodes.interrupted, message: "Interrupted.", lines: [] }, json);
+  return exitCodes.interrupted;
+}
+
 /** Help and version end in a CommanderError too, with exit code 0 and everything printed. */
-function commanderExit(error: CommanderError, context: Context, json: boolean): number {
+function commanderExit(error: CommanderError, context: Context, commandLine: readonly string[]): number {
   if (error.exitCode === 0) return exitCodes.green;
   const help = error.code === "commander.help";
-  const message = help ? "Name a command." : error.message.replace(/^error: /, "");
-  printFailure(context, { exitCode: exitCodes.usage, message, next: "npx stepwatch --help", lines: [] }, json);
+  const message = help ? "Name a command." : error.message.replace(/^error: /, "").replaceAll("\n", " ");
+  const command = COMMANDS.find((name) => name === commandLine[0]);
+  const next = command === undefined ? "npx stepwatch --help" : `npx stepwatch ${command} --help`;
+  const failure = { exitCode: exitCodes.usage, message, next, lines: [] };
+  printFailure(context, failure, commandLine.includes("--json"));
   return exitCodes.usage;
 }
+
+const COMMANDS = ["local", "deploy", "run", "runs", "status", "tasks", "logs", "replay"] as const;
 
 function program(context: Context, exit: { code: number }): Command {
   const top = new Command("stepwatch")

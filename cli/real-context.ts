@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { dynamoLedger } from "#clients/dynamo-ledger.ts";
 import { cloudWatchLogs } from "#clients/logs.ts";
@@ -6,8 +7,9 @@ import { s3Artefacts } from "#clients/s3-artefacts.ts";
 import { sfnExecutions } from "#clients/sfn-executions.ts";
 import { loadConfig } from "../infra/load-config.ts";
 import type { CommonOptions, Context, DeployedStack } from "./context.ts";
+import { type DeploymentRecord, fingerprint } from "./deployment-record.ts";
 import { openEmbedded } from "./embedded.ts";
-import { configPathOf, stateDirOf } from "./paths.ts";
+import { configPathOf, packageRoot, stateDirOf } from "./paths.ts";
 import { checkProject } from "./preflight.ts";
 import { type Resources, resourcesOf } from "./resources.ts";
 import { stackOutputs } from "./stack-outputs.ts";
@@ -32,8 +34,14 @@ export function realContext(): Context {
 
 async function openStack(options: CommonOptions): Promise<DeployedStack> {
   if (options.stack !== undefined) return connect(resourcesOf(options.stack, await stackOutputs(options.stack)), "aws");
-  const { stackName, outputs } = await openEmbedded(stateDirOf(process.env));
-  return connect(resourcesOf(stackName, outputs), "embedded");
+  const deployment = await openEmbedded(stateDirOf(process.env), options.config);
+  const stack = connect(resourcesOf(deployment.stackName, deployment.outputs), "embedded");
+  return { ...stack, outdated: isOutdated(deployment, configPathOf(options.config, process.cwd())) };
+}
+
+/** A folder without a stepwatch.yaml says nothing about what was deployed. */
+function isOutdated(deployment: DeploymentRecord, configPath: string): boolean {
+  return existsSync(configPath) && fingerprint(packageRoot, configPath) !== deployment.fingerprint;
 }
 
 /** Clients of a stack. They read the environment: point it to the embedded AWS before. */
@@ -47,5 +55,6 @@ export function connect(resources: Resources, place: DeployedStack["place"]): De
     executions: sfnExecutions(),
     readPlan: planReader(artefacts),
     logs: cloudWatchLogs(),
+    outdated: false,
   };
 }

@@ -21,6 +21,7 @@ import { PhaseBoard, type PhaseName } from "./view/phases.ts";
 import { lineView, tableFrame } from "./view/run-view.ts";
 import type { Paint, Terminal } from "./view/style.ts";
 import { statusText, verdictText } from "./view/summary-text.ts";
+import { waitingNotice } from "./waiting-notice.ts";
 
 export interface Start {
   readonly configPath: string;
@@ -125,7 +126,12 @@ async function build(start: Start, project: string, stack: DeployedStack, board:
   };
   const started = await startRun(clock, stack, parseRunInput({ project, ...start.input }));
   const show = showing(start, board);
-  const end = await followStarted(clock, stack, started, (snapshot) => {
+  let phase: PhaseName = "planning";
+  const notice = (line: string) => board.note(phase, line);
+  const waiting = waitingNotice(clock, stack, started, notice);
+  const end = await followStarted(clock, stack, started, notice, (snapshot) => {
+    if (snapshot.run === null) waiting();
+    if (snapshot.plan !== null) phase = "building";
     if (snapshot.plan !== null) board.begin("building");
     if (snapshot.plan !== null) board.end("planning", `run ${started.runId}`);
     if (snapshot.run !== null) show(summaryOf({ ...snapshot, run: snapshot.run }, Date.now()));

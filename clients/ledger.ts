@@ -77,7 +77,10 @@ export interface Ledger {
     task: number,
     failure: { reason: string; nextLaunchAtMs: number; launchFailures: number; clientToken: string },
   ): Promise<void>;
-  /** Any state but `over` → `over`, with what ECS said (or the launch that was given up). False: it was over. */
+  /**
+   * Any state but `over` → `over`, with what ECS said. A launch that is given up (`neverStarted`) needs a task whose
+   * fence nobody has passed. False: it was over, or has begun.
+   */
   markStopped(key: RunKey, task: number, stop: TaskStop): Promise<boolean>;
 
   // ---- the container of a task
@@ -101,7 +104,10 @@ export interface Ledger {
   ): Promise<{ fenced: boolean }>;
   /** Records the end of the build, under the fence. False: fenced off. */
   endTask(key: RunKey, task: number, taskArn: string, end: BuildEnd, sequence: number): Promise<boolean>;
-  /** One status of one vertex, on condition that the vertex has no owner or this task owns it. False: refused. Idempotent. */
+  /**
+   * One status of one vertex, on condition that the vertex has no owner or this task owns it, and that it has no last
+   * word: its descendants were decided by that. False: refused. Idempotent.
+   */
   writeVertex(key: RunKey, task: number, write: VertexWrite): Promise<boolean>;
 
   // ---- vertices
@@ -109,7 +115,10 @@ export interface Ledger {
   readSomeVertices(key: RunKey, uniqueIds: readonly string[]): Promise<VertexRow[]>;
   /** Claims a vertex for a task. True: ours, now or already (a repeated claim recognises itself). False: somebody else's. */
   claimVertex(key: RunKey, task: number, claim: VertexClaim): Promise<boolean>;
-  /** Writes the last word on a vertex; makes the row if there is none (owner `ownerTask`). */
+  /**
+   * Writes the last word on a vertex, unless another task than `ownerTask` has claimed it since that was decided. Makes
+   * the row if there is none.
+   */
   setFinal(key: RunKey, ownerTask: number, final: VertexFinal): Promise<void>;
   markConsumerStarted(key: RunKey, uniqueId: string, part: ConsumerPart, atMs: number): Promise<void>;
   setOutcome(

@@ -103,6 +103,7 @@ function npmCommand() {
 function likelyCause(log) {
   const text = readFileSync(log, "utf8");
   if (text.includes("ENOSPC")) return " because the disk is full";
+  if (text.includes("EUSAGE")) return " because package.json and package-lock.json do not agree";
   if (text.includes("EACCES") || text.includes("EPERM")) return " because a file or folder may not be written";
   if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|network/.test(text))
     return " because the npm registry was not reached";

@@ -2,5 +2,5 @@
 export function withLock<T>(
   path: string,
   action: () => Promise<T>,
-  options?: { readonly onWait?: (holderPid: number) => void },
+  options?: { readonly onWait?: (holderPid: number) => void; readonly signal?: AbortSignal },
 ): Promise<T>;

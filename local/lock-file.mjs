@@ -17,7 +17,8 @@ const GUARD_STALE_MS = 10_000;
  * @template T
  * @param {string} path
  * @param {() => Promise<T>} action
- * @param {{ onWait?: (holderPid: number) => void }} [options] onWait: called once, when someone else holds the lock
+ * @param {{ onWait?: (holderPid: number) => void, signal?: AbortSignal }} [options] onWait: called once, when someone
+ *   else holds the lock; signal: ends the waiting with its reason
  * @returns {Promise<T>}
  */
 export async function withLock(path, action, options = {}) {
@@ -30,6 +31,7 @@ export async function withLock(path, action, options = {}) {
       options.onWait?.(holder.pid);
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    options.signal?.throwIfAborted();
   }
   try {
     return await action();

@@ -126,7 +126,19 @@ async function inspectPython(
     output += chunk.toString();
   });
   const code = await exitCodeOf(child).catch(() => 1);
-  return code === 0 ? (JSON.parse(output) as PythonInterpreter & { hasVenv: boolean }) : undefined;
+  return code === 0 ? inspectionIn(output) : undefined;
+}
+
+/** What the inspection printed; undefined if the program is no Python and printed something of its own. */
+function inspectionIn(output: string): (PythonInterpreter & { hasVenv: boolean }) | undefined {
+  try {
+    const answer = JSON.parse(output) as Partial<PythonInterpreter & { hasVenv: boolean }> | null;
+    const { executable, version, hasVenv } = answer ?? {};
+    const known = typeof executable === "string" && typeof version === "string" && typeof hasVenv === "boolean";
+    return known ? { executable, version, hasVenv } : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 async function runLogged(

@@ -1,5 +1,6 @@
 import { status, up } from "#local/embedded-aws.ts";
 import { DEFAULT_STATE_DIR } from "#local/python.ts";
+import { quoted, sameOptions } from "../command-line.ts";
 import type { CommonOptions, Context } from "../context.ts";
 import { deployLocal, installDbt, synthesise } from "../deploy-local.ts";
 import { exitCodes } from "../failure.ts";
@@ -41,20 +42,20 @@ export async function deployCommand(context: Context, flags: DeployFlags): Promi
   else
     printLines(context, [
       `${deployment.stackName} is ${changed ? "deployed" : "up to date"} on the embedded AWS.`,
-      ...Object.keys(config.projects).map((project) => `  npx stepwatch run ${project}`),
+      ...Object.keys(config.projects).map((project) => `  npx stepwatch run ${project}${sameOptions(flags)}`),
     ]);
   return exitCodes.green;
 }
 
 function sayCdkCommand(context: Context, configPath: string, stackName: string, flags: DeployFlags): number {
-  const command = `npx cdk deploy ${stackName} --context config=${configPath}`;
+  const command = `npx cdk deploy ${stackName} --context ${quoted(`config=${configPath}`)}`;
   if (flags.json) printJson(context, { contract: 1, place: "aws", changed: false, stackName, command });
   else
     printLines(context, [
       "For AWS, deploy with the CDK as any other app (once per account and region: npx cdk bootstrap):",
       `  ${command}`,
       "For the embedded AWS on this machine:",
-      "  npx stepwatch deploy --local",
+      `  npx stepwatch deploy --local${sameOptions({ config: flags.config })}`,
     ]);
   return exitCodes.green;
 }

@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from "node:util";
 import type { TaskRow } from "#core/contracts/ledger.ts";
 import type { RunSummary, TaskReport } from "#core/run/summary.ts";
 import { CONTAINER_NAME, deployedNames } from "../../infra/deployed-names.ts";
@@ -6,7 +7,7 @@ import { exitCodes, UsageError } from "../failure.ts";
 import { printJson, printLines } from "../output.ts";
 import { readRun } from "../run-lookup.ts";
 import { nodeName } from "../view/node-table.ts";
-import { duration, paintFor } from "../view/style.ts";
+import { cut, duration, paintFor, plain } from "../view/style.ts";
 import { statusText } from "../view/summary-text.ts";
 
 const RUNS_SHOWN = 20;
@@ -30,7 +31,10 @@ export async function runsCommand(context: Context, project: string, flags: Comm
   else
     printLines(
       context,
-      runs.map((run) => `${run.runId}  ${run.state.padEnd(8)} ${run.startedAt}  ${run.verdict ?? ""}`.trimEnd()),
+      runs.map((run) => {
+        const line = `${run.runId}  ${run.state.padEnd(8)} ${run.startedAt}  ${run.verdict?.split("\n")[0] ?? ""}`;
+        return cut(line.trimEnd(), context.out.columns ?? Number.MAX_SAFE_INTEGER);
+      }),
     );
   return exitCodes.green;
 }
@@ -98,7 +102,7 @@ export async function logsCommand(
       context,
       tasks.flatMap((task) => [
         `== task ${task.task} (${task.kind})`,
-        ...task.lines.map((line) => readable(line.text)),
+        ...task.lines.map((line) => readable(line.text, paintFor(context.out, context.environment) !== plain)),
       ]),
     );
   return exitCodes.green;
@@ -139,13 +143,14 @@ function vertexNamed(summary: RunSummary, name: string): string {
   throw new UsageError(`The run ${summary.runId} has no node ${name}.`, `npx stepwatch status ${summary.runId}`);
 }
 
-/** dbt's JSON events as dbt would print them; anything else as it is. */
-export function readable(text: string): string {
+/** dbt's JSON events as dbt would print them, its colours on a terminal alone; anything else as it is. */
+export function readable(text: string, colours: boolean): string {
   if (!text.startsWith("{")) return text;
   try {
     const { info } = JSON.parse(text) as { info?: { ts?: unknown; msg?: unknown } };
     if (typeof info?.msg !== "string") return text;
-    return `${typeof info.ts === "string" ? info.ts.slice(11, 19) : "        "}  ${info.msg}`;
+    const message = colours ? info.msg : stripVTControlCharacters(info.msg);
+    return `${typeof info.ts === "string" ? info.ts.slice(11, 19) : "        "}  ${message}`.trimEnd();
   } catch {
     return text;
   }

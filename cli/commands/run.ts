@@ -4,6 +4,7 @@ import { parseRunInput, type RunInput } from "#core/contracts/run-input.ts";
 import type { BuildOptions } from "#core/dbt/argv.ts";
 import { newRunId } from "#core/names.ts";
 import { type BuildFlags, buildOptionsOf } from "../build-options.ts";
+import { sameOptions, sameStack } from "../command-line.ts";
 import type { CommonOptions, Context, DeployedStack } from "../context.ts";
 import { exitCodes, InfrastructureError, UsageError } from "../failure.ts";
 import { type FollowEnd, follow } from "../follow.ts";
@@ -12,6 +13,7 @@ import { readSnapshot, summaryOf } from "../run-lookup.ts";
 import { runView } from "../view/run-view.ts";
 import { paintFor } from "../view/style.ts";
 import { statusText, verdictText } from "../view/summary-text.ts";
+import { waitingNotice } from "../waiting-notice.ts";
 
 export interface RunFlags extends CommonOptions, BuildFlags {
   readonly follow?: boolean;
@@ -24,12 +26,17 @@ export async function runCommand(context: Context, project: string, flags: RunFl
   const input = parseRunInput({ project, ...options, ...(flags.allowEmpty === true ? { allowEmpty: true } : {}) });
   refuseUnusableProject(context, project, flags, options);
   const stack = await context.openStack(flags);
+  if (stack.outdated)
+    say(
+      context,
+      `What is deployed is older than stepwatch.yaml or the sources: npx stepwatch deploy${sameOptions(flags)}`,
+    );
   const started = await startRun(context, stack, input);
   say(context, `Started run ${started.runId} of ${project}.`);
   if (flags.follow === false) {
     const { runId, executionArn: arn } = started;
     if (flags.json) printJson(context, { contract: 1, project, runId, executionArn: arn, state: "started" });
-    else printLines(context, lookFurther(runId));
+    else printLines(context, lookFurther(runId, flags));
     return exitCodes.green;
   }
   return followCommand(context, stack, started, flags);
@@ -72,16 +79,19 @@ async function followCommand(
 ): Promise<number> {
   const paint = paintFor(context.err, context.environment);
   const view = runView({ terminal: context.err, paint, now: () => context.now() });
+  const notice = (line: string) => view.note(line);
+  const waiting = waitingNotice(context, stack, started, notice);
   let end: FollowEnd | null;
   try {
-    end = await followStarted(context, stack, started, (snapshot) => {
-      if (snapshot.run !== null) view.show(summaryOf({ ...snapshot, run: snapshot.run }, context.now()));
+    end = await followStarted(context, stack, started, notice, (snapshot) => {
+      if (snapshot.run === null) waiting();
+      else view.show(summaryOf({ ...snapshot, run: snapshot.run }, context.now()));
     });
   } finally {
     view.close();
   }
   if (end === null) {
-    say(context, `The run goes on without us. See it with: npx stepwatch status ${started.runId}`);
+    say(context, `The run goes on without us. See it with: npx stepwatch status ${started.runId}${sameStack(flags)}`);
     return exitCodes.interrupted;
   }
   return reportEnd(context, started, end, flags);
@@ -92,6 +102,7 @@ export async function followStarted(
   context: Pick<Context, "now" | "sleep" | "interrupted">,
   stack: DeployedStack,
   started: StartedRun,
+  notice: (line: string) => void,
   onSnapshot: Parameters<typeof follow>[1],
 ): Promise<FollowEnd | null> {
   const stopped = new Promise<null>((resolve) => {
@@ -104,6 +115,8 @@ export async function followStarted(
       execution: () => stack.executions.describe(started.executionArn),
       sleep: (milliseconds) => context.sleep(milliseconds),
       now: () => context.now(),
+      onSilence: (patienceMs) =>
+        notice(`The ledger does not answer; it is asked again for ${Math.round(patienceMs / 1000)} s.`),
     },
     (snapshot) => {
       if (!context.interrupted.aborted) onSnapshot(snapshot);
@@ -124,7 +137,7 @@ function reportEnd(context: Context, started: StartedRun, end: FollowEnd, flags:
   const paint = paintFor(context.out, context.environment);
   if (flags.json) printJson(context, summary);
   else if (context.err.isTTY === true && context.out.isTTY === true)
-    printLines(context, ["", ...verdictText(summary, paint), "", ...lookFurther(started.runId)]);
+    printLines(context, ["", ...verdictText(summary, paint), "", ...lookFurther(started.runId, flags)]);
   else
     printLines(context, [
       "",
@@ -135,7 +148,7 @@ function reportEnd(context: Context, started: StartedRun, end: FollowEnd, flags:
         context.now(),
       ),
       "",
-      ...lookFurther(started.runId),
+      ...lookFurther(started.runId, flags),
     ]);
   return exitCodeOf(summary.state);
 }
@@ -197,9 +210,9 @@ function causeSentence(cause: string | null): string | null {
 }
 
 /** The commands that say more about a run. */
-export const lookFurther = (runId: string): string[] => [
+export const lookFurther = (runId: string, flags: CommonOptions = {}): string[] => [
   "Look further:",
-  `  npx stepwatch status ${runId}`,
-  `  npx stepwatch tasks ${runId}`,
-  `  npx stepwatch logs ${runId} [node]`,
+  `  npx stepwatch status ${runId}${sameStack(flags)}`,
+  `  npx stepwatch tasks ${runId}${sameStack(flags)}`,
+  `  npx stepwatch logs ${runId} [node]${sameStack(flags)}`,
 ];

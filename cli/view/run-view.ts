@@ -8,6 +8,8 @@ import { countsLine } from "./summary-text.ts";
 /** What shows a run while it goes on. */
 export interface RunView {
   show(summary: RunSummary): void;
+  /** A line that stays. */
+  note(line: string): void;
   /** Leaves the last state on the screen. */
   close(): void;
 }
@@ -54,6 +56,10 @@ function tableView(options: RunViewOptions): RunView {
       last = summary;
       draw();
     },
+    note: (line) => {
+      region.print([line]);
+      draw();
+    },
     close: () => {
       clearInterval(timer);
       draw();
@@ -71,6 +77,7 @@ export function lineView(options: RunViewOptions): RunView {
       for (const line of [...changedTasks(summary, tasks), ...changedNodes(summary, nodes, options)])
         options.terminal.write(`${line}\n`);
     },
+    note: (line) => void options.terminal.write(`${line}\n`),
     close: () => {},
   };
 }

@@ -18,8 +18,8 @@ import { LedgerUnavailable } from "#core/errors.ts";
 import { absent, type Change, type Condition, Placeholders, toAttributes, updateParameters } from "./expressions.ts";
 
 /** Names of the table's key attributes and of its time-to-live attribute (epoch seconds). */
-export const PARTITION_KEY = "pk";
-export const SORT_KEY = "sk";
+const PARTITION_KEY = "pk";
+const SORT_KEY = "sk";
 export const EXPIRES_AT = "expiresAt";
 
 export type Key = { readonly pk: string; readonly sk: string };

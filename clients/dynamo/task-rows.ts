@@ -12,6 +12,7 @@ type Claimed = Pick<
 type Fenced = Pick<Ledger, "passFence" | "heartbeat" | "endTask">;
 
 const launching = equals("state", "launching");
+const notBegun = oneOf("state", ["claiming", "launching"]);
 const notOver = oneOf("state", ["claiming", "launching", "running"]);
 
 /** Only the container that passed the fence, and only until the task is over. */
@@ -62,7 +63,8 @@ export function claimedTasks(table: DynamoTable, expiries: RunExpiry): Claimed {
 
     async markStopped(run, task, stop) {
       const key = taskKey(run, task);
-      const refusal = await table.update(key, { set: { state: "over", stop }, when: notOver });
+      const when = stop.neverStarted ? notBegun : notOver;
+      const refusal = await table.update(key, { set: { state: "over", stop }, when });
       return refusal === null || isSame(requireRow(refusal, key).stop, stop);
     },
   };

@@ -18,7 +18,10 @@ type VertexRows = Pick<
   | "setOutcome"
 >;
 
-/** What a task's first status of a vertex clears, unless it brings its own: an older try's story. */
+/**
+ * What a task's first status of a vertex clears, unless it brings its own: an older try's story. Not the batches of a
+ * microbatch model: a try that ends before it names one must not lose their window (core/run/event-window).
+ */
 const TOLD_BY_A_TRY = [
   "startedAtMs",
   "endedAtMs",
@@ -27,7 +30,6 @@ const TOLD_BY_A_TRY = [
   "executionSeconds",
   "rowsAffected",
   "compiledKey",
-  "batches",
 ] as const;
 
 /**
@@ -47,7 +49,7 @@ export function vertexRows(table: DynamoTable, expiries: RunExpiry): VertexRows 
         const refusal = await table.update(key, { ...given, ...within(task, write, row) });
         if (refusal === null) return true;
         row = refusal.row ?? {};
-        if (row.ownerTask !== undefined && row.ownerTask !== task) return false;
+        if (row.final !== undefined || (row.ownerTask !== undefined && row.ownerTask !== task)) return false;
         if (row.statusTask === task && row.endedAtMs !== undefined && !isTerminal(write.status)) return true;
       }
       throw new LedgerUnavailable(`Two writers of task ${task} met at ${write.uniqueId}: write again in a moment.`);
@@ -78,6 +80,7 @@ export function vertexRows(table: DynamoTable, expiries: RunExpiry): VertexRows 
         set: { ...final, expiresAt: await expiries.of(run) },
         setOnce: { ownerTask },
         remove: final.rootCause === undefined ? ["rootCause"] : [],
+        when: free(ownerTask),
       });
     },
 
@@ -97,6 +100,9 @@ export function vertexRows(table: DynamoTable, expiries: RunExpiry): VertexRows 
 /** Nobody's, or this task's. */
 const free = (task: number): Condition => anyOf(absent("ownerTask"), equals("ownerTask", task));
 
+/** The same, and the decision maker has not closed it: a zombie's word must not contradict what was decided by that. */
+const open = (task: number): Condition => allOf(free(task), absent("final"));
+
 /**
  * How a status goes into the row that was last seen: over the story of an older try, which it clears, or into this
  * task's own. A start that comes after the end of its own try (a request that the network held back) would reopen the
@@ -106,10 +112,10 @@ function within(task: number, write: VertexWrite, row: Row): Change {
   if (row.statusTask !== undefined && row.statusTask !== task)
     return {
       remove: TOLD_BY_A_TRY.filter((attribute) => write[attribute] === undefined),
-      when: allOf(free(task), equals("statusTask", row.statusTask)),
+      when: allOf(open(task), equals("statusTask", row.statusTask)),
     };
   const sameTry = anyOf(absent("statusTask"), equals("statusTask", task));
-  return { when: allOf(free(task), isTerminal(write.status) ? sameTry : allOf(sameTry, absent("endedAtMs"))) };
+  return { when: allOf(open(task), isTerminal(write.status) ? sameTry : allOf(sameTry, absent("endedAtMs"))) };
 }
 
 function statusAttributes(task: number, { uniqueId: _, ...status }: VertexWrite, expiresAt: number): Change {

@@ -1,7 +1,7 @@
 import { RetryableError } from "#core/errors.ts";
 
 /** First wait of a repeated call, and the longest one, in milliseconds. */
-export const BACK_OFF_MS = { first: 50, longest: 5_000 } as const;
+const BACK_OFF_MS = { first: 50, longest: 5_000 } as const;
 
 /** Wait before the next attempt: doubles from {@link BACK_OFF_MS}, with full jitter above the half of it. */
 export function backOffMs(attempt: number, random: () => number = Math.random): number {

@@ -33,7 +33,7 @@ export interface PlanDeps {
 }
 
 /** The plan could not be made; the sentence says why. The build goes on without it, and the run can not be green. */
-export class PlanImpossible extends Error {
+class PlanImpossible extends Error {
   override readonly name = "PlanImpossible";
 }
 
@@ -101,8 +101,17 @@ export class ProducerPlan {
   }
 
   #plan(manifest: Manifest, selectedIds: readonly string[], source: Plan["source"]): Plan {
-    const { key, dbtVersion, testsAfterAll } = this.#deps;
-    return makePlan({ ...key, manifest, selectedIds, source, testsAfterAll, dbtVersion: dbtVersion ?? "unknown" });
+    const { key, dbtVersion, testsAfterAll, options } = this.#deps;
+    const windowIsGiven = givesWindow(options);
+    return makePlan({
+      ...key,
+      manifest,
+      selectedIds,
+      source,
+      testsAfterAll,
+      windowIsGiven,
+      dbtVersion: dbtVersion ?? "unknown",
+    });
   }
 
   async #publish(plan: Plan): Promise<Plan> {
@@ -124,6 +133,10 @@ export class ProducerPlan {
     return plan;
   }
 }
+
+/** Whether each build of a microbatch model covers the same batches by itself: see core/run/event-window. */
+const givesWindow = ({ eventTimeStart, sample, fullRefresh }: BuildOptions): boolean =>
+  eventTimeStart !== undefined || sample !== undefined || fullRefresh === true;
 
 /** A plan that can not be made is told at the end of the build; until then nothing waits for it. */
 function settled(making: Promise<Plan>): Promise<PlanOutcome> {

@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import type { Artefacts } from "#clients/artefacts.ts";
 import type { Ledger, RunKey } from "#clients/ledger.ts";
 import type { RunnerEnvironment } from "#core/contracts/environment.ts";
-import { buildArgv, recoveryOptions, testArgv } from "#core/dbt/argv.ts";
+import { type BuildOptions, buildArgv, recoveryOptions, testArgv } from "#core/dbt/argv.ts";
 import type { BuildLog } from "#core/dbt/build-log.ts";
 import { compareReported, exactSelection, SELECTION_VARIABLES } from "#core/dbt/exact-selection.ts";
 import { TEST_TYPES } from "#core/run/plan.ts";
@@ -16,7 +16,7 @@ import { ProducerPlan } from "./producer-plan.ts";
 import { type EndRecord, endWithoutDbt, FenceLost, recordEnd } from "./record-end.ts";
 import type { StatusWriter } from "./status-writer.ts";
 import type { StopSwitch } from "./stop-switch.ts";
-import { type TaskBrief, testsAfterAll } from "./task-brief.ts";
+import { type BuildSet, type TaskBrief, testsAfterAll } from "./task-brief.ts";
 import { savePartialParse, type TaskFolders } from "./task-folders.ts";
 import type { VertexJournal } from "./vertex-journal.ts";
 
@@ -58,7 +58,7 @@ export async function runProducer(context: TaskContext): Promise<void> {
 }
 
 /** A fallback or a recovery build: exactly the claimed vertices, whatever the user's selection was. */
-export async function runSetBuild(context: TaskContext, set: NonNullable<TaskBrief["set"]>): Promise<void> {
+export async function runSetBuild(context: TaskContext, set: BuildSet): Promise<void> {
   const selection = exactSelection({
     dbtVersion: context.dbtVersion ?? set.dbtVersion,
     vertices: set.vertices,
@@ -69,7 +69,7 @@ export async function runSetBuild(context: TaskContext, set: NonNullable<TaskBri
     await mkdir(dirname(file.path), { recursive: true });
     await writeFile(file.path, file.content);
   }
-  const options = withFewThreads(selection.options, set.vertices.length);
+  const options = { ...withFewThreads(selection.options, set.vertices.length), ...windowOf(set) };
   // `dbt build` never runs a unit test whose model is not selected too, and exits 0; `dbt test` does (1.x).
   const command = set.vertices.every((vertex) => TEST_TYPES.has(vertex.resourceType)) ? testArgv : buildArgv;
   const argv = command(context.folders.build, options, selection.args);
@@ -137,6 +137,10 @@ async function dbtUnlessStopped(
 function withoutValueOf(flag: string, argv: readonly string[]): string[] {
   return argv.map((argument, at) => (argv[at - 1] === flag ? "…" : argument));
 }
+
+/** The window is planned only where the run's own options give none (core/run/plan, batchSize). */
+const windowOf = ({ eventWindow }: BuildSet): Pick<BuildOptions, "eventTimeStart" | "eventTimeEnd"> =>
+  eventWindow ? { eventTimeStart: eventWindow.start, eventTimeEnd: eventWindow.end } : {};
 
 /** A set of three needs no eight connections. Where nobody set a number, one vertex still needs one thread alone. */
 function withFewThreads<O extends { threads?: number | undefined }>(options: O, vertices: number): O {

@@ -2,8 +2,10 @@ import { z } from "zod";
 import type { Artefacts } from "#clients/artefacts.ts";
 import type { Ledger, RunKey } from "#clients/ledger.ts";
 import type { RunRow, TaskRow } from "#core/contracts/ledger.ts";
-import { type BuildOptions, buildOptionsSchema } from "#core/dbt/argv.ts";
+import { effectiveOptions } from "#core/contracts/run-input.ts";
+import type { BuildOptions } from "#core/dbt/argv.ts";
 import { InputError, RowMissing } from "#core/errors.ts";
+import type { EventWindow } from "#core/run/event-window.ts";
 import { type PlanVertex, planSchema } from "#core/run/plan.ts";
 
 /** Everything that tells this task what to do, read once, after the fence. */
@@ -15,10 +17,20 @@ export interface TaskBrief {
   /** What the plan is made with: as `options`, with the tests that run after all nodes. */
   readonly planOptions: BuildOptions;
   /** The exact vertices to build, as the plan knows them; null for the producer and for a plan task. */
-  readonly set: { readonly vertices: readonly PlanVertex[]; readonly dbtVersion: string } | null;
+  readonly set: BuildSet | null;
 }
 
-const setSchema = z.object({ uniqueIds: z.array(z.string().min(1)).min(1) });
+export interface BuildSet {
+  readonly vertices: readonly PlanVertex[];
+  readonly dbtVersion: string;
+  /** The event-time window that a microbatch model is to be built with again (behaviour G17). */
+  readonly eventWindow?: EventWindow | undefined;
+}
+
+const setSchema = z.object({
+  uniqueIds: z.array(z.string().min(1)).min(1),
+  eventWindow: z.object({ start: z.string(), end: z.string() }).optional(),
+});
 
 type Rows = Pick<Ledger, "readRun" | "readTask">;
 
@@ -36,7 +48,7 @@ export async function readTaskBrief(
     );
   }
   const builds = task.kind === "fallback" || task.kind === "recovery";
-  const planOptions = effectiveOptions(run);
+  const planOptions = effectiveOptions(run.settings, run.input);
   return {
     run,
     task,
@@ -44,22 +56,6 @@ export async function readTaskBrief(
     planOptions: testsAfterAll(run) ? planOptions : withoutTests(run, planOptions),
     set: builds ? await readSet(artefacts, run, task) : null,
   };
-}
-
-/** The run input wins over the project's settings. */
-function effectiveOptions(run: RunRow): BuildOptions {
-  const { settings } = run;
-  const fromProject = { ...settings.build, ...defined({ threads: settings.threads, target: settings.target }) };
-  const known = Object.keys(buildOptionsSchema.shape);
-  const fromInput = Object.fromEntries(Object.entries(run.input).filter(([name]) => known.includes(name)));
-  const parsed = buildOptionsSchema.safeParse({ ...fromProject, ...defined(fromInput) });
-  if (!parsed.success) {
-    throw new InputError(
-      `Options of run ${run.runId} refused`,
-      parsed.error.issues.map((issue) => `${issue.path.join(".") || "options"}: ${issue.message}`),
-    );
-  }
-  return parsed.data;
 }
 
 /** Whether the plan has tests that the producer does not run (behaviour C7). */
@@ -75,14 +71,7 @@ function withoutTests(run: RunRow, options: BuildOptions): BuildOptions {
   };
 }
 
-const defined = (record: Record<string, unknown>) =>
-  Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined));
-
-async function readSet(
-  artefacts: Pick<Artefacts, "getJson">,
-  run: RunRow,
-  task: TaskRow,
-): Promise<NonNullable<TaskBrief["set"]>> {
+async function readSet(artefacts: Pick<Artefacts, "getJson">, run: RunRow, task: TaskRow): Promise<BuildSet> {
   if (!task.setKey || !run.planKey) {
     const what = task.setKey ? `run ${run.runId} has no plan` : `task ${task.task} has no set`;
     throw new InputError(`A ${task.kind} build needs a set of vertices and the run's plan`, [
@@ -92,12 +81,13 @@ async function readSet(
   const [set, planned] = await Promise.all([artefacts.getJson(task.setKey), artefacts.getJson(run.planKey)]);
   const plan = read(planSchema, planned, run.planKey);
   const vertexOf = new Map(plan.vertices.map((vertex) => [vertex.uniqueId, vertex]));
-  const vertices = read(setSchema, set, task.setKey).uniqueIds.map((id) => {
+  const { uniqueIds, eventWindow } = read(setSchema, set, task.setKey);
+  const vertices = uniqueIds.map((id) => {
     const vertex = vertexOf.get(id);
     if (vertex) return vertex;
     throw new InputError(`The set of task ${task.task} does not fit the plan`, [`${id}: the plan does not have it.`]);
   });
-  return { vertices, dbtVersion: plan.dbtVersion };
+  return { vertices, dbtVersion: plan.dbtVersion, eventWindow };
 }
 
 function read<S extends z.ZodType>(schema: S, value: unknown, key: string): z.infer<S> {

@@ -13,8 +13,11 @@ const WAIT_MS = { testStart: 700, nodeStart: 200, batch: 1_500, message: 250 } a
 
 export function waitOf(change: Change): number {
   if (change.what === "ended") return 0;
-  if (change.what === "batch") return WAIT_MS.batch;
+  // The first batch and the start of an incremental model are what a kill must not take away: by them a retry knows the
+  // window of the build, and that its rows may be there.
+  if (change.what === "batch") return change.vertex.batches.length > 1 ? WAIT_MS.batch : 0;
   if (change.what === "message") return WAIT_MS.message;
+  if (change.vertex.materialized === "incremental") return 0;
   return TEST_TYPES.has(change.vertex.resourceType) ? WAIT_MS.testStart : WAIT_MS.nodeStart;
 }
 

@@ -8,7 +8,6 @@ export const functionEnvironmentSchema = z.object({
   /** Only where the function starts or looks at consumers. */
   STEPWATCH_CONSUMER_MACHINE_ARN: z.string().optional(),
 });
-export type FunctionEnvironment = z.infer<typeof functionEnvironmentSchema>;
 
 /**
  * Environment of the dbt-runner container. The first group is the task definition's (or the image's), the second the

@@ -11,11 +11,9 @@ export type TaskKind = (typeof taskKinds)[number];
  * recorded that it reaped dbt, or ECS says STOPPED, or the launch was given up.
  */
 export const taskStates = ["claiming", "launching", "running", "over"] as const;
-export type TaskState = (typeof taskStates)[number];
 
 /** A run's state. A run that is not `running` has its verdict. */
 export const runStates = ["running", "green", "red", "skipped", "stopped"] as const;
-export type RunState = (typeof runStates)[number];
 
 /** Why a build ended as it did, in one of few words; `sentence` and `nextStep` say it to a person. */
 export const causeSchema = z.object({

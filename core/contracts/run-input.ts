@@ -15,14 +15,9 @@ export type RunInput = z.infer<typeof runInputSchema>;
 
 /** Parses a run input; throws {@link InputError} that names each field and its value. Nothing has been started then. */
 export function parseRunInput(input: unknown): RunInput {
-  const parsed = runInputSchema.safeParse(input);
-  if (!parsed.success)
-    throw new InputError(
-      "Run input refused",
-      parsed.error.issues.map((issue) => problem(input, issue)),
-    );
+  const parsed = readRunInput(input);
   try {
-    checkExtraArgs(parsed.data.extraArgs ?? []);
+    checkExtraArgs(parsed.extraArgs ?? []);
   } catch (cause) {
     throw new InputError(
       "Run input refused",
@@ -30,7 +25,16 @@ export function parseRunInput(input: unknown): RunInput {
       { cause },
     );
   }
-  return parsed.data;
+  return parsed;
+}
+
+function readRunInput(input: unknown): RunInput {
+  const parsed = runInputSchema.safeParse(input);
+  if (parsed.success) return parsed.data;
+  throw new InputError(
+    "Run input refused",
+    parsed.error.issues.map((issue) => problem(input, issue)),
+  );
 }
 
 function problem(input: unknown, issue: z.core.$ZodIssue): string {
@@ -43,12 +47,22 @@ function problem(input: unknown, issue: z.core.$ZodIssue): string {
   return `${path.join(".") || "input"}${shown}: ${issue.message}`;
 }
 
-/** The options of a run's builds: those of stepwatch.yaml, under those of the run input. */
+/**
+ * The options of a run's builds: those of stepwatch.yaml, under those of the run input. The lock and the containers ask
+ * the same function, so that a run never builds another target than the one it has locked.
+ * @throws InputError
+ */
 export function effectiveOptions(settings: ProjectSettings, input: Record<string, unknown>): BuildOptions {
-  const { project: _project, allowEmpty: _allowEmpty, ...options } = runInputSchema.parse(input);
-  const defaults = {
-    ...(settings.threads === undefined ? {} : { threads: settings.threads }),
-    ...(settings.target === undefined ? {} : { target: settings.target }),
-  };
-  return buildOptionsSchema.parse({ ...defaults, ...settings.build, ...options });
+  const { project: _project, allowEmpty: _allowEmpty, ...options } = readRunInput(input);
+  const { threads, target, build } = settings;
+  const merged = { ...stated({ threads, target }), ...stated(build), ...stated(options) };
+  const parsed = buildOptionsSchema.safeParse(merged);
+  if (parsed.success) return parsed.data;
+  throw new InputError(
+    `Options of project ${settings.project} refused`,
+    parsed.error.issues.map((issue) => problem(merged, issue)),
+  );
 }
+
+const stated = (record: Record<string, unknown>) =>
+  Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined));

@@ -8,7 +8,7 @@ export const policySchema = z.strictObject({
     .prefault({}),
   /** `transient`: failures known to be deterministic (compile, contract, permission, unit test) get no further try. */
   retryOn: z.enum(["all", "transient"]).default("transient"),
-  /** Seconds before the first retry of a vertex; doubles with each further one. */
+  /** Seconds before the first retry of a vertex; doubles with each further one, up to five minutes. */
   retryDelaySeconds: z.number().min(0).max(3600).default(5),
   /** How often a vertex may be interrupted (its build was killed) before it is given up. Uses no try. */
   losses: z.int().min(0).max(20).default(2),

@@ -34,6 +34,7 @@ export const nodeSchema = z.object({
       severity: optionalText,
       on_error: optionalText,
       incremental_strategy: optionalText,
+      batch_size: optionalText,
       unique_key: z
         .union([z.string(), z.array(z.string())])
         .nullish()

@@ -27,6 +27,8 @@ export interface ManifestNode {
   /** `config.on_error`, such as `continue`. */
   onError: string | null;
   incrementalStrategy: string | null;
+  /** Of a microbatch model: hour, day, month, year. */
+  batchSize: string | null;
   /** `config.unique_key` names at least one column. */
   hasUniqueKey: boolean;
   /** `config.meta.stepwatch` or `meta.stepwatch`, unread; undefined when there is none. */
@@ -109,6 +111,7 @@ function nodeOf(entry: unknown): ManifestNode[] {
       version: data.version === null || data.version === undefined ? null : String(data.version),
       onError: data.config?.on_error ?? null,
       incrementalStrategy: data.config?.incremental_strategy ?? null,
+      batchSize: data.config?.batch_size ?? null,
       hasUniqueKey: (data.config?.unique_key?.length ?? 0) > 0,
       stepwatchMeta: meta,
       tags: data.tags,

@@ -35,6 +35,9 @@ export interface OutcomeInput {
 export const NOT_REPORTED = "not reported";
 export const NOTHING_TO_BUILD = "nothing to build";
 
+/** Message of a vertex that dbt mentioned and neither built nor skipped: it compiled it for another's sake, or was cut off. */
+export const NEVER_REACHED = "The build ended before dbt built it.";
+
 /**
  * The build is over: ends every vertex that started and never ended. After a build that ended in order that is a
  * failure that dbt kept to itself; after any other the vertex was interrupted. Changes `log`.
@@ -53,7 +56,7 @@ export function closeBuildLog(log: BuildLog, end: BuildEnd): Change[] {
 }
 
 function neverReached() {
-  return { ...bareWord(NOT_REPORTED, "not_built", null), message: "The build ended before dbt built it." };
+  return { ...bareWord(NOT_REPORTED, "not_built", null), message: NEVER_REACHED };
 }
 
 function endedSilently() {

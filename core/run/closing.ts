@@ -13,7 +13,7 @@ export interface Closing {
 }
 
 /** Why the producer's end leaves its not-built vertices not built, whatever the vertices say; null if they may recover. */
-export function noRecoveryAfter(producer: TaskRow | null): string | null {
+function noRecoveryAfter(producer: TaskRow | null): string | null {
   const end = producer?.end;
   if (!end) return null;
   const startHook = end.hookFailures.find((hook) => hook.phase === "start");

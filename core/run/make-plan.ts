@@ -12,6 +12,8 @@ export interface PlanSource {
   readonly source: Plan["source"];
   /** Tests run after all nodes, hence gate none of them (behaviour C7). */
   readonly testsAfterAll?: boolean;
+  /** The run's own options give every build the same event-time window, or build microbatch models from their begin. */
+  readonly windowIsGiven?: boolean;
   /** dbt's version where the manifest does not name it. */
   readonly dbtVersion: string;
 }
@@ -40,7 +42,8 @@ export function makePlan(input: PlanSource): Plan {
     const nodes = nodesOf(manifest, id).filter((tested) => chosen.has(tested));
     const deferred = isDeferred(id);
     const gateParents = deferred ? nodes : (gates.get(id) ?? []).filter((parent) => chosen.has(parent));
-    return { ...planVertex(node), gateParents, nodes, deferred, overrides: overridesOf(node, warnings) };
+    const batchSize = input.windowIsGiven === true ? {} : batchSizeOf(node);
+    return { ...planVertex(node), ...batchSize, gateParents, nodes, deferred, overrides: overridesOf(node, warnings) };
   });
   warnings.push(...hookWarnings(manifest));
   return {
@@ -69,6 +72,13 @@ function planVertex(node: ManifestNode): Omit<PlanVertex, "gateParents" | "nodes
     safeToRepeat: safeToRepeat(node),
     onErrorContinue: node.onError === "continue",
   };
+}
+
+/** dbt knows no other sizes; one that it learns some day is planned as a day, whose window is too wide, never too narrow. */
+function batchSizeOf(node: ManifestNode): Pick<PlanVertex, "batchSize"> {
+  if (node.incrementalStrategy !== "microbatch") return {};
+  const known = planVertexSchema.shape.batchSize.safeParse(node.batchSize?.toLowerCase());
+  return { batchSize: (known.success ? known.data : undefined) ?? "day" };
 }
 
 const overridesSchema = z.strictObject({ retries: z.int().min(0).max(20).optional() });

@@ -35,10 +35,13 @@ export const planVertexSchema = z.object({
   /** The materialization can be built twice without doubling rows or history. */
   safeToRepeat: z.boolean().default(true),
   onErrorContinue: z.boolean().default(false),
+  /** Of a microbatch model whose window dbt chooses, since the run gives none: a retry has to be given that window. */
+  batchSize: z.enum(["hour", "day", "month", "year"]).optional(),
   /** A test that is not the producer's: it runs after all nodes (testBehavior: after_all) and gates nothing. */
   deferred: z.boolean().default(false),
 });
 export type PlanVertex = z.infer<typeof planVertexSchema>;
+export type BatchSize = NonNullable<PlanVertex["batchSize"]>;
 
 export const planSchema = z.object({
   contract: z.literal(1),

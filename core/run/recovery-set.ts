@@ -30,7 +30,25 @@ export function recoverySet(standing: Standing, taken: ReadonlySet<string> = new
     if (view.class !== "not_built" || !view.free || standing.closed.has(id)) continue;
     if (view.plan.gateParents.every((parent) => set.has(parent) || isGood(standing.views.get(parent)))) set.add(id);
   }
-  return [...set];
+  return withoutLoneUnitTests(set, standing);
+}
+
+/**
+ * `dbt build` passes over a unit test whose model it does not build, in silence and with exit code 0; `dbt test`, which
+ * builds no node, runs it. So a unit test whose model is not in the set waits for a set of tests alone (behaviour B5).
+ */
+function withoutLoneUnitTests(set: ReadonlySet<string>, standing: Standing): string[] {
+  const planOf = (id: string) => standing.views.get(id)!.plan;
+  if ([...set].every((id) => TEST_TYPES.has(planOf(id).resourceType))) return [...set];
+  const isLone = (id: string, among: ReadonlySet<string>) =>
+    planOf(id).resourceType === "unit_test" && !planOf(id).nodes.some((node) => among.has(node));
+  let kept = new Set(set);
+  for (let before = 0; before !== kept.size; ) {
+    before = kept.size;
+    const waits = (id: string) => isLone(id, kept) || planOf(id).gateParents.some((up) => set.has(up) && !kept.has(up));
+    kept = new Set([...kept].filter((id) => !waits(id)));
+  }
+  return kept.size > 0 ? [...kept] : [...set].filter((id) => isLone(id, set));
 }
 
 /** Something that deferred tests wait for: it is neither good nor given up (behaviour C7). */
@@ -57,12 +75,13 @@ export function gatedByRecovering(standing: Standing): Map<string, string[]> {
 
 /**
  * What one fallback builds. A failed test is a failed vertex: its node is not rebuilt (rows would double) unless the
- * policy says so (C12). Then every test of the node runs again with it, also a good one: it would be older than the
+ * policy says so (C12); one that was only interrupted has found nothing. Then every test of the node runs again with it, also a good one: it would be older than the
  * node's last build.
  */
 export function fallbackSet(root: VertexView, policy: Policy, standing: Standing): string[] {
   const isTest = root.plan.resourceType === "test";
-  if (!isTest || policy.onTestFailure !== "node") return withUnbuiltTests(root, standing);
+  const rebuildsNodes = isTest && root.class === "failed" && policy.onTestFailure === "node";
+  if (!rebuildsNodes) return withUnbuiltTests(root, standing);
   const nodes = root.plan.nodes.filter((id) => isRebuildable(standing.views.get(id), standing));
   const others = [...standing.views.values()].filter((view) => view !== root && isTestOf(view, nodes));
   const ready = others.filter(

@@ -1,4 +1,6 @@
 import type { Policy } from "#core/contracts/settings.ts";
+import { backOffMs } from "#core/run/back-off.ts";
+import { eventWindowOf } from "#core/run/event-window.ts";
 import type { VertexView } from "#core/run/vertex-view.ts";
 
 /**
@@ -15,14 +17,14 @@ const DETERMINISTIC: readonly { readonly pattern: RegExp; readonly why: string }
 ];
 
 /** Why a further try is of no use whatever the count; null if it may help. */
-export function deterministicFailure(view: VertexView): string | null {
+function deterministicFailure(view: VertexView): string | null {
   if (view.plan.resourceType === "unit_test") return "a unit test";
   const head = (view.row?.message ?? "").split("\n").slice(0, 3).join("\n");
   return DETERMINISTIC.find((rule) => rule.pattern.test(head))?.why ?? null;
 }
 
 /** Further tries that a vertex may have, of its own `meta.stepwatch` or by the policy for its kind. */
-export function retriesOf(view: VertexView, policy: Policy): number {
+function retriesOf(view: VertexView, policy: Policy): number {
   const isTest = view.plan.resourceType === "test" || view.plan.resourceType === "unit_test";
   return view.plan.overrides.retries ?? (isTest ? policy.retries.test : policy.retries.node);
 }
@@ -33,6 +35,7 @@ export function givenUp(view: VertexView, policy: Policy): string | null {
   if (view.launchGivenUp)
     return `Its task could not be started: ${view.owner?.lastLaunchFailure ?? view.owner?.stop?.stoppedReason ?? "no reason given"}`;
   if (view.class === "interrupted") return interruptedForGood(view, policy);
+  if (isWindowUnknown(view)) return WINDOW_UNKNOWN;
   const isTest = view.plan.resourceType === "test";
   if (isTest && policy.onTestFailure === "none") return "Its tries are used up: onTestFailure is none.";
   if (policy.retryOn === "transient") {
@@ -44,23 +47,30 @@ export function givenUp(view: VertexView, policy: Policy): string | null {
   return null;
 }
 
+const isWindowUnknown = (view: VertexView): boolean =>
+  view.plan.batchSize !== undefined && eventWindowOf(view) === null;
+
+const WINDOW_UNKNOWN =
+  "Not tried again: dbt named no batch of it, and another build would take the last few batches and leave the others missing. Start a run with --event-time-start and --event-time-end, or with --full-refresh.";
+
 function interruptedForGood(view: VertexView, policy: Policy): string | null {
   const repeatable = view.plan.safeToRepeat && policy.interrupted === "rebuild";
   if (!repeatable) {
     return `Outcome unknown: its build was killed while it ran, and building a ${view.plan.materialized ?? view.plan.resourceType} twice may double rows. Look at the table, then retry or mark it.`;
   }
+  if (isWindowUnknown(view)) return WINDOW_UNKNOWN;
   if (view.lost > policy.losses) return `Each of ${view.lost} builds that ran it was killed.`;
   return null;
 }
 
 /**
  * The moment from which a failed or interrupted vertex may be built again. Milliseconds. A failure waits
- * `retryDelaySeconds`, doubled with each try; an interruption waits until its orphaned query has had time to end (D12).
+ * `retryDelaySeconds`, doubled with each try up to five minutes; an interruption waits until its orphaned query has had time to end (D12).
  */
 export function retryAtMs(view: VertexView, policy: Policy, orphanGraceSeconds: number): number {
   if (view.class === "interrupted") {
     const end = view.owner?.end?.endedAtMs ?? view.owner?.stop?.stoppedAtMs ?? view.endedAtMs;
     return end + orphanGraceSeconds * 1000;
   }
-  return view.endedAtMs + policy.retryDelaySeconds * 1000 * 2 ** Math.max(0, view.tries - 1);
+  return view.endedAtMs + backOffMs(view.tries, policy);
 }

@@ -1,6 +1,8 @@
 import type { TaskKind, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import type { Policy } from "#core/contracts/settings.ts";
+import { backOffMs } from "#core/run/back-off.ts";
 import { type Closing, closeRest, closings } from "#core/run/closing.ts";
+import { type EventWindow, eventWindowOf } from "#core/run/event-window.ts";
 import { type Plan, SINGLE_WRITERS } from "#core/run/plan.ts";
 import {
   fallbackSet,
@@ -11,6 +13,7 @@ import {
   type Standing,
 } from "#core/run/recovery-set.ts";
 import { retryAtMs } from "#core/run/retry-rule.ts";
+import { quietUntilMs } from "#core/run/silent-tasks.ts";
 import { currentProducer, isOver, overAtMs, type VertexView, viewVertices } from "#core/run/vertex-view.ts";
 
 /** All that the rule of the system looks at. Tasks must have been read before rows (behaviour F12). */
@@ -34,6 +37,8 @@ export interface LaunchDecision {
   readonly uniqueIds: readonly string[];
   readonly claims: readonly { readonly uniqueId: string; readonly from: number | null; readonly lostTask?: number }[];
   readonly size: "producer" | "queue";
+  /** Of a fallback of a microbatch model: the window of its first build. */
+  readonly eventWindow?: EventWindow;
   readonly reason: string;
 }
 
@@ -97,7 +102,7 @@ function relaunchOfProducer(input: StepInput, producer: TaskRow): Decision | nul
   if (!outsideCause(producer)) return null;
   const producers = input.tasks.filter((task) => task.kind === "producer").length;
   if (producers > input.policy.producerRetries) return null;
-  const dueAtMs = overAtMs(producer) + input.policy.retryDelaySeconds * 1000 * 2 ** (producers - 1);
+  const dueAtMs = overAtMs(producer) + backOffMs(producers, input.policy);
   if (input.nowMs < dueAtMs) return nothing;
   const size = ranOutOfMemory(producer) ? "queue" : producer.size;
   return launch(producerLaunch(`Task ${producer.task} ended before any node began: ${endOf(producer)}`, size));
@@ -144,7 +149,7 @@ function recover(input: StepInput, plan: Plan, live: readonly TaskRow[], produce
   const closed = closings(views, input.policy, producer, forbidden);
   const standing: Standing = { views, closed: new Set(closed.keys()) };
   const cap = SINGLE_WRITERS.has(plan.adapterType ?? "") ? 1 : input.maxTasks;
-  const quiet = quietUntilMs(input);
+  const quiet = quietUntilMs(input.tasks, input.rows, input.policy);
   if (quiet === null) return silenced(input, views, closed, live);
   const room = input.nowMs < quiet ? 0 : cap - live.length;
   const singles = dueSingles(input, standing, plan).slice(0, Math.max(0, room));
@@ -194,32 +199,6 @@ function ending(
 const unwritten = (closed: ReadonlyMap<string, Closing>, views: ReadonlyMap<string, VertexView>): Closing[] =>
   [...closed.values()].filter((word) => views.get(word.uniqueId)?.row?.final !== word.final);
 
-/**
- * Tasks of the execution queue that ended before any vertex began (killed at parse, no connection, a failed start hook)
- * use nobody's tries, so they have a bound and a back-off of their own. Null: the bound is reached, nothing more is launched.
- */
-function quietUntilMs(input: StepInput): number | null {
-  const begun = new Set(input.rows.flatMap((row) => row.tryTasks));
-  const silent = input.tasks.filter(
-    (task) =>
-      isOver(task) &&
-      (task.kind === "fallback" || task.kind === "recovery") &&
-      !begun.has(task.task) &&
-      !cleanAndEmpty(task),
-  );
-  if (silent.length > input.policy.launchFailures) return null;
-  const last = silent.at(-1);
-  return last
-    ? overAtMs(last) + Math.min(LONGEST_QUIET_MS, input.policy.retryDelaySeconds * 1000 * 2 ** (silent.length - 1))
-    : 0;
-}
-
-/** As the back-off of launches (core/run/task-watch): a run is not to sleep until its deadline. Milliseconds. */
-const LONGEST_QUIET_MS = 300_000;
-
-/** A build in order that had only vertices which dbt never builds. */
-const cleanAndEmpty = (task: TaskRow): boolean => task.end?.inOrder === true && task.end.cause.kind === "none";
-
 /** Fallbacks that are due now: those that gate most first. */
 function dueSingles(input: StepInput, standing: Standing, plan: Plan): LaunchDecision[] {
   const gated = gatedByRecovering(standing);
@@ -234,11 +213,13 @@ function dueSingles(input: StepInput, standing: Standing, plan: Plan): LaunchDec
     if (uniqueIds.some((id) => taken.has(id)) || view.plan.gateParents.some((id) => taken.has(id))) continue;
     for (const id of uniqueIds) taken.add(id);
     const what = view.class === "interrupted" ? "was interrupted" : "failed";
+    const eventWindow = eventWindowOf(view);
     launches.push({
       kind: "fallback",
       uniqueIds,
       claims: claimsOf(uniqueIds, standing),
       size: "queue",
+      ...(eventWindow ? { eventWindow } : {}),
       reason: `${view.plan.uniqueId} ${what}: it is built alone.`,
     });
   }

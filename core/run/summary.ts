@@ -150,7 +150,8 @@ export function verdictOf(input: SummaryInput): Verdict {
     rows: input.rows,
     tasks: input.tasks,
     policy: run.settings.policy,
-    stopReason: stopReason(run, input.nowMs),
+    // A deadline that passes after the last check is none: nothing was left to be done.
+    stopReason: stopReason(run, run.readyAtMs ?? input.nowMs),
     selectsByState: /\b(state|source_status):/.test(select),
   });
 }
@@ -247,14 +248,20 @@ const warningsOf = (views: readonly VertexView[]): string[] =>
     .filter((view) => view.row?.status === "warn")
     .map((view) => `${view.plan.uniqueId}: ${view.row?.message ?? "warn"}`);
 
-/** `on_error: continue` (dbt 1.12) builds on what failed: such a table is good by dbt's word, its rows are not. */
+/**
+ * `on_error: continue` (dbt 1.12) builds on what failed: such a table is good by dbt's word, its rows are not. That
+ * stays so when a later build mends the parent, since nothing builds the child again.
+ */
 function builtOnFailed(all: readonly VertexView[], views: ReadonlyMap<string, VertexView>): string[] {
   return all.flatMap(({ plan, row }) => {
     if (row?.evidence !== true || !NODE_TYPES.has(plan.resourceType)) return [];
-    const parent = plan.gateParents.map((id) => views.get(id)).find((one) => one?.plan.onErrorContinue && !isGood(one));
-    return parent === undefined
-      ? []
-      : [`${plan.uniqueId} was built on ${parent.plan.uniqueId}, which is not good (on_error: continue).`];
+    const builtIn = row.statusTask ?? 0;
+    const failedThen = (one: VertexView | undefined) =>
+      one?.plan.onErrorContinue === true && (!isGood(one) || one.goodIn > builtIn);
+    const parent = plan.gateParents.map((id) => views.get(id)).find(failedThen);
+    if (parent === undefined) return [];
+    const state = isGood(parent) ? "became good only after it" : "is not good";
+    return [`${plan.uniqueId} was built on ${parent.plan.uniqueId}, which ${state} (on_error: continue).`];
   });
 }
 

@@ -1,5 +1,6 @@
 import type { TaskRow, TaskStop } from "#core/contracts/ledger.ts";
 import type { Policy } from "#core/contracts/settings.ts";
+import { backOffMs } from "#core/run/back-off.ts";
 import { overAtMs } from "#core/run/vertex-view.ts";
 
 /** What ECS says of a task, as clients/tasks translates it. */
@@ -50,10 +51,18 @@ export function taskMove(task: TaskRow, ecs: EcsView, nowMs: number): TaskMove {
         move: "launch_failed",
         reason: ecs.stoppedReason ?? ecs.stopCode ?? "the task stopped before its container started",
       };
-    const { stopCode, stoppedReason, exitCode, outOfMemory, neverStarted } = ecs;
+    // Whoever passed the fence has started, whatever ECS infers from a host that died.
+    const { stopCode, stoppedReason, exitCode, outOfMemory } = ecs;
     return {
       move: "over",
-      stop: { stoppedAtMs: ecs.stoppedAtMs ?? nowMs, stopCode, stoppedReason, exitCode, outOfMemory, neverStarted },
+      stop: {
+        stoppedAtMs: ecs.stoppedAtMs ?? nowMs,
+        stopCode,
+        stoppedReason,
+        exitCode,
+        outOfMemory,
+        neverStarted: false,
+      },
     };
   }
   const lastSign = task.heartbeatAtMs ?? task.startedAtMs ?? task.launchedAtMs ?? task.claimedAtMs;
@@ -76,9 +85,10 @@ export const ended = (stoppedAtMs: number, stoppedReason: string, neverStarted =
   neverStarted,
 });
 
-/** Back-off of launches: the retry delay, doubled with each failure, at most five minutes. Milliseconds since 1970. */
+/** Back-off of launches, a second at least: ECS is not asked again and again within a turn. Milliseconds since 1970. */
 export function nextLaunchAtMs(failures: number, policy: Policy, nowMs: number): number {
-  return nowMs + Math.min(300_000, Math.max(1, policy.retryDelaySeconds) * 1000 * 2 ** (failures - 1));
+  const retryDelaySeconds = Math.max(1, policy.retryDelaySeconds);
+  return nowMs + backOffMs(failures, { ...policy, retryDelaySeconds });
 }
 
 /** Whether a check has anything to gain from the vertices: nothing can be decided while the producer lives and is silent. */

@@ -1,7 +1,8 @@
 import type { Cause, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import type { Policy } from "#core/contracts/settings.ts";
+import { NEVER_REACHED } from "#core/dbt/outcome.ts";
 import { classOfStatus, isTerminal } from "#core/dbt/status.ts";
-import type { Plan } from "#core/run/plan.ts";
+import { NODE_TYPES, type Plan, TEST_TYPES } from "#core/run/plan.ts";
 import { currentProducer, type VertexView, viewVertices } from "#core/run/vertex-view.ts";
 
 /** What is wrong with a run, one entry per root cause: a failed test is one, not one for each vertex that it gates. */
@@ -152,7 +153,10 @@ function causesOfNotBuilt(views: ReadonlyMap<string, VertexView>): RunCause[] {
   return [...reasons].map(([reason, gates]) => ({ ...ofRun(reason), gates }));
 }
 
-/** A vertex that the plan does not have and that dbt reported as failed: never a green run (A14). */
+/**
+ * A vertex that the plan does not have and that dbt reported as failed, or skipped: never a green run (A14). No recovery
+ * build has it, so that it stays skipped although its parent has recovered.
+ */
 function causesOfUnplanned(plan: Plan | null, rows: readonly VertexRow[]): RunCause[] {
   const planned = new Set(plan?.vertices.map((vertex) => vertex.uniqueId));
   return rows
@@ -160,7 +164,7 @@ function causesOfUnplanned(plan: Plan | null, rows: readonly VertexRow[]): RunCa
       (row) =>
         !planned.has(row.uniqueId) &&
         row.status !== undefined &&
-        (!isTerminal(row.status) || ["failed", "interrupted"].includes(classOfStatus(row.status))),
+        (isOpenOrFailed(row) || (plan !== null && isPassedOver(row))),
     )
     .map((row) => ({
       kind: "vertex" as const,
@@ -170,3 +174,11 @@ function causesOfUnplanned(plan: Plan | null, rows: readonly VertexRow[]): RunCa
       gates: 0,
     }));
 }
+
+const isOpenOrFailed = ({ status = "" }: VertexRow): boolean =>
+  !isTerminal(status) || ["failed", "interrupted"].includes(classOfStatus(status));
+
+const isPassedOver = ({ status = "", resourceType = "", message }: VertexRow): boolean =>
+  classOfStatus(status) === "not_built" &&
+  (NODE_TYPES.has(resourceType) || TEST_TYPES.has(resourceType)) &&
+  message !== NEVER_REACHED;

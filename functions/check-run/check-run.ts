@@ -2,7 +2,7 @@ import type { Artefacts } from "#clients/artefacts.ts";
 import type { Executions } from "#clients/executions.ts";
 import type { Ledger } from "#clients/ledger.ts";
 import type { Tasks } from "#clients/tasks.ts";
-import type { RunRow, TaskRow } from "#core/contracts/ledger.ts";
+import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import { CONTRACT, type ConsumerReference, type RunReference } from "#core/contracts/payloads.ts";
 import { RowMissing } from "#core/errors.ts";
 import { consumerName } from "#core/names.ts";
@@ -61,7 +61,7 @@ export async function checkRun(reference: RunReference, deps: CheckRunDeps): Pro
     heldSinceMs: run.heldSinceMs ?? null,
     nowMs: deps.nowMs(),
   });
-  const taken = await carryOut(run, decision, tasks, deps);
+  const taken = await carryOut(run, decision, { tasks, rows }, deps);
   if (plan) await startConsumers(run, consumersDue(plan, rows, policy.testBehavior), deps);
   deps.seen.set(run.runId, signature);
   // After the consumers: once the run is ready, no turn looks at them again.
@@ -81,7 +81,7 @@ async function presentTasks(run: RunRow, stop: string | null, deps: CheckRunDeps
 async function carryOut(
   run: RunRow,
   decision: Decision,
-  tasks: readonly TaskRow[],
+  { tasks, rows }: { readonly tasks: readonly TaskRow[]; readonly rows: readonly VertexRow[] },
   deps: CheckRunDeps,
 ): Promise<boolean> {
   if (decision.stopTasks) await stopTasks(run, tasks, deps);
@@ -91,8 +91,11 @@ async function carryOut(
     if (!(await claimTask(run, version, task, launch, deps))) return false;
     version += 1;
   }
-  const owner = currentProducer(tasks)?.task ?? 1;
-  await eachLimited(decision.finals, CONSUMERS_AT_ONCE, (final) => deps.ledger.setFinal(run, owner, final));
+  const producer = currentProducer(tasks)?.task ?? 1;
+  const ownerOf = new Map(rows.map((row) => [row.uniqueId, row.ownerTask]));
+  await eachLimited(decision.finals, CONSUMERS_AT_ONCE, (final) =>
+    deps.ledger.setFinal(run, ownerOf.get(final.uniqueId) ?? producer, final),
+  );
   if (!decision.settle && decision.launches.length === 0 && decision.heldSinceMs !== (run.heldSinceMs ?? null)) {
     return await deps.ledger.setHeldSince(run, version, decision.heldSinceMs);
   }

@@ -31,16 +31,17 @@ export async function claimTask(
   launch: LaunchDecision,
   deps: CheckRunDeps,
 ): Promise<boolean> {
-  const hasSet = launch.uniqueIds.length > 0;
-  const setKey = hasSet ? artefactKeys.set(run.project, run.runId, task, setHash(launch.uniqueIds)) : undefined;
-  if (setKey) await deps.artefacts.putJson(setKey, { uniqueIds: launch.uniqueIds, claims: launch.claims });
+  const { uniqueIds, claims, eventWindow } = launch;
+  const hasSet = uniqueIds.length > 0;
+  const setKey = hasSet ? artefactKeys.set(run.project, run.runId, task, setHash(uniqueIds)) : undefined;
+  if (setKey) await deps.artefacts.putJson(setKey, { uniqueIds, claims, eventWindow });
   const row: TaskRow = {
     task,
     kind: launch.kind,
     round: run.round,
     reason: launch.reason,
-    ...(setKey ? { setKey, setSize: launch.uniqueIds.length } : {}),
-    setSample: launch.uniqueIds.slice(0, SET_SAMPLE),
+    ...(setKey ? { setKey, setSize: uniqueIds.length } : {}),
+    setSample: uniqueIds.slice(0, SET_SAMPLE),
     size: launch.size,
     state: "claiming",
     claimedAtMs: deps.nowMs(),
@@ -49,7 +50,7 @@ export async function claimTask(
     sequence: 0,
   };
   if (!(await deps.ledger.createTask(run, version, row))) return false;
-  if (await claimVertices(run, row, launch.claims, deps)) await launchTask(run, row, deps);
+  if (await claimVertices(run, row, claims, deps)) await launchTask(run, row, deps);
   return true;
 }
 

@@ -7,6 +7,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { parseConfig } from "#core/config.ts";
 import { InputError, LedgerUnavailable } from "#core/errors.ts";
 import { EmbeddedAwsError, PortInUseError, PythonEnvironmentError } from "#local/errors.ts";
+import { quoted, sameOptions } from "../../cli/command-line.ts";
 import { failureOf, InfrastructureError } from "../../cli/failure.ts";
 import { checkExecutable, checkPackages, checkProject } from "../../cli/preflight.ts";
 import { fakeStack, stepwatch } from "./fake-context.ts";
@@ -47,6 +48,27 @@ describe("bad input on the command line", () => {
     expect(end.stdout).toBe("");
     expect(end.stderr).toMatch(message);
     expect(end.stderr).not.toMatch(/^\s+at /m);
+  });
+
+  test("the next command is the help of the command that was meant", async () => {
+    expect((await stepwatch(["status"])).stderr).toContain("→ npx stepwatch status --help");
+    expect((await stepwatch(["local", "up", "x"])).stderr).toContain("→ npx stepwatch local --help");
+    expect((await stepwatch(["rum"])).stderr).toBe(
+      "unknown command 'rum' (Did you mean run?)\n→ npx stepwatch --help\n",
+    );
+  });
+
+  test("Ctrl-C before there is anything to follow: exit code 130, whatever failed because of it", async () => {
+    const openStack = () => Promise.reject(new InfrastructureError("Deploying was interrupted."));
+    const end = await stepwatch(["status", "run-1"], { openStack, interrupted: AbortSignal.abort() });
+    expect(end).toMatchObject({ exitCode: 130, stderr: "Interrupted.\n" });
+  });
+
+  test("words of commands to copy are quoted where the shell needs it", () => {
+    expect(quoted("../a/stepwatch.yaml")).toBe("../a/stepwatch.yaml");
+    expect(quoted("/my stuff/it's")).toBe(`'/my stuff/it'\\''s'`);
+    expect(sameOptions({ config: "a b", stack: "s" })).toBe(" --config 'a b' --stack s");
+    expect(sameOptions({})).toBe("");
   });
 
   test("good selections of every form are not refused", async () => {

@@ -195,6 +195,41 @@ describe("run", () => {
     });
   });
 
+  test("a run that waits for its lock says for which run, once", async () => {
+    const holder = { project: "shop", runId: "run-0", executionArn: "arn", startedAtMs: 1, state: "running" as const };
+    const looks = [...Array<Look>(12).fill({ run: null }), green];
+    const end = await stepwatch(["run", "shop"], { stack: fakeStack(looks, { listRuns: async () => [holder] }) });
+    expect(end.stderr.match(/Waiting for the run run-0 of shop to end: it holds the lock\./g)).toHaveLength(1);
+    const quick = await stepwatch(["run", "shop"], { stack: fakeStack([green], { listRuns: async () => [holder] }) });
+    expect(quick.stderr).not.toContain("Waiting");
+  });
+
+  test("a ledger that falls silent is said once, while it is asked again", async () => {
+    let reads = 0;
+    const readRun = async () => {
+      reads += 1;
+      if (reads > 1 && reads < 5) throw new LedgerUnavailable("DynamoDB was not answered.");
+      return reads < 5 ? begun.run : green.run;
+    };
+    const readVertices = async () => [...green.vertices!];
+    const end = await stepwatch(["run", "shop"], { stack: fakeStack([green], { readRun, readVertices }) });
+    expect(end.exitCode).toBe(0);
+    expect(end.stderr.match(/The ledger does not answer; it is asked again for 60 s\./g)).toHaveLength(1);
+  });
+
+  test("what is deployed and outdated is said before the run starts", async () => {
+    const stack = { ...fakeStack([green]), outdated: true };
+    const end = await stepwatch(["run", "shop", "--config", "my stuff/stepwatch.yaml"], { stack });
+    expect(end.stderr).toMatch(
+      /^What is deployed is older than .*: npx stepwatch deploy --config 'my stuff\/stepwatch\.yaml'\n/,
+    );
+  });
+
+  test("the commands to look further name the stack", async () => {
+    const end = await stepwatch(["run", "shop", "--stack", "nightly", "--no-follow"], { stack: fakeStack([]) });
+    expect(end.stdout).toMatch(/npx stepwatch logs \S+ \[node\] --stack nightly\n/);
+  });
+
   test("Ctrl-C ends the following, not the run", async () => {
     const interrupt = new AbortController();
     interrupt.abort();
@@ -250,6 +285,22 @@ describe("status, tasks, logs, runs", () => {
       exitCode: 2,
       stderr: expect.stringContaining("has no node nope"),
     });
+  });
+
+  test("logs: dbt's colours are for terminals alone", async () => {
+    const stack = fakeStack([{ ...green, tasks: [over(1, {}, { logStream: "s" })] }]);
+    known(stack, "run-1");
+    const text = JSON.stringify({ info: { ts: "2026-01-31T06:00:09Z", msg: "1 of 1 OK [\u001b[32mOK\u001b[0m]" } });
+    const logs = { readLog: async () => [{ atMs: 1, text }] };
+    const end = await stepwatch(["logs", "run-1"], { stack: { ...stack, logs } });
+    expect(end.stdout).toBe("== task 1 (producer)\n06:00:09  1 of 1 OK [OK]\n");
+  });
+
+  test("runs: one line each, of a verdict with several lines the first", async () => {
+    const row = { project: "shop", runId: "run-2", executionArn: "arn", startedAtMs: 1_700_000_000_000 };
+    const rows = [{ ...row, state: "red" as const, verdict: "2 vertices are not good:\n  LINE 26" }];
+    const end = await stepwatch(["runs", "shop"], { stack: fakeStack([], { listRuns: async () => rows }) });
+    expect(end.stdout).toBe("run-2  red      2023-11-14T22:13:20.000Z  2 vertices are not good:\n");
   });
 
   test("runs --json: newest first", async () => {

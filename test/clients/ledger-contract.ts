@@ -168,6 +168,12 @@ export function ledgerContract(name: string, open: () => Promise<Ledger>): void 
         expect(await ledger.readTask(key, 1)).toMatchObject({ state: "over", stop: taskStop });
       });
 
+      it("D11: gives up the launch of a task only while no container has passed its fence", async () => {
+        await running();
+        expect(await ledger.markStopped(key, 1, { ...taskStop, neverStarted: true })).toBe(false);
+        expect(await ledger.readTask(key, 1)).toMatchObject({ state: "running" });
+      });
+
       it("leaves a task that moved on as it is", async () => {
         await running();
         await ledger.markClaimed(key, 1);
@@ -309,7 +315,7 @@ export function ledgerContract(name: string, open: () => Promise<Ledger>): void 
         expect(await ledger.readVertices(key)).toEqual(before);
       });
 
-      it("a newer task's first status clears the older try's story", async () => {
+      it("G17: a newer task's first status clears the older try's story, but for its batches", async () => {
         await ledger.writeVertex(key, 1, { ...started, checksum: "c" });
         await ledger.writeVertex(key, 1, failed);
         await ledger.claimVertex(key, 2, { uniqueId: ORDERS, from: 1 });
@@ -321,6 +327,7 @@ export function ledgerContract(name: string, open: () => Promise<Ledger>): void 
           evidence: true,
           startedAtMs: 7000,
           relation: failed.relation,
+          batches: failed.batches,
           checksum: "c",
           ownerTask: 2,
           statusTask: 2,
@@ -336,11 +343,26 @@ export function ledgerContract(name: string, open: () => Promise<Ledger>): void 
         const doomed = { uniqueId: ORDERS, final: "doomed", finalReason: "upstream failed", rootCause: "a" } as const;
         await ledger.setFinal(key, 1, doomed);
         expect(await vertex()).toMatchObject({ ...doomed, ownerTask: 1, tryTasks: [] });
-        await ledger.setFinal(key, 2, { uniqueId: ORDERS, final: "dead", finalReason: "tries used up" });
+        await ledger.setFinal(key, 1, { uniqueId: ORDERS, final: "dead", finalReason: "tries used up" });
         expect(await vertex()).toMatchObject({ final: "dead", ownerTask: 1 });
         expect(await vertex()).not.toHaveProperty("rootCause");
         expect(await ledger.claimVertex(key, 2, { uniqueId: ORDERS, from: 1 })).toBe(true);
         expect(await vertex()).not.toHaveProperty("final");
+      });
+
+      it("E4: after the last word the old owner, late or a zombie, writes nothing more", async () => {
+        await ledger.writeVertex(key, 1, started);
+        await ledger.setFinal(key, 1, { uniqueId: ORDERS, final: "dead", finalReason: "tries used up" });
+        expect(await ledger.writeVertex(key, 1, { uniqueId: ORDERS, status: "success", evidence: true })).toBe(false);
+        expect(await vertex()).toMatchObject({ final: "dead", status: "started" });
+      });
+
+      it("D2: a last word that was decided before a claim does not reach the claimed vertex", async () => {
+        await ledger.writeVertex(key, 1, failed);
+        await ledger.claimVertex(key, 2, { uniqueId: ORDERS, from: 1 });
+        await ledger.setFinal(key, 1, { uniqueId: ORDERS, final: "dead", finalReason: "tries used up" });
+        expect(await vertex()).not.toHaveProperty("final");
+        expect(await ledger.writeVertex(key, 2, started)).toBe(true);
       });
 
       it("consumer and owner write past each other", async () => {

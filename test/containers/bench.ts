@@ -160,11 +160,11 @@ async function prepare(
   const now = Date.now();
   await ledger.createRun({
     ...plain,
-    input: { project: KEY.project },
     startedAtMs: now,
     deadlineAtMs: now + 3_600_000,
     ...(planKey ? { planKey } : {}),
     ...options.run,
+    input: { project: KEY.project, ...options.run?.input },
     settings: JSON.parse(JSON.stringify({ ...settings, ...options.run?.settings })),
   });
   const setKey = options.set ? "set.json" : undefined;

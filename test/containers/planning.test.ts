@@ -2,9 +2,12 @@ import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
+import { effectiveOptions } from "#core/contracts/run-input.ts";
+import { lockKey } from "#core/names.ts";
 import { planSchema } from "#core/run/plan.ts";
 import { EXIT } from "../../containers/dbt-runner/exit-codes.ts";
 import { choosePlanSource } from "../../containers/dbt-runner/plan-source.ts";
+import { runRow } from "../support/ledger-rows.ts";
 import { type Bench, type BenchOptions, bench, KEY, until } from "./bench.ts";
 import { closing, concurrency, ended, manifestOf, started, version } from "./dbt-lines.ts";
 
@@ -133,29 +136,73 @@ test("C8: with test behaviour none neither build nor plan holds tests", async ()
   }
 });
 
+const plan = {
+  contract: 1,
+  project: KEY.project,
+  runId: KEY.runId,
+  dbtVersion: "1.11.16",
+  adapterType: "postgres",
+  dbtProject: "shop",
+  source: "ls",
+  warnings: [],
+  vertices: [A, B].map((uniqueId) => ({
+    uniqueId,
+    name: uniqueId,
+    resourceType: "model",
+    materialized: "table",
+    builds: true,
+    gateParents: [],
+    nodes: [],
+    fqn: ["shop"],
+    packageName: "shop",
+    originalFilePath: "x.sql",
+  })),
+};
+
+test("G10: a build runs on the target that its run has locked, wherever stepwatch.yaml names it", async () => {
+  const settings = { ...runRow(KEY).settings, target: "prod", build: { target: "dev" } };
+  const it = await newBench({ script: { build: good, manifest }, run: { settings } });
+  await it.container();
+  const locked = lockKey(effectiveOptions(settings, { project: KEY.project }).target);
+  expect(it.noted().at(-1)?.argv?.join(" ")).toContain(`--target ${locked}`);
+});
+
+test("G17: the fallback of a microbatch model gets the window that its set names", async () => {
+  const it = await newBench({
+    kind: "fallback",
+    set: [B],
+    script: { build: [version(), concurrency(1), started(B), ended(B), closing()], manifest },
+  });
+  it.objects.set(`runs/${KEY.project}/${KEY.runId}/plan.json`, plan);
+  const eventWindow = { start: "2024-03-01T00:00:00", end: "2024-03-05T00:00:00" };
+  it.objects.set("set.json", { uniqueIds: [B], eventWindow });
+  expect(await it.container()).toBe(EXIT.recorded);
+  expect(it.noted().at(-1)?.argv?.join(" ")).toContain(
+    `--event-time-start ${eventWindow.start} --event-time-end ${eventWindow.end}`,
+  );
+});
+
+test.each([
+  [{}, "day"],
+  [{ eventTimeStart: "2024-03-01", eventTimeEnd: "2024-03-05" }, undefined],
+  [{ fullRefresh: true }, undefined],
+])("G17: the plan of a run with %j knows whose window has to be pinned", async (input, batchSize) => {
+  const tides = manifestOf([{ id: A }]);
+  const config = { materialized: "incremental", incremental_strategy: "microbatch", batch_size: "day" };
+  const nodes = { [A]: { ...(tides as { nodes: Record<string, object> }).nodes[A], config } };
+  const it = await newBench({
+    script: {
+      build: [version(), { manifest: true }, concurrency(1), started(A), ended(A), closing()],
+      manifest: { ...tides, nodes },
+    },
+    run: { input },
+  });
+  await it.container();
+  const vertices = (it.plan()?.vertices ?? []) as readonly { uniqueId: string; batchSize?: string }[];
+  expect(vertices.map((one) => [one.uniqueId, one.batchSize])).toEqual([[A, batchSize]]);
+});
+
 test("G4: a recovery build selects its set alone, with no more threads than vertices, and hides selecting variables", async () => {
-  const plan = {
-    contract: 1,
-    project: KEY.project,
-    runId: KEY.runId,
-    dbtVersion: "1.11.16",
-    adapterType: "postgres",
-    dbtProject: "shop",
-    source: "ls",
-    warnings: [],
-    vertices: [A, B].map((uniqueId) => ({
-      uniqueId,
-      name: uniqueId,
-      resourceType: "model",
-      materialized: "table",
-      builds: true,
-      gateParents: [],
-      nodes: [],
-      fqn: ["shop"],
-      packageName: "shop",
-      originalFilePath: "x.sql",
-    })),
-  };
   const it = await newBench({
     set: [B],
     script: { build: [version(), concurrency(1), started(B), ended(B), closing()], manifest },

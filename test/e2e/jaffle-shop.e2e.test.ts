@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { cpSync, mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, inject, test } from "vitest";
+import { NOTHING_TO_BUILD } from "#core/dbt/outcome.ts";
 import type { RunSummary } from "#core/run/summary.ts";
 import { runProject } from "../support/cli.ts";
 import { consumerStatuses, endedConsumers } from "../support/consumers.ts";
@@ -33,7 +34,7 @@ async function plainBuild(vars: string): Promise<Map<string, string>> {
 const wordsOf = (summary: RunSummary): Map<string, string | null> =>
   new Map(
     [...summary.nodes, ...summary.tests]
-      .filter((vertex) => vertex.status !== null)
+      .filter((vertex) => vertex.status !== null && vertex.status !== NOTHING_TO_BUILD)
       .map((vertex) => [vertex.uniqueId, vertex.status]),
   );
 

@@ -64,3 +64,14 @@ test("the lock of a dead process is taken over, by one of several", async () => 
   expect(outputs).toEqual(Array.from({ length: 4 }, () => "done\n"));
   expect(readFileSync(join(folder, "log"), "utf8")).toBe("in out ".repeat(4));
 });
+
+test("waiting ends with its signal, and the action is not begun", async () => {
+  const stop = new AbortController();
+  const begun: string[] = [];
+  await withLock(path, async () => {
+    const options = { onWait: () => stop.abort(), signal: stop.signal };
+    const waiting = withLock(path, async () => begun.push("second"), options);
+    await expect(waiting).rejects.toMatchObject({ name: "AbortError" });
+  });
+  expect(begun).toEqual([]);
+});

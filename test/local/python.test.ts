@@ -43,6 +43,15 @@ test("PYTHON decides, if it is new enough", async () => {
   await expect(findPython({ PATH: folder, PYTHON: old })).rejects.toThrow(`PYTHON is set to "${old}"`);
 });
 
+test("PYTHON that is a program of another kind is refused as one", async () => {
+  for (const answer of ["Core:", "null", '{"version":"3.11.2"}']) {
+    const other = join(folder, "other");
+    writeFileSync(other, `#!/bin/sh\necho '${answer}'\n`);
+    chmodSync(other, 0o755);
+    await expect(findPython({ PATH: folder, PYTHON: other })).rejects.toThrow(`PYTHON is set to "${other}"`);
+  }
+});
+
 test("none, or one without venv, is said in one sentence", async () => {
   await expect(findPython({ PATH: folder })).rejects.toThrow("No Python 3.10 or newer was found");
   fakePython("python3", "3.11.2", false);

@@ -22,7 +22,6 @@ const OF_A_TRY = [
   "executionSeconds",
   "rowsAffected",
   "compiledKey",
-  "batches",
 ] as const;
 
 /**
@@ -138,6 +137,7 @@ export function memoryLedger(): Ledger {
       },
       async markStopped(key, number, stop) {
         const row = task(key, number);
+        if (stop.neverStarted && row.state === "running") return false;
         if (row.state === "over") return JSON.stringify(row.stop) === JSON.stringify(copy(stop));
         change(key, row, { state: "over", stop });
         return true;
@@ -184,7 +184,7 @@ export function memoryLedger(): Ledger {
       async writeVertex(key, number, write) {
         const { vertices } = partition(key);
         const row = vertices.get(write.uniqueId) ?? newVertex(write.uniqueId, number);
-        if (row.ownerTask !== number) return false;
+        if (row.ownerTask !== number || row.final !== undefined) return false;
         const sameTry = row.statusTask === number;
         if (sameTry && row.endedAtMs !== undefined && !isTerminal(write.status)) return true;
         vertices.set(write.uniqueId, withStatus(sameTry ? row : withoutTry(row), number, write));
@@ -210,6 +210,7 @@ export function memoryLedger(): Ledger {
       async setFinal(key, ownerTask, { uniqueId, ...final }) {
         const { vertices } = partition(key);
         const { rootCause: _, ...row } = vertices.get(uniqueId) ?? newVertex(uniqueId, ownerTask);
+        if (row.ownerTask !== ownerTask) return;
         vertices.set(uniqueId, copy({ ...row, ...final }));
       },
       async markConsumerStarted(key, uniqueId, part, atMs) {

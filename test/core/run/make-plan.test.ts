@@ -192,3 +192,17 @@ test("the plan is what its contract says, and the same for any order of the sele
   expect(planSchema.parse(JSON.parse(JSON.stringify(made)))).toEqual(made);
   expect(plan(nodes, nodes.map((node) => node.id).reverse())).toEqual(made);
 });
+
+test("G17: a microbatch model is planned with its batch size, unless the run's options give the window", () => {
+  const config = { materialized: "incremental", incremental_strategy: "microbatch", batch_size: "hour" };
+  const nodes = [
+    { id: "model.shop.m", config },
+    { id: "model.shop.unread", config: { ...config, batch_size: "fortnight" } },
+    { id: "model.shop.merge", config: { materialized: "incremental", incremental_strategy: "merge" } },
+  ];
+  const sizes = (made: Plan) => Object.fromEntries(made.vertices.map((one) => [one.name, one.batchSize]));
+  expect(sizes(plan(nodes))).toEqual({ m: "hour", unread: "day", merge: undefined });
+  const base = { project: "shop", runId: "r", source: "ls", dbtVersion: "1.11.16", windowIsGiven: true } as const;
+  const given = makePlan({ ...base, manifest: manifest(nodes), selectedIds: nodes.map((node) => node.id) });
+  expect(sizes(given)).toEqual({ m: undefined, unread: undefined, merge: undefined });
+});

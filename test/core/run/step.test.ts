@@ -60,6 +60,14 @@ describe("a failed vertex", () => {
     expect([at(LONG_AGO + 9_999, [1, 2]), at(LONG_AGO + 10_000, [1, 2])]).toEqual([0, 1]);
   });
 
+  it("F4: no wait doubles beyond five minutes, so that the last tries come before the deadline", () => {
+    const tries = Array.from({ length: 12 }, (_, at) => at + 1);
+    const at = (nowMs: number) =>
+      decide({ plan: chain, rows: [row("a", "error", { tryTasks: tries })], nowMs, policy: { retries: { node: 20 } } });
+    expect(at(LONG_AGO + 299_999).launches).toEqual([]);
+    expect(at(LONG_AGO + 300_000).launches).toHaveLength(1);
+  });
+
   it("F5: its tries used up, it is dead and is not built again", () => {
     const rows = [row("a", "error", { task: 2, tryTasks: [1, 2] }), ...skipped("b", "c", "d")];
     const decision = decide({ plan: chain, rows, tasks: [over(1), fallback(2)] });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { summarise } from "#core/run/summary.ts";
+import { summarise, verdictOf } from "#core/run/summary.ts";
 import { plain } from "../../../cli/view/style.ts";
 import { countsLine, verdictText } from "../../../cli/view/summary-text.ts";
 import { dataTest, ephemeral, over, planOf, row, runOf, vertex } from "../../support/run-builders.ts";
@@ -60,5 +60,24 @@ describe("the summary", () => {
       summarise({ run: runOf(), plan: continued, rows: rowsOf(status), tasks: [over(1)], nowMs: 15_000 }).warnings;
     expect(warningsOf("error")).toEqual([`${child} was built on ${parent}, which is not good (on_error: continue).`]);
     expect(warningsOf("success")).toEqual([]);
+  });
+
+  test("B7: it stays marked when a later build has mended the parent: its rows are of the failed one", () => {
+    const [parent, child] = ["model.shop.parent", "model.shop.child"];
+    const continued = planOf([vertex(parent, [], { onErrorContinue: true }), vertex(child, [parent])]);
+    const rows = [row(parent, "success", { task: 2, tryTasks: [1, 2] }), row(child, "success")];
+    const tasks = [over(1), over(2, {}, { kind: "fallback" })];
+    expect(summarise({ run: runOf(), plan: continued, rows, tasks, nowMs: 15_000 }).warnings).toEqual([
+      `${child} was built on ${parent}, which became good only after it (on_error: continue).`,
+    ]);
+  });
+
+  test("a deadline that passes between the last check and the verdict stops nothing", () => {
+    const run = runOf({ deadlineAtMs: 10_000, readyAtMs: 9_000 });
+    const plan = planOf([vertex("a")]);
+    const rows = [row("a", "error", { final: "dead", finalReason: "Its tries are used up: 1 of 1." })];
+    const input = { run, plan, rows, tasks: [over(1)], nowMs: 11_000 };
+    expect(verdictOf(input).state).toBe("red");
+    expect(verdictOf({ ...input, run: runOf({ deadlineAtMs: 10_000 }) }).state).toBe("stopped");
   });
 });

@@ -50,6 +50,10 @@ describe("what becomes of a live task", () => {
     expect(taskMove(launching(1), stopped(false), NOW).move).toBe("over");
   });
 
+  it("D11: a task whose container passed the fence did start, whatever ECS says of it", () => {
+    expect(taskMove(running(1), stopped(true), NOW)).toMatchObject({ move: "over", stop: { neverStarted: false } });
+  });
+
   it("D11: a task that does not come up is given up after a while", () => {
     expect(taskMove(launching(START_PATIENCE_MS), { state: "starting" }, NOW).move).toBe("none");
     expect(taskMove(launching(START_PATIENCE_MS + 1), { state: "starting" }, NOW).move).toBe("launch_failed");

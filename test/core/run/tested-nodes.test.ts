@@ -4,6 +4,7 @@ import {
   dataTest,
   decide,
   finalsOf,
+  killed,
   launchesOf,
   live,
   over,
@@ -34,6 +35,12 @@ describe("tests as vertices", () => {
     expect(decision.launches.map((launch) => [...launch.uniqueIds].sort())).toEqual(sets);
   });
 
+  it("C12: a test whose build was killed has found nothing: its good node is not built again", () => {
+    const rows = [row("a", "success"), row("test.a", "started")];
+    const decision = decide({ plan, rows, tasks: [killed(1)], policy: { onTestFailure: "node" } });
+    expect(launchesOf(decision)).toEqual([{ kind: "fallback", set: ["test.a"] }]);
+  });
+
   it("C12: onTestFailure node runs every test of the node again, in one build", () => {
     const more = planOf([
       vertex("a"),
@@ -60,6 +67,21 @@ describe("tests as vertices", () => {
       "test.source": "dead",
       a: "doomed by test.source",
     });
+  });
+
+  it("B5: a unit test goes into no build of nodes without its model: dbt build would pass it over in silence", () => {
+    const unit = planOf([vertex("unit_test.m", [], { on: ["m"] }), vertex("m", ["unit_test.m"]), vertex("other")]);
+    const [ofModel, other] = [row("m", "started"), row("other", "skipped")];
+    const first = decide({ plan: unit, rows: [ofModel, other], tasks: [killed(1)] });
+    expect(launchesOf(first)).toEqual([{ kind: "recovery", set: ["other"] }]);
+    const next = decide({
+      plan: unit,
+      rows: [ofModel, row("other", "success", { task: 2 })],
+      tasks: [killed(1), fallback(2)],
+    });
+    expect(launchesOf(next)).toEqual([{ kind: "recovery", set: ["unit_test.m"] }]);
+    const both = decide({ plan: unit, rows: [row("other", "skipped")], tasks: [killed(1)] });
+    expect(launchesOf(both)).toEqual([{ kind: "recovery", set: ["m", "other", "unit_test.m"] }]);
   });
 
   it("B5: a unit test that fails dooms its model under retryOn: transient, and is retried before it otherwise", () => {

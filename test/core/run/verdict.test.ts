@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { NEVER_REACHED } from "#core/dbt/outcome.ts";
 import { stopReason } from "#core/run/summary.ts";
 import { verdict } from "#core/run/verdict.ts";
 import { over, planOf, policyOf, row, runOf, vertex } from "../../support/run-builders.ts";
@@ -40,6 +41,21 @@ describe("the verdict", () => {
   it("A14: is red with a failed vertex that the plan does not have", () => {
     const rows = [row("a", "success"), row("b", "success"), row("c", "error", { message: "no" })];
     expect(judge({ rows })).toMatchObject({ state: "red", causes: [{ uniqueId: "c" }] });
+  });
+
+  it("A14: is red with a vertex that dbt selected, skipped for a failed parent, and that no plan brings back", () => {
+    const rows = [
+      row("a", "success", { task: 2 }),
+      row("b", "success"),
+      row("c", "skipped", { resourceType: "model" }),
+    ];
+    expect(judge({ rows })).toMatchObject({ state: "red", causes: [{ uniqueId: "c" }] });
+  });
+
+  it("A14: is green with one that dbt only compiled for another's sake", () => {
+    const compiled = { resourceType: "model", message: NEVER_REACHED };
+    const rows = [row("a", "success"), row("b", "success"), row("c", "skipped", compiled)];
+    expect(judge({ rows }).state).toBe("green");
   });
 
   it("C10: a selection that finds nothing is red, unless it selects by state or may be empty", () => {

@@ -1,0 +1,46 @@
+import type { VertexView } from "#core/run/vertex-view.ts";
+import type { BatchSize } from "./plan.ts";
+
+/** dbt's `--event-time-start` (in the window) and `--event-time-end` (the first moment after it), UTC. */
+export interface EventWindow {
+  readonly start: string;
+  readonly end: string;
+}
+
+/**
+ * The window that dbt chose for a microbatch model, from the batches that it named (behaviour G17). A second build
+ * without it takes the last few batches only, since the table is there by then: it would end green and leave the failed
+ * ones missing. dbt begins with the first batch, so that one is always named; it ends with the batch of its own time,
+ * which a build that was killed has not named. Null: no batch is known.
+ */
+export function eventWindow(
+  size: BatchSize,
+  batches: readonly { readonly name: string }[],
+  builtAtMs: number,
+): EventWindow | null {
+  const starts = batches.map(({ name }) => startOfBatch(name));
+  if (starts.length === 0 || starts.some(Number.isNaN)) return null;
+  const endMs = Math.max(...[...starts, builtAtMs].map((ms) => endOfBatch(size, ms)));
+  return { start: asDbt(Math.min(...starts)), end: asDbt(endMs) };
+}
+
+/** The same of a vertex that is to be tried again; null also for anything that is no microbatch model. */
+export function eventWindowOf({ plan, row, endedAtMs }: VertexView): EventWindow | null {
+  if (plan.batchSize === undefined) return null;
+  return eventWindow(plan.batchSize, row?.batches ?? [], row?.startedAtMs ?? endedAtMs);
+}
+
+/** dbt names a batch by its start: `2024-03-01`, or `2024-03-01 22:00:00+00:00` where batches are hours. */
+const startOfBatch = (name: string): number => Date.parse(name.replace(" ", "T"));
+
+/** The end of the batch in which a moment lies. */
+function endOfBatch(size: BatchSize, ms: number): number {
+  const at = new Date(ms);
+  const [year, month, day, hour] = [at.getUTCFullYear(), at.getUTCMonth(), at.getUTCDate(), at.getUTCHours()];
+  if (size === "year") return Date.UTC(year + 1, 0);
+  if (size === "month") return Date.UTC(year, month + 1);
+  return size === "day" ? Date.UTC(year, month, day + 1) : Date.UTC(year, month, day, hour + 1);
+}
+
+/** dbt takes no zone here and means UTC. */
+const asDbt = (ms: number): string => new Date(ms).toISOString().slice(0, 19);
