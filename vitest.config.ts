@@ -13,6 +13,8 @@ const MINUTE = 60_000;
 // biome-ignore lint/style/noDefaultExport: vitest reads its configuration from the default export.
 export default defineConfig({
   test: {
+    // Vitest would leave one of two cores idle; some tests wait for child processes.
+    maxWorkers: 3,
     projects: [
       {
         test: {

@@ -71,7 +71,8 @@ export const keys = {
 /** Keys of the artefact bucket, all below `runs/<project>/<runId>/`. */
 export const artefactKeys = {
   prefix: (project: string, runId: string) => `runs/${project}/${runId}/`,
-  plan: (project: string, runId: string) => `runs/${project}/${runId}/plan.json`,
+  /** By task, since a second producer or a plan task may make a plan too: only one of them is the run's, and none is overwritten. */
+  plan: (project: string, runId: string, task: number) => `runs/${project}/${runId}/tasks/${task}/plan.json`,
   set: (project: string, runId: string, task: number, setHash: string) =>
     `runs/${project}/${runId}/tasks/${task}/set-${setHash}.json`,
   task: (project: string, runId: string, task: number, file: string) =>

@@ -18,6 +18,7 @@ import type { TaskFolders } from "./task-folders.ts";
 
 export interface PlanDeps {
   readonly key: RunKey;
+  readonly task: number;
   readonly ledger: Pick<Ledger, "setPlan">;
   readonly artefacts: Pick<Artefacts, "putJson">;
   readonly folders: TaskFolders;
@@ -115,8 +116,8 @@ export class ProducerPlan {
   }
 
   async #publish(plan: Plan): Promise<Plan> {
-    const { key, ledger, artefacts, output, untilMs } = this.#deps;
-    const planKey = artefactKeys.plan(key.project, key.runId);
+    const { key, task, ledger, artefacts, output, untilMs } = this.#deps;
+    const planKey = artefactKeys.plan(key.project, key.runId, task);
     await patiently(() => artefacts.putJson(planKey, plan), untilMs);
     const plannedNodes = plan.vertices.filter(hasConsumer).length;
     const first = await patiently(

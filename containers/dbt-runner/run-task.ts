@@ -100,6 +100,7 @@ function newPlan(context: TaskContext, source: PlanSourceKind): ProducerPlan {
   const { key, ledger, artefacts, folders, dbtVersion, output, stop, record } = context;
   return new ProducerPlan(source, {
     key,
+    task: context.environment.STEPWATCH_TASK,
     ledger,
     artefacts,
     folders,

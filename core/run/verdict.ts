@@ -49,6 +49,7 @@ export function verdict(input: {
 
 function greenSentence(views: ReadonlyMap<string, VertexView>): string {
   const retried = [...views.values()].filter((view) => view.tries > 1).length;
+  if (views.size === 0) return "The selection found nothing to build, which this run allows.";
   return `Every one of ${views.size} vertices is good${retried > 0 ? `, ${retried} after a retry` : ""}.`;
 }
 

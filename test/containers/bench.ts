@@ -5,6 +5,7 @@ import type { Ledger, VertexWrite } from "#clients/ledger.ts";
 import type { RunRow, TaskKind, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import { type Policy, policySchema } from "#core/contracts/settings.ts";
 import { LedgerUnavailable } from "#core/errors.ts";
+import { artefactKeys } from "#core/names.ts";
 import type { ExitCode } from "../../containers/dbt-runner/exit-codes.ts";
 import { LogOutput } from "../../containers/dbt-runner/log-output.ts";
 import { StopSwitch } from "../../containers/dbt-runner/stop-switch.ts";
@@ -126,7 +127,7 @@ export async function bench(options: BenchOptions) {
     vertex: async (uniqueId: string): Promise<VertexRow | undefined> =>
       (await ledger.readSomeVertices(KEY, [uniqueId]))[0],
     plan: () =>
-      objects.get(`runs/${KEY.project}/${KEY.runId}/plan.json`) as
+      objects.get(artefactKeys.plan(KEY.project, KEY.runId, task)) as
         | { source: string; vertices: { uniqueId: string }[] }
         | undefined,
     remove: () => rmSync(dir, { recursive: true, force: true }),

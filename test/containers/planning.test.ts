@@ -290,7 +290,7 @@ test("C7: with test behaviour after_all the build holds no tests, the plan has t
       ?.argv?.join(" ");
   expect(argvOf("build")).toMatch(/--exclude-resource-type test --exclude-resource-type unit_test/);
   expect(argvOf("ls")).not.toMatch(/--exclude-resource-type/);
-  const plan = planSchema.parse(it.objects.get(`runs/${KEY.project}/${KEY.runId}/plan.json`));
+  const plan = planSchema.parse(it.objects.get(`runs/${KEY.project}/${KEY.runId}/tasks/1/plan.json`));
   expect(plan.vertices.find((vertex) => vertex.uniqueId === testOfA)).toMatchObject({
     deferred: true,
     gateParents: [A],

@@ -199,7 +199,7 @@ export class SimulatedContainer {
 
   async #publishPlan(): Promise<void> {
     const { ledger, artefacts, project } = this.#world;
-    const planKey = artefactKeys.plan(this.#key.project, this.#key.runId);
+    const planKey = artefactKeys.plan(this.#key.project, this.#key.runId, this.#task);
     await this.#patiently(() => artefacts.putJson(planKey, project.plan));
     const count = project.plan.vertices.length;
     await this.#patiently(() => ledger.setPlan(this.#key, { planKey, plannedVertices: count, plannedNodes: count }));
