@@ -1,6 +1,6 @@
 import type { Policy } from "#core/contracts/settings.ts";
 import { NODE_TYPES, TEST_TYPES } from "#core/run/plan.ts";
-import { isGood, type VertexView } from "#core/run/vertex-view.ts";
+import { isGood, letsThrough, type VertexView } from "#core/run/vertex-view.ts";
 
 /** What core/run/step has decided of each vertex so far, over the views. */
 export interface Standing {
@@ -28,7 +28,8 @@ export function recoverySet(standing: Standing, taken: ReadonlySet<string> = new
     if (view.plan.deferred && nodesOpen) continue;
     if (taken.has(id) || view.plan.gateParents.some((parent) => taken.has(parent))) continue;
     if (view.class !== "not_built" || !view.free || standing.closed.has(id)) continue;
-    if (view.plan.gateParents.every((parent) => set.has(parent) || isGood(standing.views.get(parent)))) set.add(id);
+    if (view.plan.gateParents.every((parent) => set.has(parent) || letsThrough(standing.views.get(parent))))
+      set.add(id);
   }
   return withoutLoneUnitTests(set, standing);
 }
@@ -98,7 +99,7 @@ const isTestOf = (view: VertexView, nodes: readonly string[]): boolean =>
 
 /** Whether everything that gates a vertex lets it be built now. */
 export const gatesAreGood = (view: VertexView, standing: Standing): boolean =>
-  view.plan.gateParents.every((parent) => isGood(standing.views.get(parent)));
+  view.plan.gateParents.every((parent) => letsThrough(standing.views.get(parent)));
 
 /**
  * The vertex and those of its data tests that are not built, free, and whose other gate parents are good (behaviour
@@ -111,7 +112,7 @@ function withUnbuiltTests(root: VertexView, standing: Standing): string[] {
     if (!isTestOf(view, [root.plan.uniqueId]) || view.plan.deferred) continue;
     if (view.class !== "not_built" || !view.free || standing.closed.has(id)) continue;
     const others = view.plan.gateParents.filter((parent) => parent !== root.plan.uniqueId);
-    if (others.every((parent) => isGood(standing.views.get(parent)))) set.push(id);
+    if (others.every((parent) => letsThrough(standing.views.get(parent)))) set.push(id);
   }
   return set;
 }

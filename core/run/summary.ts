@@ -181,7 +181,7 @@ function reportOf(view: VertexView): VertexReport {
     finishedAt: superseded ? null : iso(row?.endedAtMs),
     message: row?.message ?? null,
     rootCause: row?.rootCause ?? null,
-    reason: row?.finalReason ?? null,
+    reason: row?.finalReason ?? view.plan.leftOut ?? null,
     failures: row?.failures ?? null,
     relation: row?.relation ?? null,
   };

@@ -97,7 +97,7 @@ interface Gates {
 }
 
 const gatesOf = (parents: readonly (VertexView | undefined)[]): Gates => ({
-  good: parents.every(isGood),
+  good: parents.every(letsThrough),
   goodIn: Math.max(0, ...parents.map((parent) => parent?.goodIn ?? 0)),
 });
 
@@ -120,8 +120,14 @@ function passedIn(plan: Plan, rowOf: ReadonlyMap<string, VertexRow>): Map<string
   return passed;
 }
 
-/** Whether a gate parent lets its children be built. */
+/** Whether a vertex is good by evidence. */
 export const isGood = (view: VertexView | undefined): boolean => view?.class === "good";
+
+/**
+ * Whether a gate parent lets its children be built: good, or left out by our own policy, as dbt lets through what its
+ * selection leaves out.
+ */
+export const letsThrough = (view: VertexView | undefined): boolean => isGood(view) || view?.class === "skipped";
 
 /** What one view is derived from. */
 interface Evidence {
@@ -135,9 +141,10 @@ interface Evidence {
 function viewVertex(seen: Evidence): VertexView {
   const { plan, row, owner } = seen;
   const free = isFree(row, owner);
-  const notSelected = free && plan.builds && wordOfOwner(seen) === undefined && saidAll(seen);
+  const leftOut = plan.leftOut !== undefined && row?.status === undefined;
+  const notSelected = !leftOut && free && plan.builds && wordOfOwner(seen) === undefined && saidAll(seen);
   const launchGivenUp = owner?.kind !== "producer" && owner?.stop !== undefined && owner.stop.neverStarted;
-  const cls = notSelected ? "failed" : classify(seen, free);
+  const cls = leftOut ? "skipped" : notSelected ? "failed" : classify(seen, free);
   const lostNow = cls === "interrupted" && row?.statusTask !== undefined && !row.lostTasks.includes(row.statusTask);
   const counted = (row?.tryTasks ?? []).filter((task) => !row?.lostTasks.includes(task)).length;
   return {
