@@ -17,7 +17,12 @@ export function loadConfig(path: string): StepwatchConfig {
     const { line, col } = lines.linePos(broken.pos[0]);
     throw new InputError(`${file} is no YAML`, [`line ${line}, column ${col}: ${broken.message.split("\n")[0]}`]);
   }
-  return parseConfig(document.toJS(), dirname(file), resolve);
+  try {
+    return parseConfig(document.toJS(), dirname(file), resolve);
+  } catch (error) {
+    // Several files may be called so: the one that was read is named.
+    throw error instanceof InputError ? new InputError(`${file} refused`, error.problems, { cause: error }) : error;
+  }
 }
 
 function readText(file: string): string {
