@@ -51,6 +51,15 @@ export async function endedConsumers(
   }
 }
 
+/** Waits until a node's consumer runs: check-run starts it a turn after dbt has reached the node. */
+export async function runningConsumer(deployed: Deployed, summary: RunSummary, uniqueId: string): Promise<void> {
+  const until = Date.now() + 30_000;
+  while ((await consumerStatuses(deployed, summary)).get(uniqueId) !== "RUNNING") {
+    if (Date.now() > until) throw new Error(`The consumer of ${uniqueId} does not run.`);
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+}
+
 /** Stops a consumer execution as a person would in the console. */
 export async function stopConsumer(
   deployed: Deployed,
