@@ -2,7 +2,7 @@ import type { NodeReport, RunSummary } from "#core/run/summary.ts";
 import { LiveRegion } from "./live-region.ts";
 import { nodeState } from "./node-state.ts";
 import { nodeLine, nodeName, nodeTable } from "./node-table.ts";
-import { duration, type Paint, type Terminal } from "./style.ts";
+import type { Paint, Terminal } from "./style.ts";
 import { countsLine } from "./summary-text.ts";
 
 /** What shows a run while it goes on. */
@@ -115,6 +115,3 @@ function changeLine(node: NodeReport, options: RunViewOptions): string {
   };
   return nodeLine(node, layout);
 }
-
-/** A line for people that says how long something took. */
-export const tookLine = (what: string, milliseconds: number): string => `${what} in ${duration(milliseconds)}`;

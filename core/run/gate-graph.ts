@@ -42,8 +42,11 @@ export function plannedVertices(graph: DbtGraph, selectedIds: readonly string[])
   }));
 }
 
-/** What `dbt build` selects; each version leaves some of it without an event. */
-const PLANNED_TYPES: ReadonlySet<string> = new Set([
+/**
+ * Types of `dbt build`, hence of a plan; each version leaves some of them without an event. `dbt ls` also lists sources,
+ * metrics, analyses and semantic models.
+ */
+export const PLANNED_TYPES: ReadonlySet<string> = new Set([
   "model",
   "seed",
   "snapshot",

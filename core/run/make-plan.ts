@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { dbtGraph, type Manifest, type ManifestNode, nodesOf } from "#core/dbt/manifest.ts";
-import { gateGraph, isBuilt } from "./gate-graph.ts";
+import { gateGraph, isBuilt, PLANNED_TYPES } from "./gate-graph.ts";
 import { type Plan, type PlanVertex, planVertexSchema, TEST_TYPES } from "./plan.ts";
 
 export interface PlanSource {
@@ -18,11 +18,6 @@ export interface PlanSource {
   readonly dbtVersion: string;
 }
 
-/** Types of `dbt build`, hence of a plan. `dbt ls` also lists sources, metrics, analyses and semantic models. */
-const VERTEX_TYPES: ReadonlySet<string> = new Set(
-  planVertexSchema.shape.resourceType.options.filter((type) => type !== "semantic_model"),
-);
-
 /** The plan of a run: dbt's selection, with dbt's own gates reduced to it. Deterministic: sorted by id. */
 export function makePlan(input: PlanSource): Plan {
   const { manifest } = input;
@@ -31,7 +26,7 @@ export function makePlan(input: PlanSource): Plan {
   const unknown = selected.filter((id) => !manifest.nodes.has(id));
   if (unknown.length > 0)
     warnings.push(`dbt selects ${unknown.length} ids that its manifest does not have: ${sample(unknown)}.`);
-  const ids = selected.filter((id) => VERTEX_TYPES.has(manifest.nodes.get(id)?.resourceType ?? ""));
+  const ids = selected.filter((id) => PLANNED_TYPES.has(manifest.nodes.get(id)?.resourceType ?? ""));
   const isDeferred = (id: string) =>
     input.testsAfterAll === true && TEST_TYPES.has(manifest.nodes.get(id)?.resourceType ?? "");
   const gating = ids.filter((id) => !isDeferred(id));
@@ -136,7 +131,7 @@ function hookWarnings(manifest: Manifest): string[] {
 /** What `dbt build` runs of the whole project when nothing selects. */
 export function buildableIds(manifest: Manifest): string[] {
   return [...manifest.nodes.values()]
-    .filter((node) => VERTEX_TYPES.has(node.resourceType))
+    .filter((node) => PLANNED_TYPES.has(node.resourceType))
     .map((node) => node.uniqueId);
 }
 
