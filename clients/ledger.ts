@@ -61,6 +61,8 @@ export interface Ledger {
     key: RunKey,
     end: { state: RunRow["state"]; verdict: string; summaryKey: string | null; endedAtMs: number },
   ): Promise<boolean>;
+  /** Notes that the events of a run that has ended are published. */
+  markEventsSent(key: RunKey, atMs: number): Promise<void>;
 
   // ---- tasks
   /** Takes the next task number under the run's version and writes the task's row, in one transaction. False: the version has moved. */

@@ -51,6 +51,10 @@ export const clientToken = (run: { project: string; runId: string }, task: numbe
 /** ECS' `startedBy`, at most 128 characters. */
 export const startedBy = (run: { project: string; runId: string }): string => `stepwatch/${run.runId}`.slice(0, 128);
 
+/** An event's id: what a person's rule drops a second delivery by. */
+export const eventId = (run: { project: string; runId: string; round: number }, about: string): string =>
+  hash(JSON.stringify([run.project, run.runId, run.round, about]), 32);
+
 /** Keys of the ledger. */
 export const keys = {
   runPartition: (project: string, runId: string) => `RUN#${project}#${runId}`,

@@ -10,6 +10,7 @@ import {
 } from "aws-cdk-lib/aws-lambda";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
+import { EVENT_SOURCE } from "#core/contracts/events.ts";
 import type { Artefacts } from "./artefacts.ts";
 import { deployedNames, FUNCTION_NAMES, type FunctionName } from "./deployed-names.ts";
 import type { Ledger } from "./ledger.ts";
@@ -22,6 +23,7 @@ import {
   launchTasks,
   ledgerRows,
   machineArn,
+  publishEvents,
   startExecutions,
   tasks,
 } from "./permissions.ts";
@@ -94,6 +96,7 @@ export class Functions extends Construct {
       "settle-run": [
         ledgerRows(table, runsAndProjects, ["GetItem", "Query", "UpdateItem", "DeleteItem"]),
         ...readWriteArtefacts,
+        publishEvents(stack, EVENT_SOURCE),
       ],
     };
   }

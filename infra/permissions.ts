@@ -140,3 +140,13 @@ export function describeExecutions(stack: Stack, machineName: string): PolicySta
     ],
   });
 }
+
+/** Events on the account's default bus, of one source alone. */
+export function publishEvents(stack: Stack, source: string): PolicyStatement {
+  return new PolicyStatement({
+    sid: "PublishEvents",
+    actions: ["events:PutEvents"],
+    resources: [stack.formatArn({ service: "events", resource: "event-bus", resourceName: "default" })],
+    conditions: { StringEquals: { "events:source": source } },
+  });
+}

@@ -6,7 +6,7 @@ import type { DynamoTable, Row } from "./table.ts";
 
 type RunRows = Pick<
   Ledger,
-  "createRun" | "readRun" | "setPlan" | "requestStop" | "setHeldSince" | "markReady" | "endRun"
+  "createRun" | "readRun" | "setPlan" | "requestStop" | "setHeldSince" | "markReady" | "endRun" | "markEventsSent"
 >;
 
 /** The run row. Written by start-run, check-run, settle-run and stop-run; the plan's attributes by the producer. */
@@ -61,6 +61,11 @@ export function runRows(table: DynamoTable, expiries: RunExpiry): RunRows {
       const verdict = { ...end, summaryKey: end.summaryKey ?? undefined };
       const refusal = await table.update(key, { set: verdict, when: equals("state", "running") });
       return refusal === null || isSame(requireRow(refusal, key), verdict);
+    },
+
+    async markEventsSent(run, eventsSentAtMs) {
+      const key = runKey(run);
+      lateIsFine(await table.update(key, { setOnce: { eventsSentAtMs }, when: present("endedAtMs") }), key);
     },
   };
 }

@@ -112,6 +112,8 @@ export const runRowSchema = z.object({
    * turn that finds this answers at once.
    */
   readyAtMs: z.number().optional(),
+  /** When this round's events had all been published: a repeated settle does not publish them again. */
+  eventsSentAtMs: z.number().optional(),
   /** When a recovery build was first held back for a failed vertex; cleared when it is launched. */
   heldSinceMs: z.number().optional(),
 });

@@ -133,7 +133,11 @@ export function summarise(input: SummaryInput): RunSummary {
     tests: reportsOf(all.filter(isTest)),
     others: reportsOf(all.filter((view) => !isNode(view) && !isTest(view))),
     unplanned: plan ? rows.filter((row) => !known.has(row.uniqueId)).map((row) => row.uniqueId) : [],
-    warnings: [...(plan?.warnings ?? []), ...warningsOf(all), ...builtOnFailed(all, views)],
+    warnings: [
+      ...(plan?.warnings ?? []),
+      ...[...reports.values()].flatMap((report) => warningOf(report) ?? []),
+      ...builtOnFailed(all, views),
+    ],
     drift: {
       filled: tasks.flatMap((task) => task.end?.filled ?? []),
       contradictions: tasks.flatMap((task) => task.end?.contradictions ?? []),
@@ -243,10 +247,9 @@ function timingsOf({ run, rows, tasks, nowMs }: SummaryInput): RunSummary["timin
   };
 }
 
-const warningsOf = (views: readonly VertexView[]): string[] =>
-  views
-    .filter((view) => view.row?.status === "warn")
-    .map((view) => `${view.plan.uniqueId}: ${view.row?.message ?? "warn"}`);
+/** The line of a vertex that warned, as `warnings` has it; null for any other vertex. */
+export const warningOf = ({ uniqueId, status, message }: Pick<VertexReport, "uniqueId" | "status" | "message">) =>
+  status === "warn" ? `${uniqueId}: ${message ?? "warn"}` : null;
 
 /**
  * `on_error: continue` (dbt 1.12) builds on what failed: such a table is good by dbt's word, its rows are not. That

@@ -1,24 +1,29 @@
 import type { Artefacts } from "#clients/artefacts.ts";
+import type { Events } from "#clients/events.ts";
 import type { Ledger } from "#clients/ledger.ts";
 import type { RunRow } from "#core/contracts/ledger.ts";
 import { CONTRACT, type RunOutput, type RunReference } from "#core/contracts/payloads.ts";
 import { RowMissing, RunFailed, VersionMoved } from "#core/errors.ts";
 import { artefactKeys } from "#core/names.ts";
 import type { Plan } from "#core/run/plan.ts";
-import { summarise, verdictOf } from "#core/run/summary.ts";
+import { type RunSummary, type SummaryInput, summarise, verdictOf } from "#core/run/summary.ts";
 import { ended } from "#core/run/task-watch.ts";
 import { isOver } from "#core/run/vertex-view.ts";
+import { warningEvents } from "#core/run/warning-events.ts";
 
 export interface SettleRunDeps {
   readonly ledger: Ledger;
   readonly artefacts: Pick<Artefacts, "putJson">;
+  readonly events: Events;
   readonly readPlan: (planKey: string) => Promise<Plan | null>;
   readonly nowMs: () => number;
+  /** Takes a sentence for the function's log. */
+  readonly warn: (sentence: string) => void;
 }
 
 /**
- * Gives the verdict, writes the summary, gives the lock back. Run twice, the first verdict stands and the rest is
- * repeated. Green comes back as data; everything else is thrown.
+ * Gives the verdict, writes the summary, gives the lock back, publishes the warnings. Run twice, the first verdict
+ * stands and the rest is repeated. Green comes back as data; everything else is thrown.
  * @throws RunFailed, RowMissing; VersionMoved while a task of the run still builds
  */
 export async function settleRun(reference: RunReference, deps: SettleRunDeps): Promise<RunOutput> {
@@ -28,7 +33,7 @@ export async function settleRun(reference: RunReference, deps: SettleRunDeps): P
   const before = await deps.ledger.readRun(reference);
   if (!before) throw new RowMissing(`The ledger has no run ${runId} of project ${project}.`);
   await closeTasks(before, deps);
-  const run = before.state === "running" ? await giveVerdict(before, deps) : before;
+  const { run, summary } = before.state === "running" ? await giveVerdict(before, deps) : { run: before };
   await closeTasks(run, deps);
   const { executionArn, startedAtMs, state, settings } = run;
   await deps.ledger.putRunIndex(
@@ -44,6 +49,7 @@ export async function settleRun(reference: RunReference, deps: SettleRunDeps): P
     settings.policy.ttlDays,
   );
   await deps.ledger.releaseLock(project, run.lockKey, runId);
+  await publishEvents(run, summary, deps);
   const sentence = run.verdict ?? state;
   if (state !== "green")
     throw new RunFailed(
@@ -74,20 +80,40 @@ async function closeTasks(run: RunRow, deps: SettleRunDeps): Promise<void> {
   }
 }
 
-async function giveVerdict(before: RunRow, deps: SettleRunDeps): Promise<RunRow> {
-  const tasks = await deps.ledger.readTasks(before);
-  const rows = await deps.ledger.readVertices(before);
-  const plan = before.planKey ? await deps.readPlan(before.planKey) : null;
-  const nowMs = deps.nowMs();
-  const given = verdictOf({ run: before, plan, rows, tasks, nowMs });
+async function giveVerdict(before: RunRow, deps: SettleRunDeps): Promise<{ run: RunRow; summary?: RunSummary }> {
+  const read = await readAll(before, deps);
+  const { state, sentence: verdict } = verdictOf(read);
   const summaryKey = artefactKeys.summary(before.project, before.runId, before.round);
-  const run: RunRow = { ...before, state: given.state, verdict: given.sentence, endedAtMs: nowMs, summaryKey };
-  await deps.artefacts.putJson(summaryKey, summarise({ run, plan, rows, tasks, nowMs }));
-  const first = await deps.ledger.endRun(before, {
-    state: given.state,
-    verdict: given.sentence,
-    summaryKey,
-    endedAtMs: nowMs,
-  });
-  return first ? run : ((await deps.ledger.readRun(before)) ?? run);
+  const end = { state, verdict, summaryKey, endedAtMs: read.nowMs };
+  const run: RunRow = { ...before, ...end };
+  const summary = summarise({ ...read, run });
+  await deps.artefacts.putJson(summaryKey, summary);
+  const first = await deps.ledger.endRun(before, end);
+  return first ? { run, summary } : { run: (await deps.ledger.readRun(before)) ?? run };
+}
+
+async function readAll(run: RunRow, deps: SettleRunDeps): Promise<SummaryInput> {
+  const tasks = await deps.ledger.readTasks(run);
+  const rows = await deps.ledger.readVertices(run);
+  const plan = run.planKey ? await deps.readPlan(run.planKey) : null;
+  return { run, plan, rows, tasks, nowMs: deps.nowMs() };
+}
+
+/**
+ * Publishes what the run's summary warns of, once: by the mark on the run row when this is repeated. Events that
+ * EventBridge does not take change neither the verdict nor how the execution ends: they stand in the summary.
+ */
+async function publishEvents(run: RunRow, known: RunSummary | undefined, deps: SettleRunDeps): Promise<void> {
+  if (run.eventsSentAtMs !== undefined) return;
+  const events = warningEvents(known ?? summarise(await readAll(run, deps)));
+  if (events.length === 0) return;
+  try {
+    await deps.events.publish(events);
+  } catch (error) {
+    deps.warn(
+      `Not all of ${events.length} events of run ${run.runId} were published (${String(error)}). Its warnings stand in ${run.summaryKey}.`,
+    );
+    return;
+  }
+  await deps.ledger.markEventsSent(run, deps.nowMs());
 }

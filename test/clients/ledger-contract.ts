@@ -98,6 +98,15 @@ export function ledgerContract(name: string, open: () => Promise<Ledger>): void 
         expect(run).not.toHaveProperty("summaryKey");
       });
 
+      it("notes once, and only of a run that has ended, that its events are published", async () => {
+        await ledger.markEventsSent(key, 60);
+        expect(await ledger.readRun(key)).toEqual(runRow(key));
+        await ledger.endRun(key, { state: "green", verdict: "9 of 9 good.", summaryKey: null, endedAtMs: 50 });
+        await ledger.markEventsSent(key, 60);
+        await ledger.markEventsSent(key, 70);
+        expect((await ledger.readRun(key))?.eventsSentAtMs).toBe(60);
+      });
+
       it("refuses rows of a run that is not there, by name", async () => {
         const unknown = { ...key, runId: "unknown" };
         await expect(ledger.requestStop(unknown, { atMs: 1, reason: "r" })).rejects.toThrow(RowMissing);

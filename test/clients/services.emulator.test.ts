@@ -7,14 +7,18 @@ import {
   CreateLogStreamCommand,
   PutLogEventsCommand,
 } from "@aws-sdk/client-cloudwatch-logs";
+import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import { CreateBucketCommand, HeadObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { CreateStateMachineCommand, SFNClient } from "@aws-sdk/client-sfn";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { dynamoLedger } from "#clients/dynamo-ledger.ts";
+import { eventBridgeEvents } from "#clients/eventbridge-events.ts";
 import { cloudWatchLogs } from "#clients/logs.ts";
 import { s3Artefacts, s3Client } from "#clients/s3-artefacts.ts";
 import { sfnExecutions } from "#clients/sfn-executions.ts";
 import { type Emulator, emulatorIdentity, ledgerTable, startEmulator } from "../support/emulator.ts";
+import { receiveEvents } from "../support/events.ts";
+import { warningEvent } from "../support/fake-clients.ts";
 import { runRow } from "../support/ledger-rows.ts";
 
 let emulator: Emulator;
@@ -143,5 +147,26 @@ describe("logs", () => {
     expect(await logs.readLog("dbt", "dbt/dbt/aaa", { since: begin + 20 })).toHaveLength(5);
     expect(await logs.readLog("dbt", "none")).toEqual([]);
     expect(await logs.readLog("none", "none")).toEqual([]);
+  });
+});
+
+describe("events", () => {
+  it("A5: reach a rule of our source on the default bus, whole, in calls of ten", async () => {
+    const bus = new EventBridgeClient(settings);
+    const pattern = { "detail-type": ["Warning"], detail: { project: ["shop"] } };
+    const received = await receiveEvents({ bus, machines: new SFNClient(settings) }, "warnings", pattern);
+    const sent = Array.from({ length: 12 }, (_, n) => warningEvent(`test.shop.größe_${n}`));
+    await eventBridgeEvents({ client: bus }).publish([...sent, warningEvent("test.other.x", "other")]);
+    const events = await received(sent.length);
+    expect(events).toHaveLength(sent.length);
+    for (const { detailType, detail, executionArn } of sent)
+      expect(events).toContainEqual(
+        expect.objectContaining({
+          source: "stepwatch",
+          "detail-type": detailType,
+          resources: [executionArn],
+          detail,
+        }),
+      );
   });
 });

@@ -1,7 +1,8 @@
 import { describe, expect, inject, test } from "vitest";
 import type { RunSummary, VertexReport } from "#core/run/summary.ts";
 import { runCli, runProject } from "../support/cli.ts";
-import { endedConsumers } from "../support/consumers.ts";
+import { endedConsumers, eventClients } from "../support/consumers.ts";
+import { receiveEvents } from "../support/events.ts";
 
 const deployed = inject("deployed");
 const WINDOW = ["--event-time-start", "2024-03-01", "--event-time-end", "2024-03-05"];
@@ -81,6 +82,9 @@ describe("dbt 1.11 and the case project", () => {
   });
 
   test("B1 B4 B5 A5 G15: a deep chain, an ephemeral of bad SQL, a unit test, a warning, one batch of four", async () => {
+    const received = await receiveEvents(await eventClients(deployed), "nodes-warn", {
+      detail: { project: ["nodes"] },
+    });
     const { code, summary } = await runProject(deployed, "nodes", WINDOW);
     expect(code).toBe(1);
     expect(summary.state).toBe("red");
@@ -103,6 +107,16 @@ describe("dbt 1.11 and the case project", () => {
     ]);
     expect(nodeOf(summary, link(1)).message).toContain("planned_failure_in_link_1");
     expect(summary.warnings.join("\n")).toContain("test.harbour.fee_is_on_the_board_tariff_fee.8552ad65ab");
+    const events = await received(summary.warnings.length);
+    expect(events.map((event) => event.detail.sentence).sort()).toEqual([...summary.warnings].sort());
+    expect(events.map((event) => event.detail)).toContainEqual(
+      expect.objectContaining({
+        uniqueId: "test.harbour.fee_is_on_the_board_tariff_fee.8552ad65ab",
+        nodes: [`${M}.tariff`],
+        runId: summary.runId,
+        state: "red",
+      }),
+    );
     expect(summary.tasks.map((task) => task.kind)).toEqual(["producer"]);
     await expectConsumers(summary);
   });

@@ -1,11 +1,11 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Ledger } from "#clients/ledger.ts";
 import { RowMissing, RunFailed, VersionMoved } from "#core/errors.ts";
-import { settleRun } from "../../functions/settle-run/settle-run.ts";
-import { FakeArtefacts } from "../support/fake-clients.ts";
+import { type SettleRunDeps, settleRun } from "../../functions/settle-run/settle-run.ts";
+import { FakeArtefacts, FakeEvents } from "../support/fake-clients.ts";
 import { buildEnd, runRow, taskRow } from "../support/ledger-rows.ts";
 import { memoryLedger } from "../support/memory-ledger.ts";
-import { planOf, vertex } from "../support/run-builders.ts";
+import { dataTest, planOf, vertex } from "../support/run-builders.ts";
 
 const key = { project: "shop", runId: "run-1" };
 const reference = { contract: 1 as const, ...key, round: 1 };
@@ -14,11 +14,15 @@ const lock = { ...key, lockKey: "default", executionArn: "arn", takenAtMs: 1 };
 
 let ledger: Ledger;
 let artefacts: FakeArtefacts;
+let events: FakeEvents;
+let warned: string[];
 let nowMs: number;
 
 beforeEach(async () => {
   ledger = memoryLedger();
   artefacts = new FakeArtefacts();
+  events = new FakeEvents();
+  warned = [];
   nowMs = 1_700_000_200_000;
   await ledger.takeLock(lock);
   await ledger.createRun(runRow(key));
@@ -27,7 +31,19 @@ beforeEach(async () => {
   await ledger.setPlan(key, { planKey: "plan", plannedVertices: 1, plannedNodes: 1 });
 });
 
-const settle = () => settleRun(reference, { ledger, artefacts, readPlan: async () => plan, nowMs: () => nowMs });
+const settle = (given: Partial<typeof reference & { skipped: string }> = {}, other: Partial<SettleRunDeps> = {}) =>
+  settleRun(
+    { ...reference, ...given },
+    {
+      ledger,
+      artefacts,
+      events,
+      readPlan: async () => plan,
+      nowMs: () => nowMs,
+      warn: (sentence) => warned.push(sentence),
+      ...other,
+    },
+  );
 
 async function built(status: string): Promise<void> {
   await ledger.passFence(key, 1, { taskArn: "arn:1", startedAtMs: 1 });
@@ -80,25 +96,19 @@ describe("a run that ends", () => {
   it("F11: a death before the lock is given back leaves it to the next call", async () => {
     await built("success");
     const dying = { ...ledger, releaseLock: () => Promise.reject(new Error("died")) };
-    await expect(
-      settleRun(reference, { ledger: dying, artefacts, readPlan: async () => plan, nowMs: () => nowMs }),
-    ).rejects.toThrow("died");
+    await expect(settle({}, { ledger: dying })).rejects.toThrow("died");
     expect((await settle()).state).toBe("green");
     expect(await ledger.readLock("shop", "default")).toBeNull();
   });
 
   it("skipped: ends at once and leaves the holder's lock alone", async () => {
-    const skipped = { ...reference, runId: "run-2", skipped: "Run run-1 holds the lock." };
-    const output = await settleRun(skipped, { ledger, artefacts, readPlan: async () => null, nowMs: () => nowMs });
+    const output = await settle({ runId: "run-2", skipped: "Run run-1 holds the lock." });
     expect(output).toMatchObject({ state: "skipped", verdict: "Run run-1 holds the lock." });
     expect((await ledger.readLock("shop", "default"))!.runId).toBe("run-1");
   });
 
   it("names a run that the ledger does not have", async () => {
-    const none = { ...reference, runId: "none" };
-    await expect(
-      settleRun(none, { ledger, artefacts, readPlan: async () => null, nowMs: () => nowMs }),
-    ).rejects.toThrow(RowMissing);
+    await expect(settle({ runId: "none" })).rejects.toThrow(RowMissing);
   });
 });
 
@@ -121,9 +131,7 @@ describe("G10: the lock", () => {
         return await ledger.endRun(...given);
       },
     };
-    await expect(
-      settleRun(reference, { ledger: racing, artefacts, readPlan: async () => plan, nowMs: () => nowMs }),
-    ).rejects.toThrow(VersionMoved);
+    await expect(settle({}, { ledger: racing })).rejects.toThrow(VersionMoved);
     expect(await ledger.readLock("shop", "default")).not.toBeNull();
     await ledger.endTask(key, 2, "arn:2", buildEnd(), 1);
     await settle();
@@ -135,4 +143,87 @@ describe("G10: the lock", () => {
     expect(await ledger.passFence(key, 1, { taskArn: "arn:1", startedAtMs: 1 })).toBe(false);
     expect(await ledger.readLock("shop", "default")).toBeNull();
   });
+});
+
+describe("A5: a test that warns", () => {
+  const [orders, customers] = ["model.shop.orders", "model.shop.customers"];
+  const warns = "test.shop.relationships_orders";
+  const shop = planOf([vertex(orders), vertex(customers), dataTest(warns, [orders, customers])]);
+  const warned2 = { status: "warn", message: "Got 2 results, configured to warn if != 0", failures: 2 };
+
+  beforeEach(async () => {
+    await ledger.passFence(key, 1, { taskArn: "arn:1", startedAtMs: 1 });
+    for (const uniqueId of [orders, customers])
+      await ledger.writeVertex(key, 1, { uniqueId, status: "success", evidence: true, endedAtMs: 2 });
+    await ledger.writeVertex(key, 1, {
+      uniqueId: warns,
+      evidence: true,
+      endedAtMs: 3,
+      ...warned2,
+      relation: "db.kept",
+    });
+    await ledger.endTask(key, 1, "arn:1", buildEnd(), 1);
+  });
+
+  const settleShop = (other: Partial<SettleRunDeps> = {}) => settle({}, { readPlan: async () => shop, ...other });
+
+  it("C2: is one event with the models that it is on, its count and its rows, and is not sent again", async () => {
+    expect((await settleShop()).state).toBe("green");
+    await settleShop();
+    expect(events.published).toEqual([
+      {
+        detailType: "Warning",
+        atMs: nowMs,
+        executionArn: (await ledger.readRun(key))!.executionArn,
+        detail: {
+          contract: 1,
+          id: expect.stringMatching(/^[0-9a-f]{32}$/),
+          ...key,
+          round: 1,
+          state: "green",
+          sentence: `${warns}: ${warned2.message}`,
+          uniqueId: warns,
+          nodes: [orders, customers],
+          failures: 2,
+          relation: "db.kept",
+        },
+      },
+    ]);
+  });
+
+  it("is an event of a red run too", async () => {
+    await expect(settleShop({ readPlan: async () => planOf([...shop.vertices, vertex("c")]) })).rejects.toThrow(
+      RunFailed,
+    );
+    expect(events.published).toMatchObject([{ detail: { uniqueId: warns, state: "red" } }]);
+  });
+
+  it("that EventBridge does not take is told in the log; the run stays green, and the next call sends the same", async () => {
+    events.failNext();
+    expect((await settleShop()).state).toBe("green");
+    expect(warned).toEqual([expect.stringMatching(/1 events of run run-1 .*runs\/shop\/run-1\/summary-1\.json/)]);
+    expect(await ledger.readLock("shop", "default")).toBeNull();
+    nowMs += 60_000;
+    await settleShop();
+    expect(events.published).toMatchObject([{ atMs: nowMs - 60_000, detail: { uniqueId: warns } }]);
+  });
+
+  it("F11: a death after the events were sent sends them again under the same id", async () => {
+    const dying = { ...ledger, markEventsSent: () => Promise.reject(new Error("died")) };
+    await expect(settleShop({ ledger: dying })).rejects.toThrow("died");
+    await settleShop();
+    const [first, second] = events.published;
+    expect(second).toEqual(first);
+  });
+});
+
+it("what is no test's warning is an event without one", async () => {
+  await built("success");
+  await settle(
+    {},
+    { readPlan: async () => ({ ...plan, warnings: ["dbt selects model.shop.ghost, which it does not list."] }) },
+  );
+  expect(events.published).toMatchObject([
+    { detail: { uniqueId: null, nodes: [], sentence: "dbt selects model.shop.ghost, which it does not list." } },
+  ]);
 });

@@ -98,9 +98,12 @@ describe("what each function may do", () => {
     });
   });
 
-  test("settle-run: the ledger and the artefacts, no execution and no task", () => {
-    const services = new Set(allowed(roleOf("stepwatch-settle-run")).map((entry) => entry.split(":")[0]));
-    expect([...services].sort()).toEqual(["dynamodb", "logs", "s3"]);
+  test("settle-run: the ledger, the artefacts and events of our own source, no execution and no task", () => {
+    const role = roleOf("stepwatch-settle-run");
+    const services = new Set(allowed(role).map((entry) => entry.split(":")[0]));
+    expect([...services].sort()).toEqual(["dynamodb", "events", "logs", "s3"]);
+    expect(allowed(role)).toContain("events:PutEvents on events:event-bus/default");
+    expect(conditionOf(role, "PublishEvents")).toEqual({ StringEquals: { "events:source": "stepwatch" } });
   });
 });
 

@@ -1,3 +1,4 @@
+import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import { ListExecutionsCommand, SFNClient, StopExecutionCommand } from "@aws-sdk/client-sfn";
 import { consumerName } from "#core/names.ts";
 import type { RunSummary } from "#core/run/summary.ts";
@@ -19,6 +20,12 @@ async function client(
     consumerMachineArn: outputs.ConsumerMachineArn,
     runMachineArn: outputs.RunMachineArn,
   };
+}
+
+/** Clients of the embedded AWS for what its rules deliver. */
+export async function eventClients(deployed: Deployed): Promise<{ bus: EventBridgeClient; machines: SFNClient }> {
+  const { sfn: machines } = await client(deployed);
+  return { bus: new EventBridgeClient({}), machines };
 }
 
 /** Status of each consumer execution of a run, by unique_id; executions that no node explains come out under their name. */

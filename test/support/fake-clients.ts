@@ -1,7 +1,9 @@
 import { readFile } from "node:fs/promises";
 import type { Artefacts } from "#clients/artefacts.ts";
+import type { Events } from "#clients/events.ts";
 import type { Executions } from "#clients/executions.ts";
 import type { Launch, TaskDescription, Tasks } from "#clients/tasks.ts";
+import type { RunEvent } from "#core/contracts/events.ts";
 import { ServiceUnavailable } from "#core/errors.ts";
 import { executionArn } from "#core/names.ts";
 
@@ -175,3 +177,38 @@ export class FakeArtefacts implements Artefacts {
     return keys.map((key) => ({ key, bytes: Buffer.byteLength(this.texts.get(key) ?? "") }));
   }
 }
+
+/** The event bus as a list of what was published. */
+export class FakeEvents implements Events {
+  readonly published: RunEvent[] = [];
+  readonly #failures = new Failures();
+
+  failNext(): void {
+    this.#failures.set("publish", 1);
+  }
+
+  async publish(events: readonly RunEvent[]) {
+    this.#failures.check("publish");
+    this.published.push(...events);
+  }
+}
+
+/** A warning as a run publishes it. */
+export const warningEvent = (uniqueId: string, project = "shop"): RunEvent => ({
+  detailType: "Warning",
+  atMs: Date.parse("2026-01-02T03:04:05Z"),
+  executionArn: "arn:run-1",
+  detail: {
+    contract: 1,
+    id: `id of ${uniqueId}`,
+    project,
+    runId: "run-1",
+    round: 1,
+    state: "green",
+    sentence: `${uniqueId}: Got 2 results, configured to warn if != 0`,
+    uniqueId,
+    nodes: ["model.shop.orders"],
+    failures: 2,
+    relation: null,
+  },
+});

@@ -52,7 +52,7 @@ export function memoryLedger(): Ledger {
 
   function runMethods(): Pick<
     Ledger,
-    "createRun" | "readRun" | "setPlan" | "requestStop" | "setHeldSince" | "markReady" | "endRun"
+    "createRun" | "readRun" | "setPlan" | "requestStop" | "setHeldSince" | "markReady" | "endRun" | "markEventsSent"
   > {
     const set = (key: RunKey, changes: Partial<Record<keyof RunRow, unknown>>) => {
       const stored = partition(key);
@@ -98,6 +98,10 @@ export function memoryLedger(): Ledger {
         if (run.state !== "running") return run.state === end.state && run.endedAtMs === end.endedAtMs;
         set(key, { ...end, summaryKey: end.summaryKey ?? undefined });
         return true;
+      },
+      async markEventsSent(key, atMs) {
+        const { endedAtMs, eventsSentAtMs = atMs } = partition(key).run;
+        if (endedAtMs !== undefined) set(key, { eventsSentAtMs });
       },
     };
   }

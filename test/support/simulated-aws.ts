@@ -7,7 +7,7 @@ import { startRun } from "../../functions/start-run/start-run.ts";
 import { watchNode } from "../../functions/watch-node/watch-node.ts";
 import { CONSUMER_MACHINE, FUNCTION_ARNS, RUN_MACHINE } from "../asl/machines.ts";
 import { AslInterpreter, type Execution, type TaskFunction } from "./asl-interpreter.ts";
-import { FakeArtefacts } from "./fake-clients.ts";
+import { FakeArtefacts, FakeEvents } from "./fake-clients.ts";
 import { memoryLedger } from "./memory-ledger.ts";
 import { SimulatedWarehouse } from "./simulated-dbt.ts";
 import { SimulatedEcs } from "./simulated-ecs.ts";
@@ -77,7 +77,8 @@ export class SimulatedAws {
           };
           return (await checkRun(run, { ...common, ...more })) === "settle" ? {} : null;
         }),
-      [FUNCTION_ARNS.settleRun]: ({ run }: SettleRunPayload) => settleRun(run, common),
+      [FUNCTION_ARNS.settleRun]: ({ run }: SettleRunPayload) =>
+        settleRun(run, { ...common, events: new FakeEvents(), warn: () => undefined }),
     };
   }
 

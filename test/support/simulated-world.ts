@@ -10,7 +10,7 @@ import { checkRun } from "../../functions/check-run/check-run.ts";
 import { settleRun } from "../../functions/settle-run/settle-run.ts";
 import { startRun } from "../../functions/start-run/start-run.ts";
 import { watchNode } from "../../functions/watch-node/watch-node.ts";
-import { FakeArtefacts } from "./fake-clients.ts";
+import { FakeArtefacts, FakeEvents } from "./fake-clients.ts";
 import { memoryLedger } from "./memory-ledger.ts";
 import { exampleSettings } from "./projects.ts";
 import { SimulatedWarehouse } from "./simulated-dbt.ts";
@@ -48,6 +48,7 @@ interface Consumer {
 export class SimulatedWorld {
   readonly ledger: Ledger = memoryLedger();
   readonly artefacts = new FakeArtefacts();
+  readonly events = new FakeEvents();
   readonly schedule: Schedule;
   readonly warehouse = new SimulatedWarehouse();
   readonly ends = new Map<string, RunEnd>();
@@ -162,6 +163,8 @@ export class SimulatedWorld {
     return {
       ledger: wrap(this.ledger),
       artefacts,
+      events: wrap(this.events),
+      warn: () => undefined,
       tasks: wrap(this.#ecs),
       executions: wrap(this.#executions()),
       readPlan: planReader(artefacts),
@@ -216,6 +219,8 @@ export class SimulatedWorld {
 interface FunctionDeps {
   readonly ledger: Ledger;
   readonly artefacts: FakeArtefacts;
+  readonly events: FakeEvents;
+  readonly warn: () => void;
   readonly tasks: SimulatedEcs;
   readonly executions: Pick<Executions, "start" | "describe" | "succeed" | "fail">;
   readonly readPlan: ReturnType<typeof planReader>;
