@@ -87,5 +87,9 @@ export const artefactKeys = {
 /** Hash of a set of vertices, order-free: two attempts at one claim write the same object. */
 export const setHash = (uniqueIds: readonly string[]): string => hash([...uniqueIds].sort().join("\n"), 16);
 
-/** The lock that a run takes: one live run per project and target. */
-export const lockKey = (target: string | undefined): string => target ?? "default";
+/**
+ * The lock that a run takes: one live run per project and target. Where it is not known what dbt builds when nobody
+ * names a target, any two runs of the project may build the same one: then all of them share a lock.
+ */
+export const lockKey = (target: string | undefined, defaultTarget: string | null): string =>
+  defaultTarget === null ? "default" : (target ?? defaultTarget);

@@ -13,6 +13,7 @@ import { Construct } from "constructs";
 import type { ProjectConfig } from "#core/config.ts";
 import type { LaunchTarget, ProjectSettings, TaskSize } from "#core/contracts/settings.ts";
 import type { Artefacts } from "./artefacts.ts";
+import { defaultTarget } from "./default-target.ts";
 import { CONTAINER_NAME, deployedNames, type TaskRole } from "./deployed-names.ts";
 import type { Ledger } from "./ledger.ts";
 import { artefactNames, artefactObjects, ledgerRows } from "./permissions.ts";
@@ -72,6 +73,7 @@ export class DbtProject extends Construct {
       build: project.build,
       ...(project.threads !== undefined && { threads: project.threads }),
       ...(project.target !== undefined && { target: project.target }),
+      defaultTarget: defaultTarget(project),
     };
   }
 

@@ -85,5 +85,7 @@ export const projectSettingsSchema = z.strictObject({
   build: z.record(z.string(), z.unknown()),
   threads: z.int().min(1).max(256).optional(),
   target: z.string().optional(),
+  /** What dbt builds when no target is named; null where only dbt can tell. */
+  defaultTarget: z.string().nullable().default(null),
 });
 export type ProjectSettings = z.infer<typeof projectSettingsSchema>;

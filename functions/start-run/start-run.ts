@@ -38,7 +38,7 @@ export async function startRun(payload: StartRunPayload, deps: StartRunDeps): Pr
   const options = effectiveOptions(settings, input);
   const lock: LockRow = {
     project: input.project,
-    lockKey: lockKey(options.target),
+    lockKey: lockKey(options.target, settings.defaultTarget),
     runId: execution.name,
     executionArn: execution.arn,
     takenAtMs: deps.nowMs(),

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import type { ProjectSettings } from "#core/contracts/settings.ts";
 import { InputError, RunLocked } from "#core/errors.ts";
 import { startRun } from "../../functions/start-run/start-run.ts";
 import { FakeExecutions } from "../support/fake-clients.ts";
@@ -19,10 +20,16 @@ beforeEach(() => {
   nowMs = NOW;
 });
 
-/** The turn of one execution; `policy` is that of its project. */
-function start(name: string, policy: Record<string, unknown> = {}, input: unknown = { project: "shop" }) {
+/** The turn of one execution; `policy` is that of its project, `settings` what else is known of it. */
+function start(
+  name: string,
+  policy: Record<string, unknown> = {},
+  input: unknown = { project: "shop" },
+  settings: Partial<ProjectSettings> = {},
+) {
   const execution = { arn: arnOf(name), name, startTime: "" };
-  const payload = { taskToken: "token", input, execution, projects: { shop: exampleSettings("shop", policy) } };
+  const shop = { ...exampleSettings("shop", policy), ...settings };
+  const payload = { taskToken: "token", input, execution, projects: { shop } };
   return startRun(payload, { ledger, executions, nowMs: () => nowMs });
 }
 
@@ -75,6 +82,28 @@ describe("a run that starts", () => {
     nowMs += 5_000;
     await start("run-1");
     expect(await ledger.listRuns("shop", 9)).toMatchObject([{ runId: "run-1", startedAtMs: NOW, state: "running" }]);
+  });
+});
+
+describe("G10: the lock of a run is that of the target that dbt builds", () => {
+  const to = (target?: string) => ({ project: "shop", ...(target && { target }) });
+  const known = { defaultTarget: "prod" };
+  const locked = async (name: string) => (await ledger.readRun(keyOf(name)))?.lockKey;
+
+  it("named or not: a run that names the profile's own target waits for one that names none", async () => {
+    await start("run-1", {}, to(), known);
+    running("run-1");
+    expect(await locked("run-1")).toBe("prod");
+    expect(await start("run-2", {}, to("prod"), known)).toBeNull();
+    expect(await start("run-3", {}, to("dev"), known)).toMatchObject({ runId: "run-3" });
+    expect(await locked("run-3")).toBe("dev");
+  });
+
+  it("and one for all where nobody knows what dbt builds without a name", async () => {
+    await start("run-1", {}, to("dev"));
+    running("run-1");
+    expect(await start("run-2", {}, to())).toBeNull();
+    expect(await start("run-3", {}, to("prod"))).toBeNull();
   });
 });
 

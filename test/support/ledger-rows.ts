@@ -24,6 +24,7 @@ export function runRow(key: RunKey, changes: Partial<RunRow> = {}): RunRow {
       policy: policySchema.parse({}),
       build: { fullRefresh: false },
       threads: 4,
+      defaultTarget: null,
     },
     lockKey: "default",
     round: 1,

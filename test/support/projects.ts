@@ -29,5 +29,6 @@ export function exampleSettings(project = "shop", policy: Record<string, unknown
     executionQueue: { ...target, taskDefinitionArn: `${family}-queue:1`, maxTasks: 4 },
     policy: policySchema.parse(policy),
     build: {},
+    defaultTarget: null,
   };
 }
