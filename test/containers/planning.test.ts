@@ -81,12 +81,13 @@ test("a manifest that is half written at the first line leads to dbt ls", async 
 
 test("with a selection dbt ls runs beside the build, which does not wait for it", async () => {
   const it = await newBench({
-    script: { build: good, manifest, ls: { ids: [A, B], delayMs: 800 } },
+    script: { build: good, manifest, ls: { ids: [A, B], waitFor: "ls" } },
     run: { input: { select: ["a+"] } },
   });
   const done = it.container();
   await until(async () => (await it.statuses())[B] === "success", "the last status");
   expect(it.plan()).toBeUndefined();
+  it.letGo("ls");
   await done;
   expect(it.plan()).toMatchObject({ source: "ls" });
   const flags = it.noted().find((note) => note.started === "ls")?.argv ?? [];
@@ -95,8 +96,14 @@ test("with a selection dbt ls runs beside the build, which does not wait for it"
 });
 
 test("dbt 2 is asked before the build, since it writes its manifest at the end alone", async () => {
-  const it = await newBench({ script: { version: "2.0.1", build: good, manifest, ls: { ids: [A, B], delayMs: 100 } } });
-  await it.container();
+  const it = await newBench({
+    script: { version: "2.0.1", build: good, manifest, ls: { ids: [A, B], waitFor: "ls" } },
+  });
+  const done = it.container();
+  await until(() => commands(it).includes("ls"), "dbt ls");
+  expect(commands(it)).toEqual(["ls"]);
+  it.letGo("ls");
+  await done;
   expect(commands(it)).toEqual(["ls", "build"]);
   expect(it.plan()).toMatchObject({ source: "ls" });
 });
@@ -160,10 +167,10 @@ const plan = {
 };
 
 test("G10: a build runs on the target that its run has locked, wherever stepwatch.yaml names it", async () => {
-  const settings = { ...runRow(KEY).settings, target: "prod", build: { target: "dev" } };
+  const settings = { ...runRow(KEY).settings, target: "prod", build: { target: "dev" }, defaultTarget: "none" };
   const it = await newBench({ script: { build: good, manifest }, run: { settings } });
   await it.container();
-  const locked = lockKey(effectiveOptions(settings, { project: KEY.project }).target);
+  const locked = lockKey(effectiveOptions(settings, { project: KEY.project }).target, settings.defaultTarget);
   expect(it.noted().at(-1)?.argv?.join(" ")).toContain(`--target ${locked}`);
 });
 
