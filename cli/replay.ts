@@ -2,7 +2,7 @@ import { type BuildEnd, buildEnded, endOfRecording } from "#core/dbt/build-end.t
 import { applyEvent, type BuildLog, newBuildLog } from "#core/dbt/build-log.ts";
 import { readLine } from "#core/dbt/log-line.ts";
 import { dbtGraph, type Manifest, type ManifestNode, nodesOf } from "#core/dbt/manifest.ts";
-import { closeBuildLog, NOT_REPORTED, outcomes, type PlannedVertex, type VertexOutcome } from "#core/dbt/outcome.ts";
+import { closeBuildLog, NOT_SELECTED, outcomes, type PlannedVertex, type VertexOutcome } from "#core/dbt/outcome.ts";
 import { reconcile } from "#core/dbt/reconcile.ts";
 import type { RunResults } from "#core/dbt/run-results.ts";
 import { gateGraph } from "#core/run/gate-graph.ts";
@@ -100,14 +100,18 @@ function ended(build: Ended, manifest: Manifest | null): VertexOutcome[] {
   if (manifest === null) return outcomes(build);
   if (countsOf(manifest).includes(build.log.nodeCount ?? -1)) {
     const everything = outcomes({ ...build, plan: planOf(manifest, () => true) });
-    const leftOut = everything.some((one) => one.class === "failed" && one.status === NOT_REPORTED);
-    if (!leftOut) return everything;
+    if (!everything.some((one) => one.message?.startsWith(NOT_SELECTED))) return everything;
   }
   const plain = outcomes(build);
-  const mentioned = new Set([...plain.map((one) => one.uniqueId), ...skippedWithoutId(build.log, manifest)]);
-  const told = outcomes({ ...build, plan: planOf(manifest, (node) => mentioned.has(node.uniqueId)) });
-  const known = new Set(told.map((one) => one.uniqueId));
-  return [...told, ...plain.filter((one) => !known.has(one.uniqueId))];
+  const inLog = plain.map((one) => one.uniqueId).filter((id) => build.log.vertices.has(id));
+  const named = [...inLog, ...skippedWithoutId(build.log, manifest)];
+  const mentioned = new Set(named);
+  const planned = new Set([...named, ...ephemeralsAbove(named, build, manifest)]);
+  const told = outcomes({ ...build, plan: planOf(manifest, (node) => planned.has(node.uniqueId)) });
+  // A good ephemeral was asked for its children's sake alone.
+  const shown = told.filter((one) => mentioned.has(one.uniqueId) || one.class !== "good");
+  const known = new Set(shown.map((one) => one.uniqueId));
+  return [...shown, ...plain.filter((one) => !known.has(one.uniqueId))];
 }
 
 /** What `dbt build` runs. */
@@ -153,6 +157,21 @@ function skippedWithoutId(log: BuildLog, manifest: Manifest): string[] {
   return [...manifest.nodes.values()]
     .filter((node) => RUNNABLE.has(node.resourceType) && isNamed(node))
     .map((n) => n.uniqueId);
+}
+
+/** Ephemeral models between what dbt names: without them nobody could tell why it skipped a node below one. */
+function ephemeralsAbove(named: readonly string[], { log }: Ended, manifest: Manifest): string[] {
+  if (log.skippedWithoutId.length === 0) return [];
+  const found = new Set<string>();
+  const open = [...named];
+  for (let id = open.pop(); id !== undefined; id = open.pop()) {
+    for (const parent of manifest.nodes.get(id)?.dependsOn ?? []) {
+      if (manifest.nodes.get(parent)?.materialized !== "ephemeral" || found.has(parent)) continue;
+      found.add(parent);
+      open.push(parent);
+    }
+  }
+  return [...found];
 }
 
 function nodeOf(outcome: VertexOutcome, all: readonly VertexOutcome[], manifest: Manifest | null): ReplayNode {

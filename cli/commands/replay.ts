@@ -3,7 +3,7 @@ import { exitCodes } from "../failure.ts";
 import { printJson, printLines } from "../output.ts";
 import { type Replay, replay } from "../replay.ts";
 import { nodeLine, nodeName } from "../view/node-table.ts";
-import { paintFor } from "../view/style.ts";
+import { paintFor, widthOf } from "../view/style.ts";
 
 export interface ReplayFlags {
   readonly json?: boolean | undefined;
@@ -23,7 +23,7 @@ export async function replayCommand(context: Context, log: string, flags: Replay
 function replayText(context: Context, result: Replay): string[] {
   const paint = paintFor(context.out, context.environment);
   const nameWidth = Math.max(16, ...result.nodes.map((node) => nodeName(node.uniqueId).length));
-  const layout = { nameWidth, width: context.out.columns ?? 200, paint, nowMs: context.now() };
+  const layout = { nameWidth, width: widthOf(context.out, 200), paint, nowMs: context.now() };
   return [
     `dbt ${result.dbtVersion ?? "(version not said)"}, invocation ${result.invocationId ?? "(not said)"}`,
     ...result.nodes.map((node) => nodeLine({ ...node, rootCause: null, reason: null }, layout)),

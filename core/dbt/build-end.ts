@@ -86,13 +86,10 @@ function endedInOrder(log: BuildLog, end: ProcessEnd): boolean {
   if (log.keyboardInterrupt || log.tasksCancelled || isUnsupportedDbt(log.dbtVersion ?? "")) return false;
   if (!log.sawLastSummary && !log.emptySelection) return false;
   if (log.fatal !== null && end.exitCode !== 0) return false;
-  return end.exitCode === null || explains(log, end.exitCode);
-}
-
-/** Whether vertices and hooks tell why dbt ended with this code: 0 for all good, 1 for something red, 2 never. */
-function explains(log: BuildLog, exitCode: number): boolean {
   const red = [...log.vertices.values()].some(isRed) || log.hookFailures.length > 0 || log.skippedWithoutId.length > 0;
-  return exitCode === (red ? 1 : 0);
+  // Whether vertices and hooks tell why dbt ended so: 0 for all good, 1 for something red, 2 never.
+  if (end.exitCode !== null) return end.exitCode === (red ? 1 : 0);
+  return red || log.success !== false;
 }
 
 /** dbt does not count skipped exposures. */

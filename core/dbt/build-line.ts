@@ -72,7 +72,7 @@ function troubleOf(line: LineFacts, data: Fields): LogEvent | null {
 /** 1.8 names a failed hook in the text alone; 1.11 and later say at debug level that a vertex was left out. */
 function withoutId(line: LineFacts, data: Fields): LogEvent | null {
   const phase = phaseOf(line.text);
-  if (/Skipping due to fail_fast/.test(line.text)) return { ...line, kind: "failFast" };
+  if (/^\s*Skipping due to fail_fast\s*$/.test(line.text)) return { ...line, kind: "failFast" };
   if (phase === "unknown" || line.level === "debug") return null;
   return {
     ...line,
@@ -85,11 +85,12 @@ function withoutId(line: LineFacts, data: Fields): LogEvent | null {
   };
 }
 
-/** dbt 2 says most things about the build as `Generic` text; its code in parentheses is the only handle. */
+/** dbt 2 says most things about the build as `Generic` text; the code at its beginning is the only handle. */
 function genericOf(line: LineFacts): LogEvent | null {
-  if (/\bNoNodesSelected\b/.test(line.text)) return { ...line, kind: "emptySelection", part: "nothing" };
-  if (/\bNoNodesForSelectionCriteria\b/.test(line.text)) return { ...line, kind: "emptySelection", part: "criterion" };
+  const code = /^\[\w+\] \[(\w+) \(dbt\d+\)\]/.exec(line.text.trim())?.[1] ?? "";
+  if (code === "NoNodesSelected") return { ...line, kind: "emptySelection", part: "nothing" };
+  if (code === "NoNodesForSelectionCriteria") return { ...line, kind: "emptySelection", part: "criterion" };
   if (line.level !== "error") return null;
-  if (/\b(OperationCanceled|TaskCancelled)\b/.test(line.text)) return { ...line, kind: "cancel", uniqueId: null };
+  if (code === "OperationCanceled" || code === "TaskCancelled") return { ...line, kind: "cancel", uniqueId: null };
   return { ...line, kind: "fatal", part: "error", message: line.text.trim() };
 }

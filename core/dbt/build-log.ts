@@ -76,6 +76,8 @@ export interface BuildLog {
   cancelled: boolean;
   /** dbt says that it skips because of fail-fast, or was started with that flag. */
   failFast: boolean;
+  /** A vertex has failed: under fail-fast, dbt cancels the others then. */
+  sawFailure: boolean;
   emptySelection: boolean;
   /** Relations that 1.x skipped without an id (children of an ephemeral model that failed). */
   skippedWithoutId: { relation: string; schema: string }[];
@@ -104,6 +106,7 @@ export function newBuildLog(): BuildLog {
     fatal: null,
     cancelled: false,
     failFast: false,
+    sawFailure: false,
     emptySelection: false,
     skippedWithoutId: [],
     signalledAtMs: null,
@@ -113,32 +116,41 @@ export function newBuildLog(): BuildLog {
 
 /**
  * Takes one event in and returns what changed for a vertex: nothing for a line that was there before. Lines of another
- * invocation than the first one seen are not of this build and are ignored.
+ * invocation than the first one seen, or of none, are not of this build and are ignored: dbt names its invocation in
+ * every line, while a Python model may print any text to the same stdout.
  */
 export function applyEvent(log: BuildLog, event: LogEvent): Change[] {
-  if (event.invocationId !== null) {
-    log.invocationId ??= event.invocationId;
-    if (event.invocationId !== log.invocationId) return [];
-  }
+  log.invocationId ??= event.invocationId;
+  if (event.invocationId !== log.invocationId) return [];
   keepLine(log, event);
-  switch (event.kind) {
-    case "started":
-    case "ended":
-      if (event.total !== null) log.nodeCount = Math.max(log.nodeCount ?? 0, event.total);
-      return changeVertex(log, event.vertex.uniqueId, (record) => addToRecord(record, event));
-    case "message":
-    case "batch":
-      log.tasksCancelled ||= event.kind === "message" && saysCancelled(event.text);
-      return changeVertex(log, event.vertex.uniqueId, (record) => addToRecord(record, event));
-    default:
-      applyToBuild(log, event);
-      return [];
-  }
+  const reread = rereadIfDoubtful(log, () => applyToBuild(log, event));
+  if (!("vertex" in event)) return reread;
+  return [...reread, ...changeVertex(log, event.vertex.uniqueId, (record) => addToRecord(record, event))];
 }
 
-/** dbt 2 cancels a running vertex with this code, after an interrupt or a fail-fast. */
+/** What is learned of the build as a whole may throw a light on what was printed of vertices before. */
+function rereadIfDoubtful(log: BuildLog, change: () => void): Change[] {
+  const before = doubtsSuccess(log);
+  change();
+  if (doubtsSuccess(log) === before) return [];
+  return [...log.records.keys()].flatMap((uniqueId) => changeVertex(log, uniqueId, () => {}));
+}
+
+/**
+ * dbt 2, cut short by fail-fast or a signal, ends vertices as good that it had only compiled. What it runs it names by
+ * `NodeExecuting` before.
+ */
+function doubtsSuccess(log: BuildLog): boolean {
+  const cutShort = (log.failFast && log.sawFailure) || log.cancelled || log.tasksCancelled;
+  return cutShort && Number.parseInt(log.dbtVersion ?? "", 10) >= 2;
+}
+
+/**
+ * dbt 2 cancels a running vertex with this code, after an interrupt or a fail-fast. The code stands at the beginning:
+ * further on are the texts of databases and macros.
+ */
 export function saysCancelled(text: string): boolean {
-  return /\(dbt1404\)|\bTaskCancelled\b/.test(text);
+  return /^\[\w+\] \[TaskCancelled \(dbt1404\)\]/.test(text);
 }
 
 /** Changes one vertex's record and tells what became of its reading. */
@@ -147,7 +159,7 @@ export function changeVertex(log: BuildLog, uniqueId: string, change: (record: V
   log.records.set(uniqueId, record);
   change(record);
   const before = log.vertices.get(uniqueId);
-  const after = readingOf(record, log.signalledAtMs);
+  const after = readingOf(record, { signalledAtMs: log.signalledAtMs, doubtsSuccess: doubtsSuccess(log) });
   log.vertices.set(uniqueId, after);
   const what = difference(before, after);
   return what === null ? [] : [{ uniqueId, what, vertex: after }];
@@ -170,6 +182,11 @@ export function markSignalled(log: BuildLog, atMs: number): Change[] {
 }
 
 function applyToBuild(log: BuildLog, event: LogEvent): void {
+  if (event.kind === "ended") log.sawFailure ||= classOfStatus(event.status) === "failed";
+  if (event.kind === "message") log.tasksCancelled ||= saysCancelled(event.text);
+  if ((event.kind === "started" || event.kind === "ended") && event.total !== null) {
+    log.nodeCount = Math.max(log.nodeCount ?? 0, event.total);
+  }
   if (event.kind === "version") log.dbtVersion ??= versionOf(event.version);
   if (event.kind === "concurrency") log.nodeCount = Math.max(log.nodeCount ?? 0, event.nodeCount ?? 0) || null;
   if (event.kind === "hook") applyHook(log, event);

@@ -84,12 +84,21 @@ function vertexCause(log: BuildLog): Told {
     .filter((vertex) => vertex.class === "failed" || vertex.class === "interrupted" || isSaidFailed(log, vertex))
     .sort((a, b) => (a.endedAtMs ?? Infinity) - (b.endedAtMs ?? Infinity));
   // dbt 2's fail-fast prints an error for what it cancelled: a consequence, named only where there is nothing else.
-  const ownFault = red.filter((vertex) => !saysCancelled(vertex.message ?? ""));
+  const ownFault = red.filter((vertex) => !saysCancelled(vertex.message ?? "") && vertex.status !== "cancelled");
   const told = ownFault.length > 0 ? ownFault : red;
   const nodes = told.filter((vertex) => !isTest(vertex));
   if (nodes.length > 0) return ["node", `${count(nodes.length, "node")} failed, ${nodes[0]?.uniqueId} first.`];
   if (told.length > 0) return ["test", `${count(told.length, "test")} failed, ${told[0]?.uniqueId} first.`];
-  return log.hookFailures.length > 0 ? hookCause(log) : null;
+  return log.hookFailures.length > 0 ? hookCause(log) : ephemeralCause(log);
+}
+
+/** dbt 1 names no ephemeral model at its default log level that could not be compiled, only what it skipped for it. */
+function ephemeralCause(log: BuildLog): Told {
+  const names = log.skippedWithoutId.map(({ schema, relation }) => `${schema}.${relation}`);
+  if (names.length === 0) return null;
+  const [first, ...others] = names;
+  const skipped = others.length === 0 ? first : `${first} and ${count(others.length, "other")}`;
+  return ["node", `dbt skipped ${skipped}: an ephemeral model above could not be compiled.`];
 }
 
 function hookCause(log: BuildLog): Told {
@@ -107,6 +116,7 @@ function quietCause(log: BuildLog, end: ProcessEnd): readonly [Kind, string] {
   if (end.exitCode !== null && end.exitCode !== 0) {
     return ["unexplained_exit", `dbt ended with exit code ${end.exitCode} although no vertex failed.`];
   }
+  if (log.success === false) return ["unexplained_exit", "dbt says that it failed, although no vertex did."];
   if (!log.sawLastSummary)
     return ["unexplained_exit", "dbt ended without its closing line, though it reports success."];
   return ["none", "Everything that dbt ran is good."];

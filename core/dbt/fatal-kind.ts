@@ -7,7 +7,10 @@ export type FatalKind = "parse" | "connection" | "hook" | "profile" | "flags" | 
  * parentheses are 2.0's.
  */
 const KINDS: readonly (readonly [FatalKind, RegExp])[] = [
-  ["selection", /selection criterion .* does not match|NoNodesForSelectionCriteria/i],
+  [
+    "selection",
+    /selection criterion .* does not match|NoNodesForSelectionCriteria|could not find selector named|unknown selector/i,
+  ],
   ["memory", /\bMemoryError\b|out of memory|cannot allocate memory/i],
   [
     "profile",
@@ -24,7 +27,7 @@ const KINDS: readonly (readonly [FatalKind, RegExp])[] = [
   ],
   [
     "parse",
-    /Compilation Error|Parsing Error|YAML|syntax error|depends on a (?:node|source|macro) named|not found in project|cannot contain spaces|MacroSyntaxInvalid|SerializationError|DependencyNotFound|Duplicate|Validator Error|schema\.yml|dbt_project\.yml|dbt deps|packages|-->\s+\S+\.(?:sql|py|ya?ml|csv|md)\b/i,
+    /Compilation Error|Parsing Error|YAML|syntax error|depends on a (?:node|source|macro) named|not found in project|cannot contain spaces|MacroSyntaxInvalid|SerializationError|DependencyNotFound|Duplicate|found a cycle|CyclicDependency|dbt found two resources|Validator Error|schema\.yml|dbt_project\.yml|dbt deps|packages|-->\s+\S+\.(?:sql|py|ya?ml|csv|md)\b/i,
   ],
 ];
 

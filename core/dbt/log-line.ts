@@ -26,13 +26,42 @@ export const MAX_LINE_CHARACTERS = 4_000_000;
  */
 export function readLine(text: string): LogEvent | null {
   const start = text.trimStart();
-  if (!start.startsWith("{")) return null;
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(start);
-  } catch {
-    return null;
+  if (start.startsWith("{")) {
+    const parsed = parsedOf(start);
+    if (parsed !== undefined) return eventFrom(parsed);
   }
+  return gluedEvent(start);
+}
+
+/** Where dbt's JSON begins: `data` comes first in 1.x, `info` in 2.0. */
+const EVENT_START = /\{"(?:data|info)": ?\{/g;
+
+/** Nobody prints so many beginnings of events into one line; a line of many would cost its length for each. */
+const MOST_STARTS = 16;
+
+/**
+ * The event at the end of a line that begins with other text: a Python model runs inside dbt and prints to the same
+ * stdout, and what it prints without a line's end stands before dbt's next event, which must not be lost.
+ */
+function gluedEvent(text: string): LogEvent | null {
+  let tried = 0;
+  for (const { index } of text.matchAll(EVENT_START)) {
+    if (++tried > MOST_STARTS) return null;
+    const parsed = index === 0 ? undefined : parsedOf(text.slice(index));
+    if (parsed !== undefined) return eventFrom(parsed);
+  }
+  return null;
+}
+
+function parsedOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function eventFrom(parsed: unknown): LogEvent | null {
   const info = fieldsOf(fieldsOf(parsed)?.info);
   const name = textOf(info?.name);
   if (info === null || name === "") return null;
@@ -125,8 +154,12 @@ function batchOf(line: LineFacts, data: Fields, vertex: VertexFacts): BatchEvent
   return { ...line, kind: "batch", vertex, batch: { name, index, total: numberOf(data.total_batches), status } };
 }
 
-/** Texts in which dbt says of a vertex that it never ran it, though it prints them as errors. */
-const NEVER_RAN = /Skipping due to fail_fast|caused by compilation error in referenced ephemeral model/;
+/**
+ * Texts in which dbt says of a vertex that it never ran it, though it prints them as errors. The whole text is this one
+ * line: a model's own message may hold the same words.
+ */
+const NEVER_RAN =
+  /^\s*(?:Skipping due to fail_fast|Compilation Error in .+, caused by compilation error in referenced ephemeral model .+)\s*$/;
 
 function textAbout(line: LineFacts, data: Fields, vertex: VertexFacts): MessageEvent | null {
   const base = { ...line, kind: "message" as const, vertex, compiledPath: null };

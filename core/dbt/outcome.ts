@@ -1,5 +1,6 @@
 import type { BuildEnd } from "./build-end.ts";
 import { type BuildLog, type Change, changeVertex, saysCancelled, type VertexReading } from "./build-log.ts";
+import { silentEphemerals } from "./ephemeral-doubt.ts";
 import type { RunResults } from "./run-results.ts";
 import type { VertexClass } from "./status.ts";
 import { bareWord } from "./vertex-record.ts";
@@ -35,8 +36,16 @@ export interface OutcomeInput {
 export const NOT_REPORTED = "not reported";
 export const NOTHING_TO_BUILD = "nothing to build";
 
+/** How the message of a planned vertex begins that a build in order left out for no reason. */
+export const NOT_SELECTED = "Not selected by dbt.";
+
 /** Message of a vertex that dbt mentioned and neither built nor skipped: it compiled it for another's sake, or was cut off. */
 export const NEVER_REACHED = "The build ended before dbt built it.";
+
+const EPHEMERAL_FAILED =
+  "dbt skipped what is below it: it could not be compiled. dbt prints no more at its default level.";
+const EPHEMERAL_IN_DOUBT =
+  "dbt skipped what is below it, since it or an ephemeral model beside it could not be compiled; dbt does not name it.";
 
 /**
  * The build is over: ends every vertex that started and never ended. After a build that ended in order that is a
@@ -75,6 +84,10 @@ export function outcomes(input: OutcomeInput): VertexOutcome[] {
     if (vertex.class === null || (plan === undefined && end.inOrder && isOnlyMentioned(vertex))) continue;
     const isPlanned = plan === undefined || planned.has(vertex.uniqueId);
     known.set(vertex.uniqueId, { ...vertex, class: vertex.class, planned: isPlanned });
+  }
+  for (const { vertex, failed } of silentEphemerals(log, planned)) {
+    const why = failed ? EPHEMERAL_FAILED : EPHEMERAL_IN_DOUBT;
+    known.set(vertex.uniqueId, told(vertex, NOT_REPORTED, failed ? "failed" : "not_built", why));
   }
   for (const id of planned.keys()) unreported(id, planned, known, input);
   const inPlanOrder = [...planned.keys()].flatMap((id) => known.get(id) ?? []);
@@ -123,7 +136,7 @@ function silent(vertex: PlannedVertex, known: ReadonlyMap<string, VertexOutcome>
   if (isStoppedByHook(log)) return told(vertex, NOT_REPORTED, "not_built", "A hook failed and dbt built nothing.");
   if (!vertex.builds && !log.emptySelection) return told(vertex, NOTHING_TO_BUILD, "good", null);
   const why = log.emptySelection ? "The selection found nothing." : "dbt did not select it: check the selection.";
-  return told(vertex, NOT_REPORTED, "failed", `Not selected by dbt. ${why}`);
+  return told(vertex, NOT_REPORTED, "failed", `${NOT_SELECTED} ${why}`);
 }
 
 function isStoppedByHook(log: BuildLog): boolean {
@@ -140,11 +153,16 @@ function onlyInFile(input: OutcomeInput, known: ReadonlyMap<string, VertexOutcom
   const file = input.runResults ?? null;
   if (file === null || file.invocationId === null || file.invocationId !== input.log.invocationId) return [];
   return file.results
-    .filter(({ uniqueId }) => !known.has(uniqueId) && !/^(?:operation|macro)\./.test(uniqueId))
+    .filter(({ uniqueId }) => !known.has(uniqueId) && isVertexId(uniqueId))
     .map((result) => ({
       ...blank(result.uniqueId, result.uniqueId.slice(0, Math.max(0, result.uniqueId.indexOf(".")))),
       message: result.message,
     }));
+}
+
+/** Hooks and macros are no vertices; of `dbt run-operation` dbt 2 writes the macro's bare name. */
+function isVertexId(id: string): boolean {
+  return /^(?!operation\.|macro\.)\w+\./.test(id);
 }
 
 function blank(uniqueId: string, resourceType: string): VertexOutcome {

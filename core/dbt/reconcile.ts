@@ -1,7 +1,7 @@
 import { type BuildLog, type Change, changeVertex, type VertexReading } from "./build-log.ts";
 import { isTestType } from "./manifest.ts";
 import type { RunResult, RunResults } from "./run-results.ts";
-import { classOfStatus, isTerminal } from "./status.ts";
+import { classOfStatus, isCancelled, isTerminal } from "./status.ts";
 import { bareWord } from "./vertex-record.ts";
 
 /** A vertex of which the file says something else than the log did. The log counts (row A19). */
@@ -67,7 +67,8 @@ function isWholesaleError(file: RunResults): boolean {
 
 /** A skip in the file never ends what printed a start: it was cancelled half way, which is another thing. */
 function canFill(vertex: VertexReading, result: RunResult, untrusted: boolean): boolean {
-  return vertex.evidence && !untrusted && classOfStatus(result.status) !== "not_built";
+  if (untrusted || isCancelled(result.status, vertex)) return false;
+  return vertex.evidence && classOfStatus(result.status) !== "not_built";
 }
 
 function fill(log: BuildLog, result: RunResult): Change[] {

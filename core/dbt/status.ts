@@ -32,6 +32,22 @@ export function classOfStatus(word: string): VertexClass {
   return (Object.hasOwn(CLASS_OF_WORD, normal(word)) ? CLASS_OF_WORD[normal(word)] : undefined) ?? "failed";
 }
 
+/** Types that dbt runs something for in its database. */
+const BUILT_TYPES: ReadonlySet<string> = new Set(["model", "seed", "snapshot", "test", "unit_test", "function"]);
+
+/** Whether dbt runs something for such a vertex: not for an ephemeral model, an exposure, a saved query. */
+export function isBuilt(vertex: { resourceType: string; materialized: string }): boolean {
+  return vertex.materialized !== "ephemeral" && BUILT_TYPES.has(vertex.resourceType);
+}
+
+/**
+ * dbt 2's fail-fast ends some of what it cancels with `no-op`, the word that otherwise stands for what it never builds.
+ * Of anything else it must not pass for a success: nothing was built.
+ */
+export function isCancelled(word: string, vertex: { resourceType: string; materialized: string }): boolean {
+  return normal(word) === "no-op" && isBuilt(vertex);
+}
+
 /** Whether a status word ends a vertex. `started`, `compiling`, `executing` and `None` never do. */
 export function isTerminal(word: string): boolean {
   return !OPEN_WORDS.has(normal(word));

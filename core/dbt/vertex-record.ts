@@ -1,6 +1,6 @@
 import type { BatchReading, VertexReading } from "./build-log.ts";
 import type { BatchEvent, EndedEvent, MessageEvent, StartedEvent, VertexFacts } from "./log-events.ts";
-import { classOfStatus, isTerminal, type VertexClass } from "./status.ts";
+import { classOfStatus, isBuilt, isCancelled, isTerminal, type VertexClass } from "./status.ts";
 
 /** One of dbt's final words on a vertex. */
 export interface LastWord {
@@ -30,6 +30,8 @@ export interface VertexRecord {
   /** A start was printed that is more than 1.x's `NodeStart`. */
   proved: boolean;
   startThread: string | null;
+  /** `NodeExecuting` was printed: dbt 2 prints it of everything that it really runs. */
+  executed: boolean;
   /** From `Log…Result` and `SkippingDetails`. */
   line: LastWord | null;
   /** From `NodeFinished`. */
@@ -56,6 +58,7 @@ export function newVertexRecord(uniqueId: string): VertexRecord {
     startedAtMs: null,
     proved: false,
     startThread: null,
+    executed: false,
     line: null,
     finish: null,
     filled: null,
@@ -74,6 +77,7 @@ export function addToRecord(record: VertexRecord, event: StartedEvent | EndedEve
   if (event.kind === "started") {
     record.startedAtMs = earliest(record.startedAtMs, event.vertex.startedAtMs ?? event.atMs);
     record.proved ||= event.proves;
+    record.executed ||= event.status === "executing";
     record.startThread = lesser(record.startThread, event.thread);
   } else if (event.kind === "ended") {
     const word = wordOf(event);
@@ -206,9 +210,30 @@ function detailed(winner: LastWord | null, line: LastWord | null, finish: LastWo
   };
 }
 
+/** What the build as a whole says of every vertex's end. */
+export interface BuildFacts {
+  /** When the supervisor sent its own signal; null when it did not. */
+  signalledAtMs: number | null;
+  /** dbt 2 was cut short: it prints successes of what it had only compiled. */
+  doubtsSuccess: boolean;
+}
+
+const NO_OP_MESSAGE = "dbt ended it as no-op: it was cancelled before anything was built.";
+const NEVER_RUN_MESSAGE = "dbt printed a success and had never run it: it was cancelled before anything was built.";
+
+/** The printed word, unless it is a good one that dbt 2 prints of what it cancelled: nothing of it was run. */
+function believedWord(record: VertexRecord, doubtsSuccess: boolean): LastWord | null {
+  const word = printedWord(record);
+  if (word?.class !== "good" || !isBuilt(record)) return word;
+  const isNoOp = isCancelled(word.status, record);
+  const neverRan = doubtsSuccess && !record.executed && word.status !== "reused";
+  if (!isNoOp && !neverRan) return word;
+  return { ...word, status: "cancelled", class: "interrupted", message: isNoOp ? NO_OP_MESSAGE : NEVER_RUN_MESSAGE };
+}
+
 /** The vertex's last word with the supervisor's own signal in mind; null while it has none. */
-export function lastWord(record: VertexRecord, signalledAtMs: number | null): LastWord | null {
-  const word = printedWord(record) ?? record.filled;
+export function lastWord(record: VertexRecord, { signalledAtMs, doubtsSuccess }: BuildFacts): LastWord | null {
+  const word = believedWord(record, doubtsSuccess) ?? record.filled;
   if (signalledAtMs === null) return word ?? record.closed;
   if (word !== null && word.atMs !== null && word.atMs <= signalledAtMs) return word;
   const wasRunning = record.proved && (record.startedAtMs === null || record.startedAtMs <= signalledAtMs);
@@ -222,8 +247,8 @@ function interrupted(status: string, record: VertexRecord): LastWord {
 }
 
 /** What is told of the vertex. `evidence`: dbt really began it; a start that ended in a skip is none. */
-export function readingOf(record: VertexRecord, signalledAtMs: number | null): VertexReading {
-  const word = lastWord(record, signalledAtMs);
+export function readingOf(record: VertexRecord, build: BuildFacts): VertexReading {
+  const word = lastWord(record, build);
   return {
     uniqueId: record.uniqueId,
     resourceType: record.resourceType,

@@ -76,6 +76,7 @@ describe("replay with a manifest", () => {
     const { nodes } = await replay(files);
     const added = nodes.filter((node) => !bare.nodes.some((one) => one.uniqueId === node.uniqueId));
     expect(added.map((node) => `${node.uniqueId} ${node.class}`)).toEqual([
+      "model.harbour.eph_over not_built",
       "model.harbour.over not_built",
       "test.harbour.not_null_eph_two_call_id.373f9e6f98 not_built",
     ]);
@@ -95,6 +96,41 @@ describe("replay with a manifest", () => {
     expect(nodes.filter((node) => node.class === "failed")).toHaveLength(4);
   });
 
+  test.each(["1.8.10", "1.12.6"])(
+    "B4: the top of three ephemerals can not be compiled, dbt %s: none of them is green, what they carry is not built",
+    async (version) => {
+      const { runResults, ...files } = Object.fromEntries(
+        ["log", "runResults", "manifest"].map((option, at) => [
+          option,
+          recording(version, "eph_deep_compile", ["info.jsonl", "run_results.json", "manifest.json"][at]!),
+        ]),
+      ) as { log: string; runResults: string; manifest: string };
+      for (const given of [files, { ...files, runResults }]) {
+        const { nodes, cause } = await replay(given);
+        const by = (word: string) => nodes.filter((node) => node.class === word).map((node) => node.uniqueId.slice(10));
+        expect(by("failed")).toEqual([]);
+        expect(by("not_built").sort()).toEqual(["eb1", "eb2", "eb3", "on_both", "on_eb3", "under"]);
+        expect(by("good").sort()).toEqual(["a", "b", "c", "e_ok", "on_ok"]);
+        expect(cause).toMatchObject({ kind: "node", sentence: expect.stringContaining("main.on_eb3") });
+      }
+    },
+  );
+
+  test("A14: what run_results.json alone names is not built, with a manifest as without", async () => {
+    const { log, ...files } = filesOf("eph_two_compile");
+    const without = gunzipSync(readFileSync(log))
+      .toString("utf8")
+      .replaceAll(/^.*"seed\.harbour\.calls".*\n/gm, "");
+    const folder = mkdtempSync(join(tmpdir(), "stepwatch-replay-"));
+    writeFileSync(join(folder, "log.jsonl"), without);
+    const { nodes } = await replay({ log: join(folder, "log.jsonl"), ...files });
+    rmSync(folder, { recursive: true });
+    expect(nodes.find((node) => node.uniqueId === "seed.harbour.calls")).toMatchObject({
+      class: "not_built",
+      status: "not reported",
+    });
+  });
+
   test("more files never tell of fewer vertices", async () => {
     const { log, runResults, manifest } = filesOf("eph_two_compile");
     const ids = async (files: Parameters<typeof replay>[0]) => (await replay(files)).nodes.map((node) => node.uniqueId);
@@ -102,6 +138,26 @@ describe("replay with a manifest", () => {
     for (const fewer of [await ids({ log }), await ids({ log, runResults }), await ids({ log, manifest })])
       expect(all).toEqual(expect.arrayContaining(fewer));
   });
+});
+
+describe("what Python models print", () => {
+  test.each(["1.8.10", "1.9.10", "1.10.23", "1.11.16", "1.12.6"])(
+    "A6: dbt %s: text before an event hides none, and events that dbt never sent change nothing",
+    async (version) => {
+      const { nodes, cause } = await replay({ log: recording(version, "python_prints", "info.jsonl") });
+      expect(Object.fromEntries(nodes.map((node) => [node.uniqueId, node.status]))).toEqual({
+        "model.zoo.a": "success",
+        "model.zoo.b": "success",
+        "model.zoo.c": "success",
+        "model.zoo.p": "success",
+        "model.zoo.p2": "success",
+        "model.zoo.p3": "success",
+        "model.zoo.bad1": "error",
+        "model.zoo.under_bad": "skipped",
+      });
+      expect(cause.sentence).toContain("model.zoo.bad1");
+    },
+  );
 });
 
 describe("what dbt 2 prints beside the point", () => {
@@ -165,6 +221,21 @@ describe("files that are not what they should be", () => {
     expect((await replay({ log: file("renamed.jsonl", zipped) })).cause.kind).toBe("node");
     expect((await replay({ log: file("plain.gz", gunzipSync(zipped)) })).cause.kind).toBe("node");
     expect((await replay({ log: file("bom.jsonl", `\ufeff${gunzipSync(zipped)}`) })).dbtVersion).toBe("1.11.16");
+  });
+
+  test("A10: the macro of dbt run-operation, which dbt 2 writes into run_results.json by its bare name, is no vertex", async () => {
+    const line = (name: string, data: object) =>
+      JSON.stringify({ info: { name, level: "info", msg: name, invocation_id: "one" }, data });
+    const log = file(
+      "operation.jsonl",
+      [line("MainReportVersion", {}), line("CommandCompleted", { success: true })].join("\n"),
+    );
+    const results = ["fine", "macro.zoo.fine", "operation.zoo.fine", "constructor"].map((unique_id) => ({
+      unique_id,
+      status: "success",
+    }));
+    const runResults = file("operation.json", JSON.stringify({ metadata: { invocation_id: "one" }, results }));
+    expect(await replay({ log, runResults })).toMatchObject({ nodes: [], cause: { kind: "none" } });
   });
 
   test("A17: of several builds in one log, the one of run_results.json is told, else the first", async () => {

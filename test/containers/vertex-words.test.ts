@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Change, VertexReading } from "#core/dbt/build-log.ts";
-import { waitOf } from "../../containers/dbt-runner/vertex-words.ts";
+import { vertexWrite, waitOf } from "../../containers/dbt-runner/vertex-words.ts";
 
 const wait = (what: Change["what"], changes: Partial<VertexReading>): number => {
   const vertex = { resourceType: "model", materialized: "table", batches: [], ...changes } as unknown as VertexReading;
@@ -11,6 +11,22 @@ const batch = (name: string) => ({ name, status: "started" });
 test("D12 G17: what a kill must not take away is written at once: an incremental's start, a microbatch's first batch", () => {
   expect(wait("started", { materialized: "incremental" })).toBe(0);
   expect(wait("batch", { batches: [batch("2024-03-01")] })).toBe(0);
+});
+
+test("E3, G15: a row keeps 500 batches, whatever a model has: the ends of its window, and each that is not good", () => {
+  const batches = Array.from({ length: 8_760 }, (_, n) => ({
+    name: new Date(Date.UTC(2023, 0, 1, n)).toISOString(),
+    status: n % 100 === 50 ? "error" : "success",
+  }));
+  const reading = { uniqueId: "model.shop.a", status: "partial success", class: "failed", batches };
+  const kept = vertexWrite(reading as unknown as VertexReading).batches!;
+  expect(kept).toHaveLength(500);
+  expect([kept[0], kept.at(-1)]).toEqual([batches[0], batches.at(-1)]);
+  expect(kept.filter(({ status }) => status === "error")).toEqual(batches.filter(({ status }) => status === "error"));
+  expect(kept.map(({ name }) => name)).toEqual(kept.map(({ name }) => name).toSorted());
+  expect(vertexWrite({ ...reading, batches: batches.slice(0, 500) } as unknown as VertexReading).batches).toHaveLength(
+    500,
+  );
 });
 
 test("E3: other words wait for the next one about the same vertex, an end never", () => {

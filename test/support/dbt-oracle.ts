@@ -5,7 +5,7 @@
 export type Verdict = "good" | "failed" | "not_built" | "interrupted";
 
 interface Line {
-  info: { name: string; level: string; msg: string };
+  info: { name: string; level: string; msg: string; invocation_id?: string };
   data: {
     status?: string;
     msg?: string;
@@ -19,19 +19,39 @@ const GOOD = ["success", "pass", "warn", "no-op", "reused"];
 /** What each vertex that the log names came to. Vertices whose only trace is 1.x's NodeStart are left out. */
 export function oracle(lines: readonly string[]): Map<string, Verdict> {
   const byVertex = new Map<string, Line[]>();
+  const ours = lines.map(eventIn).find((line) => line !== null)?.info.invocation_id;
   for (const text of lines) {
     if (!text.includes('"unique_id"')) continue;
-    const line = JSON.parse(text) as Line;
+    const line = eventIn(text);
+    if (line === null || line.info.invocation_id !== ours) continue;
     const id = line.data.node_info?.unique_id ?? "";
     if (id === "" || id.startsWith("operation.")) continue;
     byVertex.set(id, [...(byVertex.get(id) ?? []), line]);
   }
   const verdicts = new Map<string, Verdict>();
+  const cut =
+    lines.some((line) => /"dbt-fusion/.test(line) || /dbt-fusion=2/.test(line)) &&
+    lines.some((line) => /--fail-fast|OperationCanceled|dbt1404/.test(line));
   for (const [id, own] of byVertex) {
-    const verdict = verdictOf(own);
+    const neverRan =
+      cut &&
+      !own.some((line) => line.info.name === "NodeExecuting" || line.data.node_info?.materialized === "ephemeral");
+    const said = verdictOf(own);
+    const verdict = neverRan && said === "good" ? "interrupted" : said;
     if (verdict !== null) verdicts.set(id, verdict);
   }
   return verdicts;
+}
+
+/** A Python model may print before an event, in its line; dbt ends the line right behind its event. */
+function eventIn(text: string): Line | null {
+  const from = Math.max(text.lastIndexOf('{"data": {"'), 0);
+  for (const part of [text, text.slice(from)]) {
+    try {
+      return JSON.parse(part) as Line;
+    } catch {}
+  }
+  return null;
 }
 
 function verdictOf(own: readonly Line[]): Verdict | null {
@@ -42,6 +62,8 @@ function verdictOf(own: readonly Line[]): Verdict | null {
   const errorLine = is(/^Generic$/).some((line) => line.info.level === "error");
   if (word !== undefined) {
     const verdict = classed(wordOf(word));
+    const isOrdinary = word.info.name !== "LogNodeNoOpResult" && word.data.node_info?.materialized !== "ephemeral";
+    if (wordOf(word) === "no-op" && isOrdinary) return "interrupted";
     return verdict === "good" && errorLine ? "failed" : verdict;
   }
   const late = is(/^RunResult(Error|Failure|ErrorNoMessage)$/);

@@ -54,6 +54,16 @@ describe("in order", () => {
     expect(cause).toMatchObject({ kind: "unexplained_exit", sentence: expect.stringContaining("exit code 1") });
   });
 
+  it("B11: a recorded log in which dbt says that it failed, and no vertex why, is not green", () => {
+    const command = line({ name: "CommandCompleted", level: "debug", data: { success: false } });
+    const unseen = { ...ok, exitCode: null };
+    const { inOrder, cause } = buildEnded(readLines([...good, command]), unseen);
+    expect(inOrder).toBe(false);
+    expect(cause).toMatchObject({ kind: "unexplained_exit", sentence: expect.stringContaining("no vertex") });
+    const explained = [version("1.11.16"), start(A), result(A, "error"), stats(), command];
+    expect(buildEnded(readLines(explained), unseen)).toMatchObject({ inOrder: true, cause: { kind: "node" } });
+  });
+
   it("exit 0 without the last line is not in order", () => {
     expect(buildEnded(readLines(good.slice(0, -1)), ok).inOrder).toBe(false);
   });
@@ -125,6 +135,10 @@ describe("D3: what made dbt give up", () => {
     ['IO Error: The file "x.duckdb" exists, but it is not a valid DuckDB database file!', "connection"],
     ["[error] [Generic (dbt1000)]: model function should return only one object\n  --> models/a.py", "parse"],
     ["The selection criterion 'a' does not match any enabled nodes", "selection"],
+    ["Runtime Error\n  Could not find selector named nope, expected one of []", "selection"],
+    ["[error] [SelectorError (dbt1600)]: Unknown selector `nope` (see selectors.yml)", "selection"],
+    ["Found a cycle: model.p.c --> model.p.a --> model.p.b", "parse"],
+    ['[error] [InvalidConfig (dbt1005)]: dbt found two resources with the database relation "p"."main"."a"', "parse"],
     ["[error] [WEOIncludeExcludeDeprecation (dbt1086)]: Found deprecated keys in warn_error_options", "flags"],
     ["MemoryError", "memory"],
     ["Error: No such option '--nope'.", "flags"],

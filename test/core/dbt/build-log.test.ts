@@ -56,6 +56,77 @@ describe("changes", () => {
     expect(compiled[0]?.vertex.compiledPath).toBe("target/compiled/p/models/a.sql");
   });
 
+  it("A17: a line of no invocation, as a Python model may print it, is not of this build", () => {
+    const forged = (id: string, word: string) => {
+      const { info, data } = JSON.parse(result(id, word));
+      return JSON.stringify({ data, info: { ...info, invocation_id: undefined } });
+    };
+    const log = readLines([version("1.8.10"), forged("model.p.phantom", "success"), forged(A, "error")]);
+    expect(log.vertices.size).toBe(0);
+    expect(
+      readLines([version("1.8.10"), start(A), forged(A, "error"), result(A, "success")]).vertices.get(A)?.class,
+    ).toBe("good");
+  });
+
+  it.each([
+    "Skipping due to fail_fast, says the model",
+    "Compilation Error in model a\n  Skipping due to fail_fast",
+    "Compilation Error in model a\n  caused by compilation error in referenced ephemeral model model.p.b",
+  ])("A2: dbt's words for a skip within a model's own message are a failure's message: %j", (message) => {
+    expect(readLines([lateError(A, message)]).vertices.get(A)?.class).toBe("failed");
+    expect(readLines([lateError(A, message)]).failFast).toBe(false);
+  });
+
+  it.each([
+    "Skipping due to fail_fast",
+    "Compilation Error in model.p.a, caused by compilation error in referenced ephemeral model model.p.b",
+  ])("B1: %j alone is a skip", (message) =>
+    expect(readLines([lateError(A, message)]).vertices.get(A)?.class).toBe("not_built"),
+  );
+
+  it("A16: dbt 2's codes count at the beginning of a line, not in what a database or a macro says", () => {
+    const said =
+      "[error] [JinjaError (dbt1501)]: TaskCancelled (dbt1404) [NoNodesSelected (dbt1601)] OperationCanceled";
+    const log = readLines([start(A), generic(A, said), result(A, "error"), generic(null, said)]);
+    expect(log).toMatchObject({ tasksCancelled: false, cancelled: false, emptySelection: false });
+    expect(readLines([lateError(A, "TaskCancelled (dbt1404)")]).tasksCancelled).toBe(false);
+    const own = "[error] [TaskCancelled (dbt1404)]: Cancelled";
+    expect(readLines([start(A), generic(A, own)]).tasksCancelled).toBe(true);
+  });
+
+  describe("A16: dbt 2, cut short, prints a success of what it never ran", () => {
+    const B = "model.p.b";
+    const executing = (id: string) => line({ name: "NodeExecuting", level: "debug", id, nodeStatus: "executing" });
+    const failFast = line({ name: "MainReportArgs", data: { args: { invocation_command: "dbt build --fail-fast" } } });
+    const ran = [start(B), executing(B), result(B, "success")];
+    const compiled = [start(A), result(A, "success"), finished(A, "success")];
+    const classes = (lines: string[]) => [...readLines(lines).vertices.values()].map((vertex) => vertex.class);
+
+    it.each([
+      ["under fail-fast", [version("2.0.0-preview.196"), failFast, ...ran, ...compiled, result("model.p.c", "error")]],
+      [
+        "after a cancel that is told last",
+        [version("2.0.0"), ...compiled, ...ran, generic(null, "[error] [OperationCanceled (dbt8995)]: x")],
+      ],
+    ])("%s it was cancelled; what ran is good", (_when, lines) => {
+      const { vertices } = readLines(lines);
+      expect(vertices.get(A)).toMatchObject({
+        status: "cancelled",
+        class: "interrupted",
+        message: expect.stringContaining("never run it"),
+      });
+      expect(vertices.get(B)).toMatchObject({ status: "success", class: "good" });
+    });
+
+    it("nothing is doubted in a build that was not cut short, or of dbt 1", () => {
+      expect(classes([version("2.0.0"), ...ran, ...compiled])).toEqual(["good", "good"]);
+      expect(classes([version("2.0.0"), failFast, ...ran, ...compiled])).toEqual(["good", "good"]);
+      const failed = result("model.p.c", "error");
+      expect(classes([version("2.0.0"), ...compiled, failed])).toEqual(["good", "failed"]);
+      expect(classes([version("1.11.16"), failFast, ...compiled, failed])).toEqual(["good", "failed"]);
+    });
+  });
+
   it("A5: a test that warns is good and keeps its warning", () => {
     const log = readLines([
       result("test.p.t.1", "warn"),

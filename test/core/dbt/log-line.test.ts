@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { readLine } from "#core/dbt/log-line.ts";
 import { cutMessage, MAX_MESSAGE_CHARACTERS } from "#core/dbt/message-text.ts";
 import { classOfStatus, isTerminal } from "#core/dbt/status.ts";
-import { batchEnd, line, result, start } from "../../support/dbt-lines.ts";
+import { batchEnd, finished, line, result, start } from "../../support/dbt-lines.ts";
 import { readLines } from "../../support/read-recording.ts";
 
 const A = "model.p.a";
@@ -34,6 +34,25 @@ describe("status words", () => {
       expect(vertex).toMatchObject({ status: word, class: "failed" });
     },
   );
+
+  it.each(["model.p.a", "seed.p.s", "test.p.t.1", "snapshot.p.s"])(
+    "A4: no-op of what dbt builds (dbt 2's fail-fast) is no success: %s was cancelled",
+    (id) => {
+      const vertex = readLines([start(id), result(id, "no-op"), finished(id, "no-op")]).vertices.get(id);
+      expect(vertex).toMatchObject({
+        status: "cancelled",
+        class: "interrupted",
+        message: expect.stringContaining("cancelled"),
+      });
+    },
+  );
+
+  it("A4: no-op of what dbt never builds is good", () => {
+    const noOp = (id: string, materialized: string) =>
+      line({ name: "LogNodeNoOpResult", id, nodeStatus: "no-op", node: { materialized } });
+    const { vertices } = readLines([noOp(A, "ephemeral"), noOp("exposure.p.e", ""), noOp("saved_query.p.q", "")]);
+    expect([...vertices.values()].map((vertex) => vertex.class)).toEqual(["good", "good", "good"]);
+  });
 
   it.each(["started", "compiling", "executing", "None", "none", ""])("A3: '%s' is never terminal", (word) => {
     expect(isTerminal(word)).toBe(false);
@@ -76,6 +95,24 @@ describe("one line", () => {
     const { message } = read as { message: string };
     expect(message.length).toBeLessThan(MAX_MESSAGE_CHARACTERS + 100);
     expect(message).toContain("996000 more characters");
+  });
+
+  it.each([
+    ["text", "raw text of a model"],
+    ["a brace", "{"],
+    ["the beginning of an event", '{"data": {"x": 1'],
+    ["a whole event", result(A, "error")],
+    ["more text than any event has", "x".repeat(300_000)],
+  ])("A6: an event that a Python model's print without a line's end stands before is read: %s", (_what, printed) => {
+    expect(readLine(printed + result(A, "success"))).toMatchObject({ kind: "ended", status: "success" });
+    const dbt2 = JSON.stringify({ info: { name: "CommandCompleted" }, data: { success: true } });
+    expect(readLine(printed + dbt2)).toMatchObject({ kind: "summary", success: true });
+  });
+
+  it("A6: an event with text behind it is none, and an event within an event's text is not read", () => {
+    expect(readLine(`${result(A, "success")}text`)).toBeNull();
+    const quoting = line({ name: "JinjaLogInfo", msg: `x${result(A, "success")}` });
+    expect(readLine(quoting)).toMatchObject({ kind: "text", name: "JinjaLogInfo" });
   });
 
   it("A6: a cut never leaves half a character", () => {

@@ -188,3 +188,57 @@ describe("the end of the build closes what is open", () => {
     expect(new Set(all.map((one) => one.class))).toEqual(new Set(["not_built"]));
   });
 });
+
+describe("B4: dbt 1 is silent at its default level about an ephemeral model with nothing but ephemerals on it", () => {
+  const [TOP, MID, LOW, ON, GOOD] = ["top", "mid", "low", "on", "good"].map((name) => `model.p.${name}`) as [
+    string,
+    string,
+    string,
+    string,
+    string,
+  ];
+  const skipped = (relation: string) =>
+    line({ name: "LogSkipBecauseError", level: "error", data: { schema: "main", relation, index: 1 } });
+  const said = [version("1.12.6"), start(GOOD), result(GOOD, "success"), skipped("on"), stats()];
+
+  it("of a chain of two the upper one failed: a failure of the lower one would have been printed", () => {
+    const plan = [planned(TOP, [], false), planned(LOW, [TOP], false), planned(ON, [LOW, TOP]), planned(GOOD)];
+    expect(judged(said, red, plan)).toEqual({
+      [TOP]: "failed/not reported",
+      [LOW]: "not_built/not reported",
+      [ON]: "not_built/not reported",
+      [GOOD]: "good/success",
+    });
+  });
+
+  it("of a longer chain it can not be told which: none is green, none is called failed", () => {
+    const plan = [
+      planned(TOP, [], false),
+      planned(MID, [TOP], false),
+      planned(LOW, [MID, TOP], false),
+      planned(ON, [LOW, MID, TOP]),
+      planned(GOOD),
+    ];
+    const classes = judged(said, red, plan);
+    for (const id of [TOP, MID, LOW, ON]) expect(classes[id], id).toBe("not_built/not reported");
+  });
+
+  it("what a built child proves good stays so, and a reason that is known leaves the others alone", () => {
+    const plan = [planned(TOP, [], false), planned(LOW, [TOP], false), planned(ON, [LOW, TOP]), planned(GOOD, [TOP])];
+    expect(judged(said, red, plan)).toMatchObject({ [TOP]: "good/nothing to build", [LOW]: "not_built/not reported" });
+    const bad = [version("1.12.6"), start(GOOD), result(GOOD, "error"), skipped("on"), stats()];
+    const below = [planned(GOOD), planned(TOP, [], false), planned(LOW, [GOOD], false), planned(ON, [LOW, GOOD, TOP])];
+    expect(judged(bad, red, below)).toMatchObject({
+      [TOP]: "good/nothing to build",
+      [LOW]: "not_built/not reported",
+      [ON]: "not_built/not reported",
+    });
+  });
+
+  it("the cause names what dbt skipped", () => {
+    expect(buildEnded(readLines(said), red).cause).toMatchObject({
+      kind: "node",
+      sentence: expect.stringContaining("main.on"),
+    });
+  });
+});
