@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { parse as parseYaml } from "yaml";
 import { type BuildOptions, buildOptionsSchema, checkExtraArgs } from "#core/dbt/argv.ts";
+import { inOurWords } from "#core/zod-sentences.ts";
 import { UsageError } from "./failure.ts";
 
 /** What commander makes of the options of `dbt build`: same names as {@link BuildOptions}. */
@@ -20,7 +21,7 @@ export function addBuildOptions(command: Command): Command {
     .option("--selector <name>", "a selector of selectors.yml")
     .option("--resource-type <types...>", "only these types", collect)
     .option("--exclude-resource-type <types...>", "not these types", collect)
-    .option("--vars <yaml>", "variables as YAML or JSON", readVars)
+    .option("--vars <yaml>", "variables as YAML or JSON", mapping(`--vars '{"day": "2026-01-31"}'`))
     .option("-f, --full-refresh", "rebuild incremental models and seeds from the start")
     .option("--threads <n>", "dbt's threads", readThreads)
     .option("-t, --target <name>", "target of profiles.yml")
@@ -36,33 +37,59 @@ export function addBuildOptions(command: Command): Command {
     .option("--sample <window>", "build a sample")
     .option("--empty", "build with no rows")
     .option("--warn-error", "turn warnings into errors")
+    .option(
+      "--warn-error-options <yaml>",
+      "which warnings, as YAML or JSON",
+      mapping(`--warn-error-options '{"error": ["NoNodesForSelectionCriteria"]}'`),
+    )
     .option("--no-partial-parse", "parse the whole project")
     .option("--store-failures", "keep the rows of failing tests")
-    .option("--dbt-arg <argument>", "a further argument for dbt, repeatable; write --dbt-arg=--flag", collect);
+    .option("--dbt-arg <argument>", "a further argument for dbt, repeatable; write --dbt-arg=--flag", collectArgument);
 }
 
 const collect = (value: string, before: string[] | undefined) => listed(value, before);
 
-function readVars(text: string): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = parseYaml(text);
-  } catch (error) {
+/** One argument each, as it is: the value of a flag may hold spaces. */
+function collectArgument(value: string, before: string[] | undefined): string[] {
+  if (value === "") throw new InvalidArgumentError("It names nothing: write --dbt-arg=--flag.");
+  if (/^--?[\w-]+\s/.test(value)) {
+    const [flag = "", ...rest] = value.split(/\s+/);
     throw new InvalidArgumentError(
-      `it is neither YAML nor JSON (${firstLine(error)}). Write for example --vars '{"day": "2026-01-31"}'.`,
+      `It holds several arguments: write ${[flag, ...rest].map((word) => `--dbt-arg=${word}`).join(" ")}.`,
     );
   }
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  throw new InvalidArgumentError(`it is no mapping. Write for example --vars '{"day": "2026-01-31"}'.`);
+  return [...(before ?? []), value];
+}
+
+/** Reads a mapping that is written as YAML or JSON. @throws {InvalidArgumentError} with an example of how to write it */
+const mapping =
+  (example: string) =>
+  (text: string): Record<string, unknown> => {
+    let value: unknown;
+    try {
+      value = parseYaml(text);
+    } catch (error) {
+      throw new InvalidArgumentError(
+        `It is neither YAML nor JSON (${firstLine(error)}). Write for example ${example}.`,
+      );
+    }
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+    throw new InvalidArgumentError(`It is no mapping. Write for example ${example}.`);
+  };
+
+/** What a script gives whose variable is not set. */
+export function notEmpty(text: string): string {
+  if (text.trim() !== "") return text;
+  throw new InvalidArgumentError("It names nothing.");
 }
 
 function readThreads(text: string): number {
-  if (/^[1-9]\d*$/.test(text)) return Number(text);
-  throw new InvalidArgumentError("it is no whole number from 1 on.");
+  if (/^[1-9]\d{0,2}$/.test(text) && Number(text) <= 256) return Number(text);
+  throw new InvalidArgumentError("It is no whole number from 1 to 256.");
 }
 
 const firstLine = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? "";
+  ((error instanceof Error ? error.message : String(error)).split("\n")[0] ?? "").replace(/:$/, "");
 
 /** Commander's names that differ from ours. */
 const RENAMED: Readonly<Record<string, keyof BuildOptions>> = {
@@ -80,10 +107,13 @@ export function buildOptionsOf(flags: BuildFlags): BuildOptions {
   const renamed = Object.entries(flags).map(([name, value]) => [RENAMED[name] ?? name, value] as const);
   const picked = Object.fromEntries(renamed.filter(([name, value]) => known.includes(name) && value !== undefined));
   if (flags.partialParse === false) picked.noPartialParse = true;
-  const parsed = buildOptionsSchema.safeParse(picked);
+  const parsed = buildOptionsSchema.safeParse(picked, { error: inOurWords });
   if (!parsed.success) {
-    const problems = parsed.error.issues.map((issue) => `--${kebab(String(issue.path[0] ?? ""))}: ${issue.message}`);
-    throw new UsageError(`${problems.join("; ")}.`, "npx stepwatch run --help");
+    const problems = parsed.error.issues.map(({ path: [field = ""], message }) => {
+      const value = picked[String(field)];
+      return `--${flagOf(String(field))}${typeof value === "string" ? ` ${JSON.stringify(value)}` : ""}: ${message}`;
+    });
+    throw new UsageError(problems.join(" "), "npx stepwatch run --help");
   }
   refuseSelection(parsed.data);
   if (parsed.data.extraArgs !== undefined) checkExtraArgs(parsed.data.extraArgs);
@@ -125,4 +155,8 @@ const isCriterion = (text: string): boolean =>
     return value !== "" && !/^[@+]/.test(value);
   });
 
-const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+/** The flag that a person writes for a field. */
+function flagOf(field: string): string {
+  const [own = field] = Object.entries(RENAMED).find(([, renamed]) => renamed === field) ?? [];
+  return own.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}

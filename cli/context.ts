@@ -17,6 +17,8 @@ export interface DeployedStack {
   readonly executions: Executions;
   readonly readPlan: (planKey: string) => Promise<Plan | null>;
   readonly logs: Logs;
+  /** Projects of the stack as it was deployed; null where only the run machine knows, which says so at a run's start. */
+  readonly projects: readonly string[] | null;
   /** stepwatch.yaml, or a source of the stack, has changed since it was deployed. Known of the embedded AWS alone. */
   readonly outdated: boolean;
 }
@@ -43,7 +45,7 @@ export interface Context {
   readonly interrupted: AbortSignal;
   /** stepwatch.yaml, as named by `--config` or where it is looked for. @throws {InputError} if it is not there or does not hold */
   loadConfig(named: string | undefined): StepwatchConfig;
-  /** Looks at a project's folders on this machine. @throws {UsageError} if dbt could not use them */
+  /** Looks at a project's folders on this machine, and at its disk. @throws {UsageError} if dbt could not use them */
   checkProject(project: ProjectConfig, options: { target?: string | undefined; profile?: string | undefined }): void;
   /** @throws {InfrastructureError} if the emulator does not run or nothing is deployed. */
   openStack(options: CommonOptions): Promise<DeployedStack>;

@@ -205,6 +205,7 @@ async function deployAssembly(
     outputs,
     fingerprint: synthesis.fingerprint,
     configPath: deploy.configPath,
+    projects: Object.keys(config.projects),
   };
   writeDeployment(stateDir, deployment);
   return deployment;

@@ -10,6 +10,8 @@ const deploymentRecordSchema = z.object({
   /** {@link fingerprint} of what was deployed. */
   fingerprint: z.string(),
   configPath: z.string(),
+  /** The stack's projects; a deploy of an older version did not write them. */
+  projects: z.array(z.string()).optional(),
 });
 export type DeploymentRecord = z.infer<typeof deploymentRecordSchema>;
 

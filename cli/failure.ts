@@ -43,7 +43,14 @@ const USAGE_ERRORS: ReadonlySet<string> = new Set([
   "DbtFlagRefused",
   "CommanderError",
   "ManifestUnreadable",
+  "PortSettingError",
 ]);
+
+/** What to do about an error that says no command itself. */
+const NEXT_OF_USAGE: Readonly<Record<string, string>> = {
+  InputError: "Correct it and run the same command again.",
+  DbtFlagRefused: "npx stepwatch run --help",
+};
 
 /** Errors of local/ whose message is a sentence for the person at the terminal already. */
 const LOCAL_ERRORS: ReadonlySet<string> = new Set(["EmbeddedAwsError", "PortInUseError", "PythonEnvironmentError"]);
@@ -96,7 +103,10 @@ export function failureOf(error: unknown): Failure {
     return { exitCode: exitCodes.infrastructure, message: own.message, next: own.next, lines: own.lines };
   }
   const usage = chain.find((link) => link instanceof InputError || USAGE_ERRORS.has(nameOf(link)));
-  if (usage !== undefined) return { exitCode: exitCodes.usage, message: messageOf(usage), lines: [] };
+  if (usage !== undefined) {
+    const message = messageOf(usage).replace(/^error: /, "");
+    return { exitCode: exitCodes.usage, message, next: NEXT_OF_USAGE[nameOf(usage)], lines: [] };
+  }
   return { exitCode: exitCodes.infrastructure, lines: [], ...systemFailure(chain) };
 }
 

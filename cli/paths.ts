@@ -6,7 +6,7 @@ export const packageRoot = dirname(import.meta.dirname);
 
 /** Where the embedded AWS and everything made for it is kept. One emulator per folder. */
 export const stateDirOf = (environment: Record<string, string | undefined>): string =>
-  resolve(environment.STEPWATCH_STATE_DIR ?? join(packageRoot, ".stepwatch"));
+  resolve(environment.STEPWATCH_STATE_DIR || join(packageRoot, ".stepwatch"));
 
 /** The stepwatch.yaml that a command uses: as named, in the working directory, or this checkout's own. */
 export function configPathOf(named: string | undefined, cwd: string): string {
@@ -14,4 +14,10 @@ export function configPathOf(named: string | undefined, cwd: string): string {
   const here = join(cwd, "stepwatch.yaml");
   const own = join(packageRoot, "stepwatch.yaml");
   return !existsSync(here) && existsSync(own) ? own : here;
+}
+
+/** The stepwatch.yaml that was read, for messages: its whole path where it is not the one in the working directory. */
+export function configNameOf(named: string | undefined, cwd: string): string {
+  const path = configPathOf(named, cwd);
+  return named ?? (dirname(path) === resolve(cwd) ? "stepwatch.yaml" : path);
 }

@@ -1,11 +1,12 @@
 import { execFile } from "node:child_process";
-import { accessSync, constants, existsSync, readFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { accessSync, constants, existsSync, readFileSync, statfsSync } from "node:fs";
+import { delimiter, dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { parse as parseYaml } from "yaml";
 import type { ProjectConfig } from "#core/config.ts";
 import { isUnsupportedDbt, OLDEST_DBT } from "#core/dbt/build-end.ts";
-import { UsageError } from "./failure.ts";
+import { quoted } from "./command-line.ts";
+import { InfrastructureError, UsageError } from "./failure.ts";
 
 const AGAIN = "Correct stepwatch.yaml and run the same command again.";
 
@@ -25,6 +26,7 @@ export function checkProject(
       AGAIN,
     );
   }
+  checkDependencies(project, projectFile);
   const profilesFile = join(project.profilesDir, "profiles.yml");
   if (!existsSync(profilesFile)) {
     throw new UsageError(
@@ -41,6 +43,44 @@ export function checkProject(
       "Add it there, or name another with --profile.",
     );
   checkTarget(profile, wanted, profilesFile, options.target ?? project.target);
+}
+
+/** What a run of a small project writes: logs, artefacts, unpacked functions. */
+const LEAST_FREE_MIB = 20;
+
+/**
+ * The disk of a folder that is there or will be made. On a full one the functions of the embedded AWS can not even say
+ * what is wrong, and a run would wait for them.
+ * @throws {InfrastructureError}
+ */
+export function checkDisk(folder: string, freeMiBOf: (folder: string) => number = freeMiB): void {
+  const free = freeMiBOf(nearestThere(folder));
+  if (free >= LEAST_FREE_MIB) return;
+  throw new InfrastructureError(
+    `The disk of ${folder} is full: ${Math.floor(free)} MiB are free, and a run needs at least ${LEAST_FREE_MIB}.`,
+    "Free some space and run the same command again.",
+  );
+}
+
+const nearestThere = (folder: string): string => (existsSync(folder) ? folder : nearestThere(dirname(folder)));
+
+function freeMiB(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return (bavail * bsize) / 1024 ** 2;
+}
+
+/** dbt refuses a project whose packages are not installed; where Jinja names their folder, only dbt knows it. */
+function checkDependencies(project: ProjectConfig, projectFile: string): void {
+  const wanted = ["packages.yml", "dependencies.yml"].some((file) => {
+    const packages = at(readYaml(join(project.projectDir, file)), "packages");
+    return Array.isArray(packages) && packages.length > 0;
+  });
+  const folder = textAt(readYaml(projectFile), "packages-install-path") ?? "dbt_packages";
+  if (!wanted || folder.includes("{{") || existsSync(resolve(project.projectDir, folder))) return;
+  throw new UsageError(
+    `The dbt packages of the project ${project.name} are not installed: there is no ${folder} in ${project.projectDir}.`,
+    `dbt deps --project-dir ${quoted(project.projectDir)} --profiles-dir ${quoted(project.profilesDir)}`,
+  );
 }
 
 function checkTarget(profile: unknown, name: string, file: string, target: string | undefined): void {

@@ -1,5 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError } from "commander";
-import { addBuildOptions } from "./build-options.ts";
+import { addBuildOptions, notEmpty } from "./build-options.ts";
 import { deployCommand } from "./commands/deploy.ts";
 import { logsCommand, runsCommand, statusCommand, tasksCommand } from "./commands/inspect.ts";
 import { localCommand } from "./commands/local.ts";
@@ -8,6 +8,7 @@ import { type RunFlags, runCommand } from "./commands/run.ts";
 import type { Context } from "./context.ts";
 import { exitCodes, failureOf } from "./failure.ts";
 import { printFailure } from "./output.ts";
+import { version } from "./version.ts";
 
 /**
  * Runs one command line (without `node` and the script) and answers its exit code. Never throws: a failure is one
@@ -41,7 +42,8 @@ function commanderExit(error: CommanderError, context: Context, commandLine: rea
   const help = error.code === "commander.help";
   const message = help ? "Name a command." : error.message.replace(/^error: /, "").replaceAll("\n", " ");
   const command = COMMANDS.find((name) => name === commandLine[0]);
-  const next = command === undefined ? "npx stepwatch --help" : `npx stepwatch ${command} --help`;
+  // Without a command the help has just been printed.
+  const next = help ? undefined : command === undefined ? "npx stepwatch --help" : `npx stepwatch ${command} --help`;
   const failure = { exitCode: exitCodes.usage, message, next, lines: [] };
   printFailure(context, failure, commandLine.includes("--json"));
   return exitCodes.usage;
@@ -58,6 +60,7 @@ function program(context: Context, exit: { code: number }): Command {
       writeErr: (text) => context.err.write(text),
       outputError: () => {},
     })
+    .version(version, "--version", "the version of stepwatch")
     .addHelpText("after", EXIT_CODES);
   const add = (name: string, description: string) =>
     top.command(name).description(description).option("--json", "the result as one JSON value on stdout");
@@ -67,8 +70,8 @@ function program(context: Context, exit: { code: number }): Command {
     });
   const deployed = (command: Command) =>
     command
-      .option("--config <path>", "stepwatch.yaml", undefined)
-      .option("--stack <name>", "a stack in AWS, with the usual credentials; without it the embedded AWS");
+      .option("--config <path>", "stepwatch.yaml", notEmpty)
+      .option("--stack <name>", "a stack in AWS, with the usual credentials; without it the embedded AWS", notEmpty);
 
   const local = add("local <action>", "the embedded AWS on this machine: up, down, status or reset");
   local.action((action: string, flags) => ends(localCommand(context, action, flags)));

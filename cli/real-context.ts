@@ -10,24 +10,28 @@ import type { CommonOptions, Context, DeployedStack } from "./context.ts";
 import { type DeploymentRecord, fingerprint } from "./deployment-record.ts";
 import { openEmbedded } from "./embedded.ts";
 import { configPathOf, packageRoot, stateDirOf } from "./paths.ts";
-import { checkProject } from "./preflight.ts";
+import { checkDisk, checkProject } from "./preflight.ts";
 import { type Resources, resourcesOf } from "./resources.ts";
 import { stackOutputs } from "./stack-outputs.ts";
+import { terminalOf } from "./view/style.ts";
 
 /** The outside as it is: this terminal, this clock, this environment. */
 export function realContext(): Context {
   const interrupt = new AbortController();
   process.once("SIGINT", () => interrupt.abort());
   return {
-    out: process.stdout,
-    err: process.stderr,
+    out: terminalOf(process.stdout, process.env),
+    err: terminalOf(process.stderr, process.env),
     environment: process.env,
     cwd: process.cwd(),
     now: () => Date.now(),
     sleep: (milliseconds) => wait(milliseconds, undefined, { signal: interrupt.signal }),
     interrupted: interrupt.signal,
     loadConfig: (named) => loadConfig(configPathOf(named, process.cwd())),
-    checkProject,
+    checkProject: (project, options) => {
+      checkProject(project, options);
+      checkDisk(stateDirOf(process.env));
+    },
     openStack,
   };
 }
@@ -36,7 +40,11 @@ async function openStack(options: CommonOptions): Promise<DeployedStack> {
   if (options.stack !== undefined) return connect(resourcesOf(options.stack, await stackOutputs(options.stack)), "aws");
   const deployment = await openEmbedded(stateDirOf(process.env), options.config);
   const stack = connect(resourcesOf(deployment.stackName, deployment.outputs), "embedded");
-  return { ...stack, outdated: isOutdated(deployment, configPathOf(options.config, process.cwd())) };
+  return {
+    ...stack,
+    projects: deployment.projects ?? null,
+    outdated: isOutdated(deployment, configPathOf(options.config, process.cwd())),
+  };
 }
 
 /** A folder without a stepwatch.yaml says nothing about what was deployed. */
@@ -55,6 +63,7 @@ export function connect(resources: Resources, place: DeployedStack["place"]): De
     executions: sfnExecutions(),
     readPlan: planReader(artefacts),
     logs: cloudWatchLogs(),
+    projects: null,
     outdated: false,
   };
 }

@@ -10,13 +10,14 @@ import type { RunSnapshot } from "./follow.ts";
 /**
  * The run that a person names by its id. Its project stands in its execution's input, so that nobody has to type it;
  * executions are kept for 90 days, longer than the ledger's rows by default.
+ * @param stackOption ` --stack <name>` for the commands to run next, as this one was given it.
  * @throws {UsageError} if there is no such run
  */
-export async function findRun(stack: DeployedStack, runId: string): Promise<RunKey> {
+export async function findRun(stack: DeployedStack, runId: string, stackOption: string): Promise<RunKey> {
   if (!RUN_ID.test(runId)) {
     throw new UsageError(
       `${JSON.stringify(runId)} is no run id: letters, digits, - and _ only, at most 80.`,
-      "npx stepwatch runs <project>",
+      `npx stepwatch runs <project>${stackOption}`,
     );
   }
   const execution = await stack.executions.describe(executionArn(stack.resources.runMachineArn, runId));
@@ -24,7 +25,7 @@ export async function findRun(stack: DeployedStack, runId: string): Promise<RunK
   if (project === null)
     throw new UsageError(
       `There is no run ${runId} in the stack ${stack.resources.stackName}.`,
-      "npx stepwatch runs <project>",
+      `npx stepwatch runs <project>${stackOption}`,
     );
   return { project, runId };
 }
@@ -55,17 +56,25 @@ export function summaryOf(snapshot: RunSnapshot & { run: RunRow }, nowMs: number
  * The run as it stands.
  * @throws {UsageError} if there is no such run, or it has no row: it waits for its lock, was refused, or has expired
  */
-export async function readRun(stack: DeployedStack, runId: string, nowMs: number): Promise<RunSummary> {
-  const key = await findRun(stack, runId);
+export async function readRun(
+  stack: DeployedStack,
+  runId: string,
+  nowMs: number,
+  stackOption: string,
+): Promise<RunSummary> {
+  const key = await findRun(stack, runId, stackOption);
   const snapshot = await readSnapshot(stack, key);
   if (snapshot.run !== null) return summaryOf({ ...snapshot, run: snapshot.run }, nowMs);
   const execution = await stack.executions.describe(executionArn(stack.resources.runMachineArn, runId));
   if (execution?.status === "RUNNING") {
     throw new UsageError(
       `The run ${runId} has not begun: another run of ${key.project} holds its lock.`,
-      `npx stepwatch runs ${key.project}`,
+      `npx stepwatch runs ${key.project}${stackOption}`,
     );
   }
   const why = execution?.cause ?? execution?.error ?? "its rows have expired";
-  throw new UsageError(`The run ${runId} is not in the ledger: ${why}.`, `npx stepwatch runs ${key.project}`);
+  throw new UsageError(
+    `The run ${runId} is not in the ledger: ${why}.`,
+    `npx stepwatch runs ${key.project}${stackOption}`,
+  );
 }

@@ -1,4 +1,5 @@
 import { CloudFormationClient, DescribeStacksCommand } from "@aws-sdk/client-cloudformation";
+import { quoted } from "./command-line.ts";
 import { InfrastructureError } from "./failure.ts";
 
 /**
@@ -25,7 +26,13 @@ function refusal(stackName: string, cause: unknown): InfrastructureError {
   if (/does not exist/.test(message)) {
     return new InfrastructureError(
       `There is no stack ${stackName} in this account and region.`,
-      "npx stepwatch deploy, or name another stack with --stack",
+      `npx stepwatch deploy --stack ${quoted(stackName)} says how to deploy it; or name another with --stack.`,
+    );
+  }
+  if (/Region is missing/.test(message)) {
+    return new InfrastructureError(
+      `The stack ${stackName} can not be looked up: no AWS region is set.`,
+      "Set AWS_REGION, or AWS_PROFILE to a profile with a region. For the embedded AWS leave out --stack.",
     );
   }
   return new InfrastructureError(

@@ -5,21 +5,23 @@ import type { BuildOptions } from "#core/dbt/argv.ts";
 import type { RunSummary } from "#core/run/summary.ts";
 import { up } from "#local/embedded-aws.ts";
 import { MINISTACK_REQUIREMENTS } from "#local/emulator/ministack.ts";
+import { checkPorts } from "#local/emulator/ports.ts";
 import type { Endpoints } from "#local/endpoints.ts";
 import { DEFAULT_STATE_DIR, ensureVenv } from "#local/python.ts";
 import { loadConfig } from "../infra/load-config.ts";
-import { endedBadly, exitCodeOf, followStarted, lookFurther, type StartedRun, startRun } from "./commands/run.ts";
+import { followStarted, type StartedRun, startRun } from "./commands/run.ts";
 import type { DeployedStack } from "./context.ts";
 import { deployLocal, installDbt, type LocalDeploy, synthesise } from "./deploy-local.ts";
 import { InfrastructureError, UsageError } from "./failure.ts";
 import type { FollowEnd } from "./follow.ts";
-import { checkProject } from "./preflight.ts";
+import { checkDisk, checkProject } from "./preflight.ts";
 import { connect } from "./real-context.ts";
 import { resourcesOf } from "./resources.ts";
+import { endedBadly, exitCodeOf, lookFurther } from "./run-end.ts";
 import { summaryOf } from "./run-lookup.ts";
 import { PhaseBoard, type PhaseName } from "./view/phases.ts";
 import { lineView, tableFrame } from "./view/run-view.ts";
-import type { Paint, Terminal } from "./view/style.ts";
+import { type Paint, type Terminal, widthOf } from "./view/style.ts";
 import { statusText, verdictText } from "./view/summary-text.ts";
 import { waitingNotice } from "./waiting-notice.ts";
 
@@ -40,6 +42,7 @@ export interface Start {
  * too, after the run has been told to stop.
  */
 export async function startEverything(start: Start): Promise<number> {
+  checkPorts(process.env);
   const config = loadConfig(start.configPath);
   const project = projectOf(config, start);
   const board = new PhaseBoard({ terminal: start.terminal, paint: start.paint, now: () => Date.now() });
@@ -68,6 +71,7 @@ function projectOf(config: StepwatchConfig, start: Start): string {
       "npm start -- --help",
     );
   checkProject(project, start.input);
+  checkDisk(start.stateDir);
   return name;
 }
 
@@ -131,15 +135,16 @@ async function build(start: Start, project: string, stack: DeployedStack, board:
   const waiting = waitingNotice(clock, stack, started, notice);
   const end = await followStarted(clock, stack, started, notice, (snapshot) => {
     if (snapshot.run === null) waiting();
-    if (snapshot.plan !== null) phase = "building";
-    if (snapshot.plan !== null) board.begin("building");
+    // dbt may have built something before its plan is known.
+    if (snapshot.plan !== null || snapshot.vertices.length > 0) phase = "building";
+    if (phase === "building") board.begin("building");
     if (snapshot.plan !== null) board.end("planning", `run ${started.runId}`);
     if (snapshot.run !== null) show(summaryOf({ ...snapshot, run: snapshot.run }, Date.now()));
   });
   if (end === null) return stopRun(stack, started);
   board.end("planning");
   board.end("building");
-  if (end.kind === "over" && end.execution.status !== "SUCCEEDED") throw endedBadly(started.runId, end);
+  if (end.kind === "over" && end.execution.status !== "SUCCEEDED") throw endedBadly(started, end);
   return end;
 }
 
@@ -167,7 +172,7 @@ function report({ terminal, paint }: Start, end: FollowEnd): number {
   const text =
     terminal.isTTY === true
       ? verdictText(summary, paint)
-      : statusText(summary, { width: 160, height: Number.MAX_SAFE_INTEGER }, paint, Date.now());
+      : statusText(summary, { width: widthOf(terminal, 160), height: Number.MAX_SAFE_INTEGER }, paint, Date.now());
   const lines = [
     "",
     ...text,

@@ -1,10 +1,11 @@
 import { Command, CommanderError, Option } from "commander";
 import { down } from "#local/embedded-aws.ts";
-import { addBuildOptions, type BuildFlags, buildOptionsOf } from "./build-options.ts";
+import { addBuildOptions, type BuildFlags, buildOptionsOf, notEmpty } from "./build-options.ts";
+import { onClosedPipe } from "./closed-pipe.ts";
 import { exitCodes, failureOf } from "./failure.ts";
 import { configPathOf, stateDirOf } from "./paths.ts";
 import { startEverything } from "./start-run.ts";
-import { paintFor } from "./view/style.ts";
+import { paintFor, terminalOf } from "./view/style.ts";
 
 /**
  * `npm start`: everything from an empty checkout to a verdict. What is started stays up after a normal end, so that the
@@ -23,8 +24,8 @@ const command = addBuildOptions(
     .description("Runs examples/jaffle-shop on the embedded AWS and shows it live.")
     .exitOverride()
     .configureOutput({ outputError: () => {} })
-    .option("--config <path>", "another stepwatch.yaml")
-    .option("--project <name>", "another project of it than the first")
+    .option("--config <path>", "another stepwatch.yaml", notEmpty)
+    .option("--project <name>", "another project of it than the first", notEmpty)
     .addOption(new Option("--flaky", "a model fails on its first try").conflicts(["broken", "brokenTest"]))
     .addOption(new Option("--broken", "a model always fails").conflicts(["flaky", "brokenTest"]))
     .addOption(new Option("--broken-test", "a data test fails").conflicts(["flaky", "broken"])),
@@ -36,6 +37,7 @@ async function main(): Promise<number> {
   const interrupt = new AbortController();
   // Ctrl-C again while tidying up changes nothing: half a tidying would leave something running.
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => interrupt.abort());
+  onClosedPipe([process.stdout, process.stderr], () => interrupt.abort());
   const stateDir = stateDirOf(process.env);
   try {
     const flags = command.parse(process.argv).opts<StartFlags>();
@@ -44,7 +46,7 @@ async function main(): Promise<number> {
       project: flags.project,
       input: withSwitch(buildOptionsOf(flags), flags),
       stateDir,
-      terminal: process.stdout,
+      terminal: terminalOf(process.stdout, process.env),
       paint: paintFor(process.stdout, process.env),
       environment: process.env,
       signal: interrupt.signal,
@@ -67,7 +69,8 @@ function withSwitch(options: ReturnType<typeof buildOptionsOf>, flags: StartFlag
 function fail(error: unknown): number {
   const failure = failureOf(error);
   if (process.env.STEPWATCH_DEBUG === "1" && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  const next = error instanceof CommanderError ? "npm start -- --help" : failure.next;
   for (const line of failure.lines) process.stderr.write(`  ${line}\n`);
-  process.stderr.write(`\n${failure.message}\n${failure.next === undefined ? "" : `→ ${failure.next}\n`}`);
+  process.stderr.write(`\n${failure.message}\n${next === undefined ? "" : `→ ${next}\n`}`);
   return failure.exitCode;
 }

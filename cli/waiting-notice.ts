@@ -1,10 +1,17 @@
+import { deployedNames } from "../infra/deployed-names.ts";
 import type { StartedRun } from "./commands/run.ts";
 import type { Context, DeployedStack } from "./context.ts";
 
 /** A run that has no row after so long waits for its lock. */
 const WAITING_MS = 5000;
 
-/** Says once which run has the lock, where a run has not begun some seconds after its start. */
+/** Nothing of an undisturbed start takes so long: the function has failed, and is tried again for most of an hour. */
+const STUCK_MS = 20_000;
+
+/**
+ * Says once which run has the lock, where a run has not begun some seconds after its start; where none has it, that
+ * its first step is being tried again and where to read why.
+ */
 export function waitingNotice(
   context: Pick<Context, "now">,
   stack: DeployedStack,
@@ -12,17 +19,34 @@ export function waitingNotice(
   notice: (line: string) => void,
 ): () => void {
   const sinceMs = context.now();
-  let asked = false;
-  return () => {
-    if (asked || context.now() - sinceMs < WAITING_MS) return;
-    asked = true;
-    stack.ledger.listRuns(started.project, 1).then(
-      ([last]) => {
-        if (last?.state === "running" && last.runId !== started.runId)
-          notice(`Waiting for the run ${last.runId} of ${started.project} to end: it holds the lock.`);
-      },
-      // The follower itself reads the ledger, and says so if it does not answer.
-      () => {},
-    );
+  let asking = false;
+  let told = false;
+  const tell = (line: string) => {
+    told = true;
+    notice(line);
   };
+  const look = async () => {
+    const [last] = await stack.ledger.listRuns(started.project, 1);
+    if (last?.state === "running" && last.runId !== started.runId)
+      tell(`Waiting for the run ${last.runId} of ${started.project} to end: it holds the lock.`);
+    else if (context.now() - sinceMs >= STUCK_MS) tell(stuck(stack));
+  };
+  return () => {
+    if (told || asking || context.now() - sinceMs < WAITING_MS) return;
+    asking = true;
+    look()
+      // The follower itself reads the ledger, and says so if it does not answer.
+      .catch(() => {})
+      .finally(() => {
+        asking = false;
+      });
+  };
+}
+
+function stuck({ place, resources }: DeployedStack): string {
+  const log =
+    place === "aws"
+      ? `the log group ${deployedNames.functionLogGroup(resources.stackName, "start-run")}`
+      : "logs/embedded-aws.log in the folder of the embedded AWS (.stepwatch)";
+  return `The run has not begun: its first step fails and is tried again. Why stands in ${log}.`;
 }

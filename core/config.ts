@@ -1,8 +1,7 @@
 import { z } from "zod";
-import { configProblems } from "#core/config-problems.ts";
 import { policySchema, type TaskSize, taskSizeSchema } from "#core/contracts/settings.ts";
 import { buildOptionsSchema, checkExtraArgs, DbtFlagRefused } from "#core/dbt/argv.ts";
-import { InputError } from "#core/errors.ts";
+import { parseInput } from "#core/input-problems.ts";
 import { PROJECT_NAME } from "#core/names.ts";
 import { taskSizeProblem } from "#core/task-size.ts";
 
@@ -38,47 +37,69 @@ const secretReferenceSchema = z
 
 const scalarTextSchema = z.union([z.string(), z.number(), z.boolean()]).transform(String);
 
+/** What an entry or a whole file is told that is no mapping; its other complaints have their own words. */
+const unlessMapping = (sentence: string) => ({
+  error: (issue: z.core.$ZodRawIssue) => (issue.code === "invalid_type" ? sentence : undefined),
+});
+
+/** Whether EventBridge Scheduler would take it: a name of the IANA list. Offsets such as +02:00 are none. */
+function isTimeZone(name: string): boolean {
+  if (!/^[A-Za-z]/.test(name)) return false;
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: name });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 const projectSchema = z
-  .strictObject({
-    /** Folder of dbt_project.yml, relative to stepwatch.yaml. */
-    projectDir: z.string().min(1),
-    /** Folder of profiles.yml; the project's own folder if unset. */
-    profilesDir: z.string().min(1).optional(),
-    target: z.string().min(1).optional(),
-    threads: z.int().min(1).max(256).optional(),
-    dbt: z
-      .strictObject({
-        /** dbt for local runs, as a path or a name on PATH; unset: the environment that `packages` describes. */
-        executable: z.string().min(1).optional(),
-        /** Requirements for pip: dbt and its adapter. */
-        packages: z.array(z.string().min(1)).min(1).default(DEFAULT_DBT_PACKAGES),
-      })
-      .prefault({}),
-    build: buildOptionsSchema.prefault({}),
-    producer: taskSizeSchema.prefault({}),
-    executionQueue: z
-      .strictObject({
-        cpu: taskSizeSchema.shape.cpu.unwrap().optional(),
-        memoryMiB: taskSizeSchema.shape.memoryMiB.unwrap().optional(),
-        /** Tasks of the execution queue that may run at once; 1 for a warehouse with a single writer. */
-        maxTasks: z.int().min(1).max(100).default(4),
-      })
-      .prefault({}),
-    policy: policySchema.prefault({}),
-    environment: z.record(variableNameSchema, scalarTextSchema).default({}),
-    secrets: z.record(variableNameSchema, secretReferenceSchema).default({}),
-    /** `cron(…)`, `rate(…)` or `at(…)` of EventBridge Scheduler. */
-    schedule: z
-      .string()
-      .regex(/^(cron|rate|at)\(.+\)$/, "is no cron(…), rate(…) or at(…) expression of EventBridge Scheduler.")
-      .optional(),
-    /** IANA name, for example Europe/Berlin; unset: UTC. */
-    scheduleTimeZone: z.string().min(1).optional(),
-    logRetentionDays: z
-      .int()
-      .default(30)
-      .refine((days) => LOG_RETENTION_DAYS.includes(days), `is none of ${LOG_RETENTION_DAYS.join(", ")}.`),
-  })
+  .strictObject(
+    {
+      /** Folder of dbt_project.yml, relative to stepwatch.yaml. */
+      projectDir: z.string().min(1),
+      /** Folder of profiles.yml; the project's own folder if unset. */
+      profilesDir: z.string().min(1).optional(),
+      target: z.string().min(1).optional(),
+      threads: z.int().min(1).max(256).optional(),
+      dbt: z
+        .strictObject({
+          /** dbt for local runs, as a path or a name on PATH; unset: the environment that `packages` describes. */
+          executable: z.string().min(1).optional(),
+          /** Requirements for pip: dbt and its adapter. */
+          packages: z.array(z.string().min(1)).min(1).default(DEFAULT_DBT_PACKAGES),
+        })
+        .prefault({}),
+      build: buildOptionsSchema.prefault({}),
+      producer: taskSizeSchema.prefault({}),
+      executionQueue: z
+        .strictObject({
+          cpu: taskSizeSchema.shape.cpu.unwrap().optional(),
+          memoryMiB: taskSizeSchema.shape.memoryMiB.unwrap().optional(),
+          /** Tasks of the execution queue that may run at once; 1 for a warehouse with a single writer. */
+          maxTasks: z.int().min(1).max(100).default(4),
+        })
+        .prefault({}),
+      policy: policySchema.prefault({}),
+      environment: z.record(variableNameSchema, scalarTextSchema).default({}),
+      secrets: z.record(variableNameSchema, secretReferenceSchema).default({}),
+      /** `cron(…)`, `rate(…)` or `at(…)` of EventBridge Scheduler. */
+      schedule: z
+        .string()
+        .regex(/^(cron|rate|at)\(.+\)$/, "is no cron(…), rate(…) or at(…) expression of EventBridge Scheduler.")
+        .optional(),
+      /** IANA name, for example Europe/Berlin; unset: UTC. */
+      scheduleTimeZone: z
+        .string()
+        .refine(isTimeZone, "is no time zone: write its IANA name, for example Europe/Berlin.")
+        .optional(),
+      logRetentionDays: z
+        .int()
+        .default(30)
+        .refine((days) => LOG_RETENTION_DAYS.includes(days), `is none of ${LOG_RETENTION_DAYS.join(", ")}.`),
+    },
+    unlessMapping("is no project: an entry is a mapping, and a projectDir in it is enough."),
+  )
   .superRefine((project, context) => {
     const complain = (path: PropertyKey[], message: string) => context.addIssue({ code: "custom", path, message });
     for (const size of ["producer", "executionQueue"] as const) {
@@ -137,24 +158,27 @@ const vpcSchema = z
   });
 
 /** `stepwatch.yaml`. */
-export const configSchema = z.strictObject({
-  stackName: z
-    .string()
-    .regex(/^[A-Za-z][A-Za-z0-9-]{0,39}$/, "is no stack name: letters, digits and -, a letter first, at most 40.")
-    .default("stepwatch"),
-  /** Seconds between two looks of a run or a consumer that nothing woke. */
-  pollIntervalSeconds: z.int().min(1).max(300).default(5),
-  projects: z
-    .record(
-      z.string().regex(PROJECT_NAME, "is no project name: letters, digits, _ and -, a letter first, at most 63."),
-      projectSchema,
-    )
-    .refine(
-      (projects) => Object.keys(projects).length > 0,
-      "names no project: an entry with a name and a projectDir is enough.",
-    ),
-  vpc: vpcSchema.prefault({}),
-});
+export const configSchema = z.strictObject(
+  {
+    stackName: z
+      .string()
+      .regex(/^[A-Za-z][A-Za-z0-9-]{0,39}$/, "is no stack name: letters, digits and -, a letter first, at most 40.")
+      .default("stepwatch"),
+    /** Seconds between two looks of a run or a consumer that nothing woke. */
+    pollIntervalSeconds: z.int().min(1).max(300).default(5),
+    projects: z
+      .record(
+        z.string().regex(PROJECT_NAME, "is no project name: letters, digits, _ and -, a letter first, at most 63."),
+        projectSchema,
+      )
+      .refine(
+        (projects) => Object.keys(projects).length > 0,
+        "names no project: an entry with a name and a projectDir is enough.",
+      ),
+    vpc: vpcSchema.prefault({}),
+  },
+  unlessMapping("is no mapping with projects: an entry there with a name and a projectDir is enough."),
+);
 
 /** A project of stepwatch.yaml with every default filled in and its paths absolute. */
 export interface ProjectConfig extends Omit<z.infer<typeof projectSchema>, "executionQueue" | "profilesDir"> {
@@ -179,10 +203,8 @@ export function parseConfig(
   folder: string,
   resolvePath: (folder: string, path: string) => string,
 ): StepwatchConfig {
-  const parsed = configSchema.safeParse(value);
-  if (!parsed.success)
-    throw new InputError("stepwatch.yaml refused", configProblems(configSchema, value, parsed.error.issues));
-  const projects = Object.entries(parsed.data.projects).map(([name, project]) => {
+  const config = parseInput("stepwatch.yaml refused", configSchema, value);
+  const projects = Object.entries(config.projects).map(([name, project]) => {
     const { executable, packages } = project.dbt;
     const isPath = executable?.includes("/") ?? false;
     return [
@@ -201,7 +223,7 @@ export function parseConfig(
       },
     ] as const;
   });
-  return { ...parsed.data, projects: Object.fromEntries(projects) };
+  return { ...config, projects: Object.fromEntries(projects) };
 }
 
 type PartialSize = { cpu?: number | undefined; memoryMiB?: number | undefined };

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { traceFolderOf } from "./ecs/container-launch.ts";
 import { endLeftoverContainers } from "./ecs/leftover-containers.ts";
 import { MINISTACK_REQUIREMENTS } from "./emulator/ministack.ts";
+import { checkPorts } from "./emulator/ports.ts";
 import { readRecord, removeRecord, type SupervisorRecord, writeRecord } from "./emulator/supervisor-files.ts";
 import type { Endpoints } from "./endpoints.ts";
 import { EmbeddedAwsError } from "./errors.ts";
@@ -52,6 +53,7 @@ const HEALTH_WITHIN_MS = 5_000;
 export async function up(options: EmbeddedAwsOptions): Promise<Endpoints> {
   const { onProgress } = options;
   const stateDir = resolve(options.stateDir);
+  checkPorts(process.env);
   makeFolder(stateDir);
   const venv = await ensureVenv(MINISTACK_REQUIREMENTS, {
     label: "the environment of the AWS emulator",

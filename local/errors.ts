@@ -3,6 +3,11 @@ export class EmbeddedAwsError extends Error {
   override readonly name: string = "EmbeddedAwsError";
 }
 
+/** A variable that fixes a port holds something else. Nothing has been started. */
+export class PortSettingError extends EmbeddedAwsError {
+  override readonly name = "PortSettingError";
+}
+
 /** A port that was asked for by name is taken. */
 export class PortInUseError extends EmbeddedAwsError {
   override readonly name = "PortInUseError";

@@ -1,4 +1,5 @@
 import { status, up } from "#local/embedded-aws.ts";
+import { checkPorts } from "#local/emulator/ports.ts";
 import { DEFAULT_STATE_DIR } from "#local/python.ts";
 import { quoted, sameOptions } from "../command-line.ts";
 import type { CommonOptions, Context } from "../context.ts";
@@ -6,6 +7,7 @@ import { deployLocal, installDbt, synthesise } from "../deploy-local.ts";
 import { exitCodes } from "../failure.ts";
 import { printJson, printLines, say } from "../output.ts";
 import { configPathOf, stateDirOf } from "../paths.ts";
+import { checkDisk } from "../preflight.ts";
 import { resourcesOf } from "../resources.ts";
 
 export interface DeployFlags extends CommonOptions {
@@ -22,6 +24,8 @@ export async function deployCommand(context: Context, flags: DeployFlags): Promi
   const stateDir = stateDirOf(context.environment);
   const embedded = flags.local === true || (flags.stack === undefined && (await status({ stateDir })).running);
   if (!embedded) return sayCdkCommand(context, configPath, flags.stack ?? config.stackName, flags);
+  checkPorts(context.environment);
+  checkDisk(stateDir);
   const onProgress = (line: string) => say(context, line);
   const deploy = {
     config,

@@ -1,13 +1,15 @@
-import { stripVTControlCharacters } from "node:util";
 import type { TaskRow } from "#core/contracts/ledger.ts";
 import type { RunSummary, TaskReport } from "#core/run/summary.ts";
 import { CONTAINER_NAME, deployedNames } from "../../infra/deployed-names.ts";
+import { sameOptions, sameStack } from "../command-line.ts";
 import type { CommonOptions, Context, DeployedStack } from "../context.ts";
 import { exitCodes, UsageError } from "../failure.ts";
+import { aboutVertex, readable } from "../log-text.ts";
 import { printJson, printLines } from "../output.ts";
+import { configNameOf } from "../paths.ts";
 import { readRun } from "../run-lookup.ts";
 import { nodeName } from "../view/node-table.ts";
-import { cut, duration, paintFor, plain } from "../view/style.ts";
+import { cut, duration, paintFor, plain, widthOf } from "../view/style.ts";
 import { statusText } from "../view/summary-text.ts";
 
 const RUNS_SHOWN = 20;
@@ -27,13 +29,15 @@ export async function runsCommand(context: Context, project: string, flags: Comm
   }));
   if (flags.json) printJson(context, { contract: 1, project, runs });
   else if (runs.length === 0)
-    printLines(context, [`${project} has no runs yet. Start one with: npx stepwatch run ${project}`]);
+    printLines(context, [
+      `${project} has no runs yet. Start one with: npx stepwatch run ${project}${sameOptions(flags)}`,
+    ]);
   else
     printLines(
       context,
       runs.map((run) => {
         const line = `${run.runId}  ${run.state.padEnd(8)} ${run.startedAt}  ${run.verdict?.split("\n")[0] ?? ""}`;
-        return cut(line.trimEnd(), context.out.columns ?? Number.MAX_SAFE_INTEGER);
+        return cut(line.trimEnd(), widthOf(context.out, Number.MAX_SAFE_INTEGER));
       }),
     );
   return exitCodes.green;
@@ -43,16 +47,16 @@ function refuseUnknown(context: Context, project: string, flags: CommonOptions):
   const { projects } = context.loadConfig(flags.config);
   if (Object.hasOwn(projects, project)) return;
   throw new UsageError(
-    `There is no project ${project}; stepwatch.yaml has ${Object.keys(projects).join(", ")}.`,
-    "npx stepwatch runs --help",
+    `There is no project ${project}; ${configNameOf(flags.config, context.cwd)} has ${Object.keys(projects).join(", ")}.`,
+    "Name one of these, or the stepwatch.yaml that has it by --config.",
   );
 }
 
 /** `stepwatch status <run>`. The exit code is the run's: 1 if it is red. A run that goes on is no failure. */
 export async function statusCommand(context: Context, runId: string, flags: CommonOptions): Promise<number> {
   const stack = await context.openStack(flags);
-  const summary = await readRun(stack, runId, context.now());
-  const size = { width: context.out.columns ?? 160, height: Number.MAX_SAFE_INTEGER };
+  const summary = await readRun(stack, runId, context.now(), sameStack(flags));
+  const size = { width: widthOf(context.out, 160), height: Number.MAX_SAFE_INTEGER };
   if (flags.json) printJson(context, summary);
   else printLines(context, statusText(summary, size, paintFor(context.out, context.environment), context.now()));
   return summary.state === "red" || summary.state === "stopped" ? exitCodes.red : exitCodes.green;
@@ -61,7 +65,7 @@ export async function statusCommand(context: Context, runId: string, flags: Comm
 /** `stepwatch tasks <run>`: the dbt builds of a run. */
 export async function tasksCommand(context: Context, runId: string, flags: CommonOptions): Promise<number> {
   const stack = await context.openStack(flags);
-  const summary = await readRun(stack, runId, context.now());
+  const summary = await readRun(stack, runId, context.now(), sameStack(flags));
   if (flags.json) printJson(context, { contract: 1, project: summary.project, runId, tasks: summary.tasks });
   else
     printLines(context, summary.tasks.length === 0 ? ["The run has no task yet."] : summary.tasks.flatMap(taskLines));
@@ -85,14 +89,14 @@ export async function logsCommand(
   flags: CommonOptions & { task?: number },
 ): Promise<number> {
   const stack = await context.openStack(flags);
-  const summary = await readRun(stack, runId, context.now());
-  const uniqueId = node === undefined ? null : vertexNamed(summary, node);
+  const summary = await readRun(stack, runId, context.now(), sameStack(flags));
+  const uniqueId = node === undefined ? null : vertexNamed(summary, node, sameStack(flags));
   const rows = await stack.ledger.readTasks({ project: summary.project, runId });
   const chosen = rows.filter((row) => flags.task === undefined || row.task === flags.task);
   if (chosen.length === 0)
     throw new UsageError(
       `The run ${runId} has no task${flags.task === undefined ? " yet" : ` ${flags.task}`}.`,
-      `npx stepwatch tasks ${runId}`,
+      `npx stepwatch tasks ${runId}${sameStack(flags)}`,
     );
   const tasks = [];
   for (const row of chosen) tasks.push(await taskLog(stack, summary.project, row, uniqueId));
@@ -113,7 +117,8 @@ async function taskLog(stack: DeployedStack, project: string, row: TaskRow, uniq
   const group = deployedNames.projectLogGroup(stack.resources.stackName, project);
   const stream = row.logStream ?? streamOf(row);
   const lines = stream === null ? [] : await stack.logs.readLog(group, stream);
-  const wanted = uniqueId === null ? lines : lines.filter((line) => line.text.includes(uniqueId));
+  const about = uniqueId === null ? () => true : aboutVertex(uniqueId);
+  const wanted = lines.filter((line) => about(line.text));
   return {
     task: row.task,
     kind: row.kind,
@@ -130,28 +135,23 @@ function streamOf(row: TaskRow): string | null {
 }
 
 /** A vertex by its unique_id or by the name that a person calls it. */
-function vertexNamed(summary: RunSummary, name: string): string {
+function vertexNamed(summary: RunSummary, name: string, stackOption: string): string {
   const ids = [...summary.nodes, ...summary.tests, ...summary.others].map((vertex) => vertex.uniqueId);
-  const exact = ids.filter((id) => id === name);
-  const found = exact.length > 0 ? exact : ids.filter((id) => nodeName(id) === name);
+  const fits: readonly ((id: string) => boolean)[] = [
+    (id) => id === name,
+    (id) => nodeName(id) === name,
+    // The versions of a model: `orders` means orders.v1, orders.v2 …
+    (id) => nodeName(id).startsWith(`${name}.`),
+  ];
+  const found = fits.map((fit) => ids.filter(fit)).find((some) => some.length > 0) ?? [];
   if (found.length === 1) return found[0]!;
   if (found.length > 1)
     throw new UsageError(
       `${name} is ambiguous: ${found.join(", ")}.`,
-      `npx stepwatch logs ${summary.runId} ${found[0]}`,
+      `npx stepwatch logs ${summary.runId} ${found[0]}${stackOption}`,
     );
-  throw new UsageError(`The run ${summary.runId} has no node ${name}.`, `npx stepwatch status ${summary.runId}`);
-}
-
-/** dbt's JSON events as dbt would print them, its colours on a terminal alone; anything else as it is. */
-export function readable(text: string, colours: boolean): string {
-  if (!text.startsWith("{")) return text;
-  try {
-    const { info } = JSON.parse(text) as { info?: { ts?: unknown; msg?: unknown } };
-    if (typeof info?.msg !== "string") return text;
-    const message = colours ? info.msg : stripVTControlCharacters(info.msg);
-    return `${typeof info.ts === "string" ? info.ts.slice(11, 19) : "        "}  ${message}`.trimEnd();
-  } catch {
-    return text;
-  }
+  throw new UsageError(
+    `The run ${summary.runId} has no node ${name}.`,
+    `npx stepwatch status ${summary.runId}${stackOption}`,
+  );
 }

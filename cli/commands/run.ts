@@ -6,12 +6,14 @@ import { newRunId } from "#core/names.ts";
 import { type BuildFlags, buildOptionsOf } from "../build-options.ts";
 import { sameOptions, sameStack } from "../command-line.ts";
 import type { CommonOptions, Context, DeployedStack } from "../context.ts";
-import { exitCodes, InfrastructureError, UsageError } from "../failure.ts";
+import { exitCodes, UsageError } from "../failure.ts";
 import { type FollowEnd, follow } from "../follow.ts";
 import { printJson, printLines, say } from "../output.ts";
+import { configNameOf } from "../paths.ts";
+import { endedBadly, exitCodeOf, lookFurther, notInStack } from "../run-end.ts";
 import { readSnapshot, summaryOf } from "../run-lookup.ts";
 import { runView } from "../view/run-view.ts";
-import { paintFor } from "../view/style.ts";
+import { paintFor, widthOf } from "../view/style.ts";
 import { statusText, verdictText } from "../view/summary-text.ts";
 import { waitingNotice } from "../waiting-notice.ts";
 
@@ -26,6 +28,7 @@ export async function runCommand(context: Context, project: string, flags: RunFl
   const input = parseRunInput({ project, ...options, ...(flags.allowEmpty === true ? { allowEmpty: true } : {}) });
   refuseUnusableProject(context, project, flags, options);
   const stack = await context.openStack(flags);
+  if (stack.projects?.includes(project) === false) throw notInStack(project, stack.projects.join(", "), flags);
   if (stack.outdated)
     say(
       context,
@@ -51,8 +54,11 @@ function refuseUnusableProject(context: Context, project: string, flags: RunFlag
   const { projects } = context.loadConfig(flags.config);
   const found = Object.hasOwn(projects, project) ? projects[project] : undefined;
   if (found === undefined) {
-    const known = `${flags.config ?? "stepwatch.yaml"}, which has ${Object.keys(projects).join(", ")}`;
-    throw new UsageError(`There is no project ${project} in ${known}.`, "npx stepwatch run --help");
+    const known = `${configNameOf(flags.config, context.cwd)}, which has ${Object.keys(projects).join(", ")}`;
+    throw new UsageError(
+      `There is no project ${project} in ${known}.`,
+      "Name one of these, or the stepwatch.yaml that has it by --config.",
+    );
   }
   if (flags.stack === undefined) context.checkProject(found, options);
 }
@@ -143,7 +149,7 @@ function reportEnd(context: Context, started: StartedRun, end: FollowEnd, flags:
       "",
       ...statusText(
         summary,
-        { width: context.out.columns ?? 160, height: Number.MAX_SAFE_INTEGER },
+        { width: widthOf(context.out, 160), height: Number.MAX_SAFE_INTEGER },
         paint,
         context.now(),
       ),
@@ -153,14 +159,10 @@ function reportEnd(context: Context, started: StartedRun, end: FollowEnd, flags:
   return exitCodeOf(summary.state);
 }
 
-/** The exit code of a run that has its verdict. A run that was left out by `overlap: skip` is no failure. */
-export const exitCodeOf = (state: string): number =>
-  state === "green" || state === "skipped" ? exitCodes.green : exitCodes.red;
-
 /** The execution ended without a verdict: skipped by policy, refused at its start, or broken. */
 function reportOver(context: Context, started: StartedRun, end: FollowEnd & { kind: "over" }, flags: RunFlags): number {
   const { status, output } = end.execution;
-  if (status !== "SUCCEEDED") throw endedBadly(started.runId, end);
+  if (status !== "SUCCEEDED") throw endedBadly(started, end, flags);
   const verdict = skippedVerdict(output);
   if (flags.json)
     printJson(context, {
@@ -179,40 +181,3 @@ const skippedVerdict = (output: unknown): string =>
   typeof output === "object" && output !== null && "verdict" in output && typeof output.verdict === "string"
     ? output.verdict
     : "There was nothing to run.";
-
-/** What went wrong with a run that has no verdict, as an error with the right exit code. */
-export function endedBadly(runId: string, end: FollowEnd & { kind: "over" }): Error {
-  const { status, error, cause } = end.execution;
-  const why = causeSentence(cause) ?? error ?? status;
-  if (error === "InputError") return new UsageError(why, "npx stepwatch run --help");
-  if (error === "RunLocked") return new InfrastructureError(why, "Run the same command again when it has ended.");
-  const what =
-    status === "ABORTED" ? "was stopped" : status === "TIMED_OUT" ? "ran into its machine's timeout" : "broke";
-  return new InfrastructureError(`The run ${runId} ${what} without a verdict: ${why}`, `npx stepwatch tasks ${runId}`);
-}
-
-/** Step Functions wraps what a Lambda threw in JSON. */
-function causeSentence(cause: string | null): string | null {
-  if (cause === null || cause === "") return null;
-  try {
-    const parsed: unknown = JSON.parse(cause);
-    if (
-      typeof parsed === "object" &&
-      parsed !== null &&
-      "errorMessage" in parsed &&
-      typeof parsed.errorMessage === "string"
-    )
-      return parsed.errorMessage;
-    return cause;
-  } catch {
-    return cause;
-  }
-}
-
-/** The commands that say more about a run. */
-export const lookFurther = (runId: string, flags: CommonOptions = {}): string[] => [
-  "Look further:",
-  `  npx stepwatch status ${runId}${sameStack(flags)}`,
-  `  npx stepwatch tasks ${runId}${sameStack(flags)}`,
-  `  npx stepwatch logs ${runId} [node]${sameStack(flags)}`,
-];

@@ -14,6 +14,8 @@ const TYPE_WIDTH = 8;
 const TIME_WIDTH = 12;
 const MIN_NAME_WIDTH = 16;
 const MAX_NAME_WIDTH = 44;
+/** Shorter ones would be cut to nothing that helps. */
+const MIN_NOTES_WIDTH = 8;
 
 /** The part of a unique_id that a person calls the vertex: `model.shop.orders.v2` → `orders.v2`; of a test without its hash. */
 export function nodeName(uniqueId: string): string {
@@ -42,15 +44,26 @@ interface LineLayout {
 
 /** `✘ fct_orders          model    red              1.2 s  2 tries  Binder Error: …` */
 export function nodeLine(node: NodeReport, layout: LineLayout): string {
+  const { paint } = layout;
   const state = nodeState(node);
-  const name = cut(nodeName(node.uniqueId), layout.nameWidth).padEnd(layout.nameWidth);
-  const type = node.resourceType.padEnd(TYPE_WIDTH);
-  const word = state.word.padEnd(STATE_WIDTH);
-  const time = timeOf(node, layout.nowMs).padStart(TIME_WIDTH);
-  const used = 2 + layout.nameWidth + 2 + TYPE_WIDTH + 1 + STATE_WIDTH + TIME_WIDTH;
-  const notes = cut(notesOf(node), layout.width - used - 2);
-  const line = `${layout.paint(state.tone, state.mark)} ${name}  ${layout.paint("dim", type)} ${layout.paint(state.tone, word)}${time}`;
-  return notes === "" ? line.trimEnd() : `${line}  ${layout.paint("dim", notes)}`;
+  const columns = columnsOf(layout);
+  const name = cut(nodeName(node.uniqueId), columns.name).padEnd(columns.name);
+  const type = columns.type ? `${paint("dim", node.resourceType.padEnd(TYPE_WIDTH))} ` : "";
+  const time = columns.time ? timeOf(node, layout.nowMs).padStart(TIME_WIDTH) : "";
+  const notes = columns.notes < MIN_NOTES_WIDTH ? "" : cut(notesOf(node), columns.notes);
+  const behind = notes === "" ? time.trimEnd() : `${time}  ${paint("dim", notes)}`;
+  const word = behind === "" ? state.word : state.word.padEnd(STATE_WIDTH);
+  return `${paint(state.tone, state.mark)} ${name}  ${type}${paint(state.tone, word)}${behind}`;
+}
+
+/** What fits: name and state always, then the time, then the type, then notes. */
+function columnsOf({ nameWidth, width }: LineLayout) {
+  const least = 2 + 2 + STATE_WIDTH;
+  const type = least + nameWidth + TYPE_WIDTH + 1 + TIME_WIDTH <= width;
+  const time = least + Math.min(nameWidth, MIN_NAME_WIDTH) + TIME_WIDTH <= width;
+  const others = least + (type ? TYPE_WIDTH + 1 : 0) + (time ? TIME_WIDTH : 0);
+  const name = Math.max(1, Math.min(nameWidth, width - others));
+  return { name, type, time, notes: width - others - name - 2 };
 }
 
 function timeOf(node: NodeReport, nowMs: number): string {

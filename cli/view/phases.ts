@@ -1,5 +1,5 @@
 import { LiveRegion } from "./live-region.ts";
-import { cut, duration, type Paint, type Terminal } from "./style.ts";
+import { cut, duration, type Paint, type Terminal, widthOf } from "./style.ts";
 
 export type PhaseName = "installing" | "starting" | "deploying" | "planning" | "building";
 
@@ -63,12 +63,6 @@ export class PhaseBoard {
     else this.redraw();
   }
 
-  /** A line that stays. */
-  print(lines: readonly string[]): void {
-    if (this.#region === null) for (const line of lines) this.#line(line);
-    else this.#region.print(lines);
-  }
-
   /** Lines that are drawn below the phases with every tick; terminal only. */
   showBelow(lines: () => readonly string[]): void {
     this.#below = lines;
@@ -76,22 +70,16 @@ export class PhaseBoard {
   }
 
   redraw(): void {
-    this.#region?.draw(this.#frame());
+    if (!this.#closed) this.#region?.draw(this.#frame());
   }
 
-  /** Draws a last time and leaves everything where it is; only the first call does something. */
+  /** Draws a last time and leaves everything where it is: what a phase that goes on says later is not shown. */
   close(): void {
     if (this.#closed) return;
-    this.#closed = true;
     clearInterval(this.#timer);
     this.redraw();
     this.#region?.close();
-  }
-
-  /** How long a phase took, in milliseconds; null if it did not end. */
-  took(phase: PhaseName): number | null {
-    const state = this.#phases.get(phase);
-    return state === undefined || state.endedAtMs === null ? null : state.endedAtMs - state.startedAtMs;
+    this.#closed = true;
   }
 
   #frame(): string[] {
@@ -106,11 +94,11 @@ export class PhaseBoard {
     const { paint, now, terminal } = this.#options;
     const over = state.endedAtMs !== null;
     const time = duration((state.endedAtMs ?? now()) - state.startedAtMs).padStart(10);
-    const note = cut(state.note, (terminal.columns ?? 100) - 28);
+    const note = cut(state.note, widthOf(terminal, 100) - 28);
     return `${paint(over ? "green" : "blue", over ? "✔" : "▸")} ${phase.padEnd(11)}${time}  ${paint("dim", note)}`.trimEnd();
   }
 
   #line(text: string): void {
-    this.#options.terminal.write(`${text}\n`);
+    if (!this.#closed) this.#options.terminal.write(`${text}\n`);
   }
 }

@@ -2,7 +2,7 @@ import type { NodeReport, RunSummary } from "#core/run/summary.ts";
 import { LiveRegion } from "./live-region.ts";
 import { nodeState } from "./node-state.ts";
 import { nodeLine, nodeName, nodeTable } from "./node-table.ts";
-import type { Paint, Terminal } from "./style.ts";
+import { type Paint, type Terminal, widthOf } from "./style.ts";
 import { countsLine } from "./summary-text.ts";
 
 /** What shows a run while it goes on. */
@@ -23,15 +23,16 @@ export interface RunViewOptions {
 /** Lines of the screen that are not the table's: phases, a blank line, counts and the prompt. */
 const OTHER_LINES = 9;
 
-/** The table with its counts, as many lines as the terminal has room for. */
+/** The table, as many lines as the terminal has room for, and the counts while the run goes on: its verdict has them too. */
 export function tableFrame(summary: RunSummary, options: RunViewOptions): string[] {
   const { terminal, paint, now } = options;
-  const size = { width: (terminal.columns ?? 100) - 1, height: Math.max(4, (terminal.rows ?? 40) - OTHER_LINES) };
+  const size = { width: widthOf(terminal, 100) - 1, height: Math.max(4, (terminal.rows || 40) - OTHER_LINES) };
+  const table = ["", ...nodeTable(summary.nodes, size, paint, now())];
+  if (summary.state !== "running") return table;
   const tasks = summary.tasks.filter((task) => task.state !== "over");
   const alive = tasks.map((task) => `task ${task.task} (${task.kind})`).join(", ");
   return [
-    "",
-    ...nodeTable(summary.nodes, size, paint, now()),
+    ...table,
     "",
     paint("dim", `${countsLine(summary)}${alive === "" ? "" : ` · ${alive}`}`.slice(0, size.width)),
   ];

@@ -10,8 +10,7 @@ export function statusText(summary: RunSummary, size: TableSize, paint: Paint, n
   return [
     `${paint("bold", `run ${summary.runId}`)} of ${summary.project}${summary.round > 1 ? `, round ${summary.round}` : ""}`,
     "",
-    ...nodeTable(summary.nodes, size, paint, nowMs),
-    "",
+    ...(summary.nodes.length === 0 ? [] : [...nodeTable(summary.nodes, size, paint, nowMs), ""]),
     ...verdictText(summary, paint),
   ];
 }
@@ -31,8 +30,7 @@ export function verdictText(summary: RunSummary, paint: Paint): string[] {
 }
 
 function verdictLine(summary: RunSummary, paint: Paint): string {
-  // The verdict of a red run holds dbt's whole message, which stands under its cause below.
-  const [sentence = ""] = (summary.verdict ?? "The run is not over yet.").split("\n");
+  const sentence = verdictSentence(summary);
   switch (summary.state) {
     case "green":
       return `${paint("green", "✔ green")}  ${sentence}`;
@@ -43,6 +41,18 @@ function verdictLine(summary: RunSummary, paint: Paint): string {
     default:
       return `${paint("red", `✘ ${summary.state}`)}  ${sentence}`;
   }
+}
+
+/**
+ * The verdict's first line. That of a red run goes on with its first cause, which stands below in full: it is left out
+ * here, unless there is nothing else to say.
+ */
+function verdictSentence(summary: RunSummary): string {
+  const verdict = summary.verdict ?? "The run is not over yet.";
+  const cause = summary.causes[0]?.sentence ?? "";
+  const before = cause === "" ? -1 : verdict.indexOf(`: ${cause}`);
+  const kept = before > 0 ? `${verdict.slice(0, before)}.` : verdict;
+  return kept.split("\n")[0] ?? "";
 }
 
 /** `26 good, 1 failed, 4 upstream failed (12 models, 3 seeds, 20 tests)`: zeroes are left out. */
@@ -83,12 +93,24 @@ function causeLines(summary: RunSummary, paint: Paint): string[] {
   const shown = summary.causes.slice(0, MAX_CAUSES).flatMap((cause) => {
     const gated = cause.gates > 0 ? ` (${cause.gates} not built because of it)` : "";
     const [first = "", ...more] = cause.sentence.split("\n");
-    const body = [...more, ...cause.lines].slice(0, MAX_MESSAGE_LINES).map((line) => paint("dim", `         ${line}`));
+    const body = [...more, ...linesBeyond(cause)]
+      .slice(0, MAX_MESSAGE_LINES)
+      .map((line) => paint("dim", `         ${line}`.trimEnd()));
     const next = cause.nextStep === undefined ? [] : [`         → ${cause.nextStep}`];
-    return [`  ${paint("red", "cause")}  ${first}${gated}`, ...body, ...next];
+    // The verdict above is this sentence, word for word, where there is nothing else to say.
+    const head =
+      `${first}${gated}` === verdictSentence(summary) ? [] : [`  ${paint("red", "cause")}  ${first}${gated}`];
+    return [...head, ...body, ...next];
   });
   const more = summary.causes.length - MAX_CAUSES;
   return more > 0 ? [...shown, `  … and ${more} more causes: use --json for all of them`] : shown;
+}
+
+/** The log's lines behind a cause, without those that its sentence has already. */
+function linesBeyond({ sentence, lines }: RunSummary["causes"][number]): string[] {
+  const words = (text: string) => text.replace(/\s+/g, " ").trim();
+  const said = words(sentence);
+  return lines.flatMap((line) => line.split("\n")).filter((line) => !said.includes(words(line)));
 }
 
 /** What failed tests found, and where dbt keeps it for whoever asked it to (`--store-failures`). */

@@ -2,6 +2,7 @@ import type { z } from "zod";
 import type { RunKey } from "#clients/ledger.ts";
 import { InputError, RowMissing } from "#core/errors.ts";
 import { keys } from "#core/names.ts";
+import { inOurWords } from "#core/zod-sentences.ts";
 import { type DynamoTable, EXPIRES_AT, type Key, type Refusal, type Row } from "./table.ts";
 
 export const runKey = ({ project, runId }: RunKey): Key => ({ pk: keys.runPartition(project, runId), sk: keys.run });
@@ -18,7 +19,7 @@ export const vertexKey = ({ project, runId }: RunKey, uniqueId: string): Key => 
 
 /** A row by its schema. Throws {@link InputError} for a row that another version, or a hand, has written. */
 export function readRow<S extends z.ZodType>(schema: S, row: Row): z.infer<S> {
-  const parsed = schema.safeParse(row);
+  const parsed = schema.safeParse(row, { error: inOurWords });
   if (parsed.success) return parsed.data;
   throw new InputError(
     `Ledger row ${row.pk}/${row.sk} can not be read; look at it, or run the stepwatch version that wrote it`,

@@ -7,6 +7,7 @@ import type { BuildOptions } from "#core/dbt/argv.ts";
 import { InputError, RowMissing } from "#core/errors.ts";
 import type { EventWindow } from "#core/run/event-window.ts";
 import { type PlanVertex, planSchema } from "#core/run/plan.ts";
+import { inOurWords } from "#core/zod-sentences.ts";
 
 /** Everything that tells this task what to do, read once, after the fence. */
 export interface TaskBrief {
@@ -91,7 +92,7 @@ async function readSet(artefacts: Pick<Artefacts, "getJson">, run: RunRow, task:
 }
 
 function read<S extends z.ZodType>(schema: S, value: unknown, key: string): z.infer<S> {
-  const parsed = schema.safeParse(value);
+  const parsed = schema.safeParse(value, { error: inOurWords });
   if (parsed.success) return parsed.data;
   const why =
     value === null

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { InputError } from "#core/errors.ts";
+import { inOurWords } from "#core/zod-sentences.ts";
 
 /** Environment of every Lambda function. Set by infra/functions. */
 export const functionEnvironmentSchema = z.object({
@@ -38,7 +39,7 @@ export function parseEnvironment<S extends z.ZodType>(
   schema: S,
   environment: Record<string, string | undefined>,
 ): z.infer<S> {
-  const parsed = schema.safeParse(environment);
+  const parsed = schema.safeParse(environment, { error: inOurWords });
   if (parsed.success) return parsed.data;
   throw new InputError(
     "Environment refused",

@@ -1,15 +1,15 @@
-import type { z } from "zod";
-import { z as zod } from "zod";
+import { z } from "zod";
 import type { ProjectSettings } from "#core/contracts/settings.ts";
 import { type BuildOptions, buildOptionsSchema, checkExtraArgs } from "#core/dbt/argv.ts";
 import { InputError } from "#core/errors.ts";
+import { parseInput } from "#core/input-problems.ts";
 import { PROJECT_NAME } from "#core/names.ts";
 
 /** Input of the run machine: a project, and options of `dbt build` that win over those of stepwatch.yaml. */
 export const runInputSchema = buildOptionsSchema.extend({
-  project: zod.string().regex(PROJECT_NAME, "letters, digits, - and _ only, a letter first"),
+  project: z.string().regex(PROJECT_NAME, "is no project name: letters, digits, _ and -, a letter first, at most 63."),
   /** A selection that finds nothing is green. */
-  allowEmpty: zod.boolean().optional(),
+  allowEmpty: z.boolean().optional(),
 });
 export type RunInput = z.infer<typeof runInputSchema>;
 
@@ -28,24 +28,7 @@ export function parseRunInput(input: unknown): RunInput {
   return parsed;
 }
 
-function readRunInput(input: unknown): RunInput {
-  const parsed = runInputSchema.safeParse(input);
-  if (parsed.success) return parsed.data;
-  throw new InputError(
-    "Run input refused",
-    parsed.error.issues.map((issue) => problem(input, issue)),
-  );
-}
-
-function problem(input: unknown, issue: z.core.$ZodIssue): string {
-  const path = issue.path.map(String);
-  const value = path.reduce<unknown>(
-    (at, key) => (at === null || typeof at !== "object" ? undefined : Reflect.get(at, key)),
-    input,
-  );
-  const shown = value === undefined ? "" : ` = ${JSON.stringify(value)?.slice(0, 200)}`;
-  return `${path.join(".") || "input"}${shown}: ${issue.message}`;
-}
+const readRunInput = (input: unknown): RunInput => parseInput("Run input refused", runInputSchema, input);
 
 /**
  * The options of a run's builds: those of stepwatch.yaml, under those of the run input. The lock and the containers ask
@@ -56,12 +39,7 @@ export function effectiveOptions(settings: ProjectSettings, input: Record<string
   const { project: _project, allowEmpty: _allowEmpty, ...options } = readRunInput(input);
   const { threads, target, build } = settings;
   const merged = { ...stated({ threads, target }), ...stated(build), ...stated(options) };
-  const parsed = buildOptionsSchema.safeParse(merged);
-  if (parsed.success) return parsed.data;
-  throw new InputError(
-    `Options of project ${settings.project} refused`,
-    parsed.error.issues.map((issue) => problem(merged, issue)),
-  );
+  return parseInput(`Options of project ${settings.project} refused`, buildOptionsSchema, merged);
 }
 
 const stated = (record: Record<string, unknown>) =>

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { dbtGraph, type Manifest, type ManifestNode, nodesOf } from "#core/dbt/manifest.ts";
+import { inOurWords } from "#core/zod-sentences.ts";
 import { gateGraph, isBuilt, PLANNED_TYPES } from "./gate-graph.ts";
 import { type Plan, type PlanVertex, planVertexSchema, TEST_TYPES } from "./plan.ts";
 
@@ -81,7 +82,7 @@ const overridesSchema = z.strictObject({ retries: z.int().min(0).max(20).optiona
 /** `meta.stepwatch`; dbt may be building by now, so that a bad value is ignored with a warning (behaviour H5). */
 function overridesOf(node: ManifestNode, warnings: string[]): PlanVertex["overrides"] {
   if (node.stepwatchMeta === undefined || node.stepwatchMeta === null) return {};
-  const parsed = overridesSchema.safeParse(node.stepwatchMeta);
+  const parsed = overridesSchema.safeParse(node.stepwatchMeta, { error: inOurWords });
   if (parsed.success) return parsed.data.retries === undefined ? {} : { retries: parsed.data.retries };
   const why = parsed.error.issues.map((issue) => `${issue.path.join(".") || "value"}: ${issue.message}`).join("; ");
   warnings.push(`meta.stepwatch of ${node.uniqueId} is ignored (${why}).`);

@@ -1,5 +1,5 @@
 import { type AddressInfo, createServer, type Server } from "node:net";
-import { EmbeddedAwsError, PortInUseError } from "../errors.ts";
+import { PortInUseError, PortSettingError } from "../errors.ts";
 
 export const HOST = "127.0.0.1";
 
@@ -7,13 +7,18 @@ export const HOST = "127.0.0.1";
 export const AWS_PORT_VARIABLE = "STEPWATCH_AWS_PORT";
 export const ECS_PORT_VARIABLE = "STEPWATCH_ECS_PORT";
 
-/** @throws {EmbeddedAwsError} when the variable is set to something that is no port */
+/** Before anything is installed or started for it. @throws {PortSettingError} */
+export function checkPorts(env: NodeJS.ProcessEnv): void {
+  for (const variable of [AWS_PORT_VARIABLE, ECS_PORT_VARIABLE]) portFrom(env, variable);
+}
+
+/** @throws {PortSettingError} when the variable is set to something that is no port */
 export function portFrom(env: NodeJS.ProcessEnv, variable: string): number | undefined {
   const text = env[variable];
   if (text === undefined || text === "") return undefined;
   const port = Number(text);
   if (Number.isInteger(port) && port > 0 && port < 65_536) return port;
-  throw new EmbeddedAwsError(
+  throw new PortSettingError(
     `${variable} is "${text}", which is no port: set it to a number from 1 to 65535 or unset it.`,
   );
 }

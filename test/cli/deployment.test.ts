@@ -1,22 +1,27 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { deploymentPath, fingerprint, readDeployment, writeDeployment } from "../../cli/deployment-record.ts";
 import { embeddedEnvironment } from "../../cli/embedded.ts";
 import { failureOf } from "../../cli/failure.ts";
 import { resourcesOf } from "../../cli/resources.ts";
 import { stackOutputs } from "../../cli/stack-outputs.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "stepwatch-deployment-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = temporaryFolder("deployment");
 
 const outputs = { TableName: "t", BucketName: "b", RunMachineArn: "run", ConsumerMachineArn: "consumer", Other: "x" };
 
 describe("what is deployed", () => {
   test("the record is read back; a broken one counts as none, so that it is deployed again", () => {
     expect(readDeployment(folder)).toBeNull();
-    const record = { stackName: "stepwatch", outputs, fingerprint: "f", configPath: "/stepwatch.yaml" };
+    const record = {
+      stackName: "stepwatch",
+      outputs,
+      fingerprint: "f",
+      configPath: "/stepwatch.yaml",
+      projects: ["shop"],
+    };
     writeDeployment(folder, record);
     expect(readDeployment(folder)).toEqual(record);
     writeFileSync(deploymentPath(folder), '{"stackName":');

@@ -38,6 +38,7 @@ export function fakeStack(looks: readonly Look[], overrides: Partial<Ledger> = {
     ...overrides,
   };
   return {
+    projects: null,
     outdated: false,
     resources: { stackName: "stepwatch", table: "t", bucket: "b", runMachineArn: RUN_MACHINE, consumerMachineArn: "c" },
     place: "embedded",

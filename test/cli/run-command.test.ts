@@ -1,54 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { LedgerUnavailable } from "#core/errors.ts";
 import type { RunSummary } from "#core/run/summary.ts";
-import { dataTest, live, nodeFailed, over, planOf, row, runOf, vertex } from "../support/run-builders.ts";
-import { fakeStack, known, type Look, stepwatch } from "./fake-context.ts";
-
-const plan = planOf([
-  vertex("model.shop.orders"),
-  dataTest("test.shop.unique_orders_id.abc123", ["model.shop.orders"]),
-  vertex("model.shop.customers", ["model.shop.orders", "test.shop.unique_orders_id.abc123"]),
-]);
-const begun: Look = {
-  run: runOf(),
-  plan,
-  tasks: [live(1)],
-  vertices: [row("model.shop.orders", "started", { startedAtMs: 1_700_000_000_000 })],
-};
-const good = (id: string) =>
-  row(id, id.startsWith("test.") ? "pass" : "success", {
-    consumerStartedAtMs: 1,
-    ...(id.startsWith("test.") ? {} : { outcome: "green" }),
-  });
-const green: Look = {
-  run: runOf({ state: "green", verdict: "Every one of 3 vertices is good.", endedAtMs: 1_700_000_100_000 }),
-  plan,
-  tasks: [over(1)],
-  vertices: plan.vertices.map((one) => good(one.uniqueId)),
-};
-const red: Look = {
-  run: runOf({ state: "red", verdict: "2 vertices are not good.", endedAtMs: 1_700_000_100_000 }),
-  plan,
-  tasks: [over(1, nodeFailed())],
-  vertices: [
-    row("model.shop.orders", "error", {
-      message: "Database Error in model orders\n  no such column",
-      final: "dead",
-      finalReason: "No tries left.",
-      outcome: "red",
-    }),
-    row("model.shop.customers", "skipped", {
-      final: "doomed",
-      finalReason: "Upstream failed: model.shop.orders",
-      rootCause: "model.shop.orders",
-    }),
-    row("test.shop.unique_orders_id.abc123", "skipped", {
-      final: "doomed",
-      finalReason: "Upstream failed: model.shop.orders",
-      rootCause: "model.shop.orders",
-    }),
-  ],
-};
+import { fakeStack, type Look, stepwatch } from "./fake-context.ts";
+import { begun, green, red } from "./looks.ts";
 
 describe("run", () => {
   test("a green run ends with 0, its verdict on stdout and progress on stderr", async () => {
@@ -204,6 +158,40 @@ describe("run", () => {
     expect(quick.stderr).not.toContain("Waiting");
   });
 
+  test("a run that does not begin, and waits for nobody, says once where to read why", async () => {
+    const looks = [...Array<Look>(60).fill({ run: null }), green];
+    const end = await stepwatch(["run", "shop"], { stack: fakeStack(looks, { listRuns: async () => [] }) });
+    expect(end.stderr.match(/The run has not begun: its first step fails .*embedded-aws\.log/g)).toHaveLength(1);
+    expect(end.stderr).not.toContain("Waiting");
+  });
+
+  test("a project that the deployed stack does not have: deploy first (2), and nothing is started", async () => {
+    const stack = { ...fakeStack([]), projects: ["bakery", "mill"] };
+    const end = await stepwatch(["run", "shop", "--config", "x.yaml"], { stack });
+    expect(end).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringMatching(
+        /^There is no project shop in the deployed stack, which has bakery, mill\. .*\n→ npx stepwatch deploy --config x\.yaml\n$/,
+      ),
+    });
+    expect(stack.executions.started).toEqual([]);
+  });
+
+  test("the same of a stack in AWS, where start-run knows it", async () => {
+    const stack = fakeStack([{ run: null }]);
+    const start = stack.executions.start.bind(stack.executions);
+    stack.executions.start = async (machine, name, input) => {
+      const started = await start(machine, name, input);
+      const cause = 'Run input refused: project = "shop": this stack has bakery, mill';
+      stack.executions.set(started.executionArn, { status: "FAILED", error: "InputError", cause });
+      return started;
+    };
+    expect(await stepwatch(["run", "shop", "--stack", "nightly"], { stack })).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringMatching(/which has bakery, mill\. .*\n→ npx stepwatch deploy --stack nightly\n$/),
+    });
+  });
+
   test("a ledger that falls silent is said once, while it is asked again", async () => {
     let reads = 0;
     const readRun = async () => {
@@ -248,85 +236,5 @@ describe("run", () => {
       (await stepwatch(["run", "shop", "--json"], { stack: fakeStack([open]) })).stdout,
     ) as RunSummary;
     expect(never.nodes.map((node) => node.outcome)).toEqual([null, null]);
-  });
-});
-
-describe("status, tasks, logs, runs", () => {
-  test("status: 0 while it runs and when green, 1 when red", async () => {
-    for (const [look, exitCode] of [
-      [begun, 0],
-      [green, 0],
-      [red, 1],
-    ] as const) {
-      const stack = fakeStack([look]);
-      known(stack, "run-1");
-      expect((await stepwatch(["status", "run-1", "--json"], { stack })).exitCode).toBe(exitCode);
-    }
-  });
-
-  test("tasks --json: one entry for each dbt build", async () => {
-    const stack = fakeStack([red]);
-    known(stack, "run-1");
-    const { tasks } = JSON.parse((await stepwatch(["tasks", "run-1", "--json"], { stack })).stdout) as RunSummary;
-    expect(tasks).toMatchObject([{ task: 1, kind: "producer", state: "over", exitCode: 1, end: "1 node failed." }]);
-  });
-
-  test("logs: by node name, from the stream that awslogs made if the container could not name it", async () => {
-    const stack = fakeStack([
-      { ...green, tasks: [over(1, {}, { fencedBy: "arn:aws:ecs:us-east-1:1:task/stepwatch/abc" })] },
-    ]);
-    known(stack, "run-1");
-    const end = await stepwatch(["logs", "run-1", "orders", "--json"], { stack });
-    expect(JSON.parse(end.stdout)).toMatchObject({
-      node: "model.shop.orders",
-      tasks: [{ task: 1, logStream: "dbt/dbt-runner/abc", lines: [{ at: "2023-11-14T22:13:20.000Z" }] }],
-    });
-    expect(await stepwatch(["logs", "run-1", "nope"], { stack })).toMatchObject({
-      exitCode: 2,
-      stderr: expect.stringContaining("has no node nope"),
-    });
-  });
-
-  test("logs: dbt's colours are for terminals alone", async () => {
-    const stack = fakeStack([{ ...green, tasks: [over(1, {}, { logStream: "s" })] }]);
-    known(stack, "run-1");
-    const text = JSON.stringify({ info: { ts: "2026-01-31T06:00:09Z", msg: "1 of 1 OK [\u001b[32mOK\u001b[0m]" } });
-    const logs = { readLog: async () => [{ atMs: 1, text }] };
-    const end = await stepwatch(["logs", "run-1"], { stack: { ...stack, logs } });
-    expect(end.stdout).toBe("== task 1 (producer)\n06:00:09  1 of 1 OK [OK]\n");
-  });
-
-  test("runs: one line each, of a verdict with several lines the first", async () => {
-    const row = { project: "shop", runId: "run-2", executionArn: "arn", startedAtMs: 1_700_000_000_000 };
-    const rows = [{ ...row, state: "red" as const, verdict: "2 vertices are not good:\n  LINE 26" }];
-    const end = await stepwatch(["runs", "shop"], { stack: fakeStack([], { listRuns: async () => rows }) });
-    expect(end.stdout).toBe("run-2  red      2023-11-14T22:13:20.000Z  2 vertices are not good:\n");
-  });
-
-  test("runs --json: newest first", async () => {
-    const rows = [
-      {
-        project: "shop",
-        runId: "run-2",
-        executionArn: "arn",
-        startedAtMs: 1_700_000_000_000,
-        state: "running" as const,
-      },
-    ];
-    const end = await stepwatch(["runs", "shop", "--json"], { stack: fakeStack([], { listRuns: async () => rows }) });
-    expect(JSON.parse(end.stdout)).toEqual({
-      contract: 1,
-      project: "shop",
-      runs: [
-        {
-          runId: "run-2",
-          state: "running",
-          verdict: null,
-          startedAt: "2023-11-14T22:13:20.000Z",
-          finishedAt: null,
-          executionArn: "arn",
-        },
-      ],
-    });
   });
 });

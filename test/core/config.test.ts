@@ -67,23 +67,20 @@ test("numbers and booleans of the environment become text", () => {
 
 describe("each problem is one sentence with path and value", () => {
   test.each([
-    [{}, "projects: missing (expected record)."],
+    [{}, "projects: is missing: it must be a mapping."],
     [{ projects: {} }, "projects = {}: names no project: an entry with a name and a projectDir is enough."],
-    [null, "(top level) = null: Invalid input: expected object, received null."],
-    [{ projects: { shop: {} } }, "projects.shop.projectDir: missing (expected string)."],
+    [null, "(top level) = null: is no mapping with projects: an entry there with a name and a projectDir is enough."],
+    [{ projects: { shop: {} } }, "projects.shop.projectDir: is missing: it must be a text."],
     [
       { projects: { "a#b": { projectDir: "x" } } },
       "projects.a#b: is no project name: letters, digits, _ and -, a letter first, at most 63.",
     ],
-    [withProject({}, { pollIntervalSeconds: 0 }), "pollIntervalSeconds = 0: Too small: expected number to be >=1."],
+    [withProject({}, { pollIntervalSeconds: 0 }), "pollIntervalSeconds = 0: must be at least 1."],
     [
       withProject({}, { stackName: "a_b" }),
       'stackName = "a_b": is no stack name: letters, digits and -, a letter first, at most 40.',
     ],
-    [
-      withProject({ threads: "many" }),
-      'projects.shop.threads = "many": Invalid input: expected number, received string.',
-    ],
+    [withProject({ threads: "many" }), 'projects.shop.threads = "many": must be a number.'],
     [withProject({ profileDir: "x" }), "projects.shop.profileDir: there is no such setting; did you mean profilesDir?"],
     [
       withProject({ policy: { retriess: 1 } }),
@@ -99,8 +96,37 @@ describe("each problem is one sentence with path and value", () => {
     ],
     [
       withProject({ policy: { overlap: "wait" } }),
-      'projects.shop.policy.overlap = "wait": Invalid option: expected one of "queue"|"skip"|"refuse".',
+      'projects.shop.policy.overlap = "wait": must be one of queue, skip, refuse.',
     ],
+    [{ projects: [] }, "projects = []: must be a mapping (lines of the form key: value)."],
+    [
+      { projects: { shop: "../dbt" } },
+      'projects.shop = "../dbt": is no project: an entry is a mapping, and a projectDir in it is enough.',
+    ],
+    [withProject({ projectDir: "" }), 'projects.shop.projectDir = "": must not be empty.'],
+    [withProject({ threads: 1.5 }), "projects.shop.threads = 1.5: must be a whole number."],
+    [withProject({ threads: 300 }), "projects.shop.threads = 300: must be at most 256."],
+    [withProject({ dbt: { packages: "dbt-core" } }), 'projects.shop.dbt.packages = "dbt-core": must be a list.'],
+    [withProject({ dbt: { packages: [] } }), "projects.shop.dbt.packages = []: must not be empty."],
+    [
+      withProject({ target: 5 }),
+      "projects.shop.target = 5: must be a text (in quotes, if it looks like a number or a date).",
+    ],
+    [withProject({ build: { fullRefresh: "yes" } }), 'projects.shop.build.fullRefresh = "yes": must be true or false.'],
+    [
+      withProject({ environment: { A: [1] } }),
+      "projects.shop.environment.A: must be a text, a number, or true or false.",
+    ],
+    [withProject({ policy: { recovery: "early" } }), 'projects.shop.policy.recovery = "early": can only be after.'],
+    [
+      withProject({ policy: { holdSeconds: Number.POSITIVE_INFINITY } }),
+      "projects.shop.policy.holdSeconds = Infinity: must be a number.",
+    ],
+    [
+      withProject({ schedule: "rate(1 day)", scheduleTimeZone: "Berlin" }),
+      /^projects\.shop\.scheduleTimeZone = "Berlin": is no time zone: write its IANA name/,
+    ],
+    [withProject({ schedule: "rate(1 day)", scheduleTimeZone: "+02:00" }), /is no time zone/],
     [withProject({ logRetentionDays: 31 }), /^projects\.shop\.logRetentionDays = 31: is none of 1, 3, 5/],
     [withProject({ schedule: "daily" }), /^projects\.shop\.schedule = "daily": is no cron/],
     [withProject({ scheduleTimeZone: "Europe/Berlin" }), /has no meaning without schedule/],

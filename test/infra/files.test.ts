@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { InputError } from "#core/errors.ts";
 import { assembleImageContext, refuseMissing } from "../../infra/image-context.ts";
 import { loadConfig } from "../../infra/load-config.ts";
 import { localImageConfig, localImageHash, localImageReference, pinRunner } from "../../infra/local-image.ts";
@@ -41,6 +42,23 @@ describe("stepwatch.yaml as a file", () => {
   test("broken YAML is one sentence with the line", () => {
     const file = write("stepwatch.yaml", "projects:\n  shop: {projectDir: dbt\n  other: x\n");
     expect(() => loadConfig(file)).toThrow(/^.*stepwatch\.yaml is no YAML: line [23], column \d+: .+$/);
+  });
+
+  test.each([
+    ["an alias without its anchor", "projects: *all\n", /is no YAML: .*alias.*all/],
+    [
+      "a second document",
+      `${YAML}---\n${YAML}`,
+      /is no YAML: line 4, column 1: a second document begins here; one is read\.$/,
+    ],
+  ])("%s is one sentence", (_what, text, words) => {
+    const file = write("stepwatch.yaml", text);
+    expect(() => loadConfig(file)).toThrow(InputError);
+    expect(() => loadConfig(file)).toThrow(words);
+  });
+
+  test("a folder says so", () => {
+    expect(() => loadConfig(folder)).toThrow("can not be read: it is a folder: name the file in it by --config.");
   });
 
   test("a file that is not there says so", () => {

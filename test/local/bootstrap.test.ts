@@ -1,19 +1,19 @@
 import { spawn } from "node:child_process";
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { beforeEach, expect, test } from "vitest";
 import { findNode24 } from "../../local/node24.mjs";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const LOCAL = fileURLToPath(new URL("../../local/", import.meta.url));
 
 let root: string;
 
-/** A project without node_modules, and an npm that notes each call and "installs" in half a second. */
+/** A project without node_modules, and an npm that notes each call and "installs". */
 beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), "bootstrap-"));
+  root = temporaryFolder("bootstrap");
   mkdirSync(join(root, "local"));
   mkdirSync(join(root, "bin"));
   for (const file of ["bootstrap", "install-packages", "lock-file", "node24", "process-identity"]) {
@@ -21,7 +21,7 @@ beforeEach(() => {
   }
   writeFileSync(join(root, "package.json"), '{"type":"module"}');
   lock("1.0.0");
-  npm(`sleep 0.5; mkdir -p node_modules; cp package-lock.json node_modules/.package-lock.json`);
+  npm(`mkdir -p node_modules; cp package-lock.json node_modules/.package-lock.json`);
   writeFileSync(
     join(root, "say.ts"),
     "const word: string = process.argv[2] ?? ''; console.log(word); process.exit(5);",
@@ -42,13 +42,18 @@ function npmCalls(): number {
   return existsSync(join(root, "npm-calls")) ? readFileSync(join(root, "npm-calls"), "utf8").split("\n").length - 1 : 0;
 }
 
-async function start(...args: string[]) {
+function bootstrap(...args: string[]) {
   const env = { PATH: `${join(root, "bin")}:${process.env.PATH}` };
-  const child = spawn(process.execPath, ["local/bootstrap.mjs", ...args], { cwd: root, env });
+  return spawn(process.execPath, ["local/bootstrap.mjs", ...args], { cwd: root, env });
+}
+
+async function endOf(child: ReturnType<typeof bootstrap>) {
   const exited = new Promise<number | null>((resolve) => child.once("exit", resolve));
   const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), exited]);
   return { stdout, stderr, code };
 }
+
+const start = (...args: string[]) => endOf(bootstrap(...args));
 
 test("it installs once, passes arguments and exit code on, and leaves standard output to the script", async () => {
   const first = await start("say.ts", "hello");
@@ -59,7 +64,22 @@ test("it installs once, passes arguments and exit code on, and leaves standard o
 });
 
 test("two at once install once", async () => {
-  const both = await Promise.all([start("say.ts", "a"), start("say.ts", "b")]);
+  npm(
+    `while [ ! -e go ]; do sleep 0.05; done; mkdir -p node_modules; cp package-lock.json node_modules/.package-lock.json`,
+  );
+  const children = [bootstrap("say.ts", "a"), bootstrap("say.ts", "b")];
+  const waits = children.map(
+    (child) =>
+      new Promise<void>((resolve) =>
+        child.stderr.on("data", (words) => {
+          if (String(words).includes("which is installing")) resolve();
+        }),
+      ),
+  );
+  const ends = children.map(endOf);
+  await Promise.race(waits);
+  writeFileSync(join(root, "go"), "");
+  const both = await Promise.all(ends);
   expect(both.map(({ stdout }) => stdout)).toEqual(["a\n", "b\n"]);
   expect(npmCalls()).toBe(1);
   expect(both.some(({ stderr }) => stderr.includes("which is installing the npm packages"))).toBe(true);

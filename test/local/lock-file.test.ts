@@ -1,17 +1,17 @@
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { beforeEach, expect, test } from "vitest";
 import { withLock } from "#local/lock-file.mjs";
 import { ownIdentity } from "#local/process-identity.mjs";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 
 let folder: string;
 let path: string;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "lock-file-"));
+  folder = temporaryFolder("lock-file");
   path = join(folder, "deep", "one.lock");
 });
 

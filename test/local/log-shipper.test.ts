@@ -1,6 +1,10 @@
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { type AwsJson, EmulatorCallError } from "#local/emulator/aws-json.ts";
 import { LogShipper } from "#local/emulator/log-shipper.ts";
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 interface Put {
   logGroupName: string;
@@ -45,9 +49,11 @@ test("lines go out together and in order, to a stream that is made for them", as
 });
 
 test("they go out by themselves after a moment", async () => {
+  vi.useFakeTimers();
   const { aws, puts } = recorder();
   new LogShipper(aws).write("/group", "stream", "alone");
-  await expect.poll(() => puts.length).toBe(1);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(puts).toHaveLength(1);
 });
 
 test("no call is larger than CloudWatch Logs takes, and nothing is lost or doubled", async () => {

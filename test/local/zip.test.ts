@@ -1,13 +1,13 @@
-import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { unzip } from "#local/emulator/zip.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 import { zipArchive } from "./zip-archive.ts";
 
 function folder(): string {
-  return mkdtempSync(join(tmpdir(), "zip-"));
+  return temporaryFolder("zip");
 }
 
 test("any files come out as they went in, deflated or stored", () => {

@@ -118,6 +118,25 @@ export const ODDITIES: readonly Oddity[] = [
   },
   {
     versions: "2.0",
+    oddity: "under fail-fast `success` or `no-op` is printed of models that were compiled and then cancelled: no table",
+    rule: "`no-op` of what dbt builds is interrupted; in a build cut short, so is a success without `NodeExecuting`",
+    rows: "A16, B8",
+  },
+  {
+    versions: "1.8–1.12",
+    oddity: "a Python model prints to dbt's own stdout; without a line's end the text stands before dbt's next event",
+    rule: "the event at the line's end is read; an event that names no invocation is not dbt's",
+    rows: "A6",
+  },
+  {
+    versions: "1.8–1.12",
+    oddity:
+      "at info level an ephemeral model that can not be compiled, below which only ephemerals hang, is never named",
+    rule: "it is not good: failed where it alone can be it, otherwise not built; what hangs on it is not built",
+    rows: "B4",
+  },
+  {
+    versions: "2.0",
     oddity: "fail-fast ends the log without a last line; what was running is never mentioned again",
     rule: "it is interrupted, the first failure is the cause",
     rows: "B8",

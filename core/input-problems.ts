@@ -1,11 +1,19 @@
 import { z } from "zod";
+import { InputError } from "#core/errors.ts";
+import { inOurWords } from "#core/zod-sentences.ts";
 
 /**
- * Says what is wrong with a parsed YAML value, one sentence per problem: the field's path, its value, what is expected,
- * and for an unknown key the nearest known one.
+ * The value as its schema has it, with defaults filled in.
+ * @throws {InputError} with one sentence per problem: the field's path, its value, what is expected, and for an unknown
+ * key the nearest known one
  */
-export function configProblems(schema: z.ZodType, value: unknown, issues: readonly z.core.$ZodIssue[]): string[] {
-  return issues.flatMap((issue) => sentences(schema, value, issue));
+export function parseInput<S extends z.ZodType>(what: string, schema: S, value: unknown): z.output<S> {
+  const parsed = schema.safeParse(value, { error: inOurWords });
+  if (parsed.success) return parsed.data;
+  throw new InputError(
+    what,
+    parsed.error.issues.flatMap((issue) => sentences(schema, value, issue)),
+  );
 }
 
 function sentences(schema: z.ZodType, value: unknown, issue: z.core.$ZodIssue): string[] {
@@ -18,7 +26,7 @@ function sentences(schema: z.ZodType, value: unknown, issue: z.core.$ZodIssue): 
   }
   if (issue.code === "invalid_key") return issue.issues.map((inner) => `${path}: ${withStop(inner.message)}`);
   const found = valueAt(value, issue.path);
-  if (found === undefined && issue.code === "invalid_type") return [`${path}: missing (expected ${issue.expected}).`];
+  if (found === undefined) return [`${path}: ${withStop(issue.message)}`];
   return [`${path}${shown(issue.path, found)}: ${withStop(issue.message)}`];
 }
 
@@ -33,7 +41,8 @@ function pathText(path: readonly PropertyKey[]): string {
 /** Values of `environment` and `vars` may be secrets: they are not repeated in messages, which end in build logs. */
 function shown(path: readonly PropertyKey[], value: unknown): string {
   if (path.includes("environment") || path.includes("vars")) return "";
-  const text = JSON.stringify(value) ?? String(value);
+  // YAML's .inf and .nan are null in JSON.
+  const text = typeof value === "number" ? String(value) : (JSON.stringify(value) ?? String(value));
   return ` = ${text.length > 80 ? `${text.slice(0, 77)}…` : text}`;
 }
 
