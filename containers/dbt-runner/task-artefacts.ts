@@ -50,10 +50,14 @@ export async function uploadCompiled(
   log: BuildLog,
   runResults: RunResults | null,
 ): Promise<string | null> {
-  const compiled = await collectCompiled(deps.folders, log, runResults);
-  if (Object.keys(compiled).length === 0) return null;
   const key = artefactKeys.task(deps.key.project, deps.key.runId, deps.task, "compiled.json");
-  return (await orSay(deps, "compiled.json", () => deps.artefacts.putJson(key, compiled))) ? key : null;
+  let found = false;
+  const uploaded = await orSay(deps, "compiled.json", async () => {
+    const compiled = await collectCompiled(deps.folders, log, runResults);
+    found = Object.keys(compiled).length > 0;
+    if (found) await deps.artefacts.putJson(key, compiled);
+  });
+  return uploaded && found ? key : null;
 }
 
 async function orSay(deps: ArtefactDeps, name: string, upload: () => Promise<void>): Promise<boolean> {

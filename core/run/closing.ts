@@ -13,9 +13,11 @@ export interface Closing {
 }
 
 /** Why the producer's end leaves its not-built vertices not built, whatever the vertices say; null if they may recover. */
-function noRecoveryAfter(producer: TaskRow | null): string | null {
+function noRecoveryAfter(producer: TaskRow | null, views: ReadonlyMap<string, VertexView>): string | null {
   const end = producer?.end;
   if (!end) return null;
+  // A selection of tests alone: nothing for the producer, which runs no test then (behaviour C7).
+  if (end.cause.kind === "empty_selection" && [...views.values()].some((view) => view.plan.deferred)) return null;
   const startHook = end.hookFailures.find((hook) => hook.phase === "start");
   if (startHook) return `The on-run-start hook ${startHook.name} failed: ${startHook.message}`;
   if (end.cause.kind === "hook" && end.hookFailures.length > 0) return null;
@@ -44,7 +46,7 @@ export function closings(
   noRecovery: string | null = null,
 ): Map<string, Closing> {
   const closed = new Map<string, Closing>();
-  const forbidden = noRecoveryAfter(producer) ?? noRecovery;
+  const forbidden = noRecoveryAfter(producer, views) ?? noRecovery;
   for (const [id, view] of views) {
     const word =
       standingWord(view) ??

@@ -91,9 +91,7 @@ export function consumerAnswer(
   if (node.class !== "good") return overWithoutWord(node, run);
   const counted = testsOfPart(plan, uniqueId, part, run.settings.policy.testBehavior);
   const tests = counted.map((id) => views.get(id)!);
-  const failed = tests.find(
-    (test) => test.row?.final !== undefined && (test.class === "failed" || test.class === "interrupted"),
-  );
+  const failed = tests.find(isFailedForGood);
   if (failed) return red(node, `Its test ${failed.plan.uniqueId} is not good: ${lastWord(failed)}`);
   const open = tests.find((test) => !settled(test, node));
   if (open) return run.state === "running" ? waiting : red(node, `Its test ${open.plan.uniqueId} has no result.`);
@@ -115,6 +113,10 @@ const overWithoutWord = (node: VertexView, run: RunRow): ConsumerAnswer =>
   run.state === "running"
     ? waiting
     : red(node, `The run ended (${run.state}) before its node had a result. ${run.verdict ?? ""}`.trim());
+
+/** `dead` counts whatever the class: a task that has ended since the tasks were read, before the rows, looks alive. */
+const isFailedForGood = ({ row, class: cls }: VertexView): boolean =>
+  row?.final === "dead" || (row?.final !== undefined && (cls === "failed" || cls === "interrupted"));
 
 /** Good and later than the node's last build, or never to be run because of another parent. */
 function settled(test: VertexView, node: VertexView): boolean {

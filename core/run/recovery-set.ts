@@ -49,29 +49,64 @@ function withoutLoneUnitTests(set: ReadonlySet<string>, standing: Standing): str
     const waits = (id: string) => isLone(id, kept) || planOf(id).gateParents.some((up) => set.has(up) && !kept.has(up));
     kept = new Set([...kept].filter((id) => !waits(id)));
   }
-  return kept.size > 0 ? [...kept] : [...set].filter((id) => isLone(id, set));
+  return kept.size > 0 ? [...kept] : loneUnitTests();
+
+  /** In gate order: one below a node of the set can not run before that node is built. */
+  function loneUnitTests(): string[] {
+    const lone = new Set<string>();
+    for (const id of set)
+      if (isLone(id, set) && !planOf(id).gateParents.some((up) => set.has(up) && !lone.has(up))) lone.add(id);
+    return [...lone];
+  }
 }
 
 /** Something that deferred tests wait for: it is neither good nor given up (behaviour C7). */
 const isOpenNode = (id: string, view: VertexView, standing: Standing): boolean =>
   !view.plan.deferred && !standing.closed.has(id) && view.class !== "good" && view.class !== "skipped";
 
-/** Vertices that still wait for a failed or interrupted one: what a moment's patience would add to the set. */
-export function gatedByRecovering(standing: Standing): Map<string, string[]> {
-  const reached = new Map<string, string[]>();
-  const waitsFor = new Map<string, Set<string>>();
+/** Open and not built: what a recovery build may still take up. */
+const isUnbuilt = (view: VertexView, standing: Standing): boolean =>
+  view.class === "not_built" && !standing.closed.has(view.plan.uniqueId);
+
+/** Whether something still waits for a failed or interrupted vertex: what a moment's patience would add to the set. */
+export function anyWaitsForRecovering(standing: Standing): boolean {
+  const waiting = new Set<string>();
+  const holds = (parent: string) => {
+    const view = standing.views.get(parent);
+    return waiting.has(parent) || (view !== undefined && mayRecover(view, standing));
+  };
   for (const [id, view] of standing.views) {
-    const causes = new Set<string>();
-    for (const parent of view.plan.gateParents) {
-      const parentView = standing.views.get(parent);
-      if (parentView && mayRecover(parentView, standing)) causes.add(parent);
-      for (const cause of waitsFor.get(parent) ?? []) causes.add(cause);
-    }
-    waitsFor.set(id, causes);
-    if (view.class !== "not_built" || standing.closed.has(id)) continue;
-    for (const cause of causes) reached.set(cause, [...(reached.get(cause) ?? []), id]);
+    if (!view.plan.gateParents.some(holds)) continue;
+    if (isUnbuilt(view, standing)) return true;
+    waiting.add(id);
   }
-  return reached;
+  return false;
+}
+
+/** A walk ends here; what gates more is not told apart. 1,000 failures at once above 10,000 vertices would be 10 million steps. */
+const MOST_WALKED = 1_000;
+
+/** How many unbuilt vertices each of these gates, at whatever depth. */
+export function gatedCounts(ids: readonly string[], standing: Standing): Map<string, number> {
+  const children = new Map<string, VertexView[]>();
+  for (const view of standing.views.values()) {
+    for (const parent of view.plan.gateParents) {
+      const known = children.get(parent);
+      if (known) known.push(view);
+      else children.set(parent, [view]);
+    }
+  }
+  return new Map(ids.map((id) => [id, gatedCount(id, children, standing)]));
+}
+
+function gatedCount(id: string, children: ReadonlyMap<string, readonly VertexView[]>, standing: Standing): number {
+  const seen = new Set<VertexView>(children.get(id));
+  let count = 0;
+  for (const view of seen) {
+    if (isUnbuilt(view, standing)) count += 1;
+    if (seen.size < MOST_WALKED) for (const child of children.get(view.plan.uniqueId) ?? []) seen.add(child);
+  }
+  return count;
 }
 
 /**
@@ -93,6 +128,12 @@ export function fallbackSet(root: VertexView, policy: Policy, standing: Standing
 
 const isRebuildable = (view: VertexView | undefined, standing: Standing): boolean =>
   isGood(view) && view!.free && NODE_TYPES.has(view!.plan.resourceType) && gatesAreGood(view!, standing);
+
+/** What live builds may be reading: a good node is not built again under them (onTestFailure: node). */
+export function readNow(standing: Standing): Set<string> {
+  const building = [...standing.views.values()].filter((view) => !view.free && view.class !== "good");
+  return new Set(building.flatMap((view) => view.plan.gateParents));
+}
 
 const isTestOf = (view: VertexView, nodes: readonly string[]): boolean =>
   view.plan.resourceType === "test" && view.plan.nodes.some((id) => nodes.includes(id));

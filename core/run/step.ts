@@ -5,10 +5,12 @@ import { type Closing, closeRest, closings } from "#core/run/closing.ts";
 import { type EventWindow, eventWindowOf } from "#core/run/event-window.ts";
 import { type Plan, SINGLE_WRITERS } from "#core/run/plan.ts";
 import {
+  anyWaitsForRecovering,
   fallbackSet,
-  gatedByRecovering,
+  gatedCounts,
   gatesAreGood,
   mayRecover,
+  readNow,
   recoverySet,
   type Standing,
 } from "#core/run/recovery-set.ts";
@@ -152,7 +154,7 @@ function recover(input: StepInput, plan: Plan, live: readonly TaskRow[], produce
   const quiet = quietUntilMs(input.tasks, input.rows, input.policy);
   if (quiet === null) return silenced(input, views, closed, live);
   const room = input.nowMs < quiet ? 0 : cap - live.length;
-  const singles = dueSingles(input, standing, plan).slice(0, Math.max(0, room));
+  const singles = dueSingles(input, standing, plan, room);
   const wave = recoveryWave(input, standing, producer, new Set(singles.flatMap((single) => single.uniqueIds)));
   const launches = [...singles, ...(wave.launch && singles.length < room ? [wave.launch] : [])];
   const waveWaits = wave.launch !== null && launches.length === singles.length;
@@ -199,19 +201,27 @@ function ending(
 const unwritten = (closed: ReadonlyMap<string, Closing>, views: ReadonlyMap<string, VertexView>): Closing[] =>
   [...closed.values()].filter((word) => views.get(word.uniqueId)?.row?.final !== word.final);
 
-/** Fallbacks that are due now: those that gate most first. */
-function dueSingles(input: StepInput, standing: Standing, plan: Plan): LaunchDecision[] {
-  const gated = gatedByRecovering(standing);
+/** Fallbacks that are due now and for which there is room: those that gate most first. */
+function dueSingles(input: StepInput, standing: Standing, plan: Plan, room: number): LaunchDecision[] {
   const grace = SINGLE_WRITERS.has(plan.adapterType ?? "") ? 0 : input.policy.orphanGraceSeconds;
   const due = [...standing.views.values()].filter((view) => isDue(view, input, standing, grace));
-  due.sort((a, b) => (gated.get(b.plan.uniqueId)?.length ?? 0) - (gated.get(a.plan.uniqueId)?.length ?? 0));
+  if (room <= 0 || due.length === 0) return [];
+  const gated = gatedCounts(
+    due.map((view) => view.plan.uniqueId),
+    standing,
+  );
+  due.sort((a, b) => gated.get(b.plan.uniqueId)! - gated.get(a.plan.uniqueId)!);
   const taken = new Set<string>();
+  const read = readNow(standing);
   const launches: LaunchDecision[] = [];
   for (const view of due) {
+    if (launches.length === room) break;
     if (taken.has(view.plan.uniqueId)) continue;
     const uniqueIds = fallbackSet(view, input.policy, standing);
-    if (uniqueIds.some((id) => taken.has(id)) || view.plan.gateParents.some((id) => taken.has(id))) continue;
+    const reads = uniqueIds.flatMap((id) => standing.views.get(id)!.plan.gateParents);
+    if (uniqueIds.some((id) => taken.has(id) || read.has(id)) || reads.some((id) => taken.has(id))) continue;
     for (const id of uniqueIds) taken.add(id);
+    for (const id of reads) read.add(id);
     const what = view.class === "interrupted" ? "was interrupted" : "failed";
     const eventWindow = eventWindowOf(view);
     launches.push({
@@ -255,14 +265,14 @@ function recoveryWave(
 ): { launch: LaunchDecision | null; held: boolean } {
   const uniqueIds = recoverySet(standing, taken);
   if (uniqueIds.length === 0) return { launch: null, held: false };
-  const gating = [...gatedByRecovering(standing).keys()].map((id) => standing.views.get(id)!);
   const recovering = [...standing.views.values()].filter(
     (view) => mayRecover(view, standing) && !waitsForWave(view, standing),
   );
   if (producer.end?.failFast && recovering.length > 0) return { launch: null, held: true };
   if (recovering.some(firstLoneRetry)) return { launch: null, held: true };
   const sinceMs = input.heldSinceMs ?? input.nowMs;
-  if (gating.length > 0 && input.nowMs < sinceMs + input.policy.holdSeconds * 1000) return { launch: null, held: true };
+  const isYoung = input.nowMs < sinceMs + input.policy.holdSeconds * 1000;
+  if (isYoung && anyWaitsForRecovering(standing)) return { launch: null, held: true };
   const reason = `${uniqueIds.length} ${uniqueIds.length === 1 ? "vertex was" : "vertices were"} not built, and all that gates them is good.`;
   return {
     launch: { kind: "recovery", uniqueIds, claims: claimsOf(uniqueIds, standing), size: "queue", reason },

@@ -39,9 +39,13 @@ export const START_PATIENCE_MS = 20 * 60_000;
 export function asksEcs(task: TaskRow, policy: Policy, nowMs: number): boolean {
   if (task.taskArn === undefined && task.fencedBy === undefined) return false;
   if (task.state === "launching") return true;
-  const lastSign = task.heartbeatAtMs ?? task.startedAtMs ?? task.claimedAtMs;
-  return task.state === "running" && nowMs - lastSign > policy.lostAfterSeconds * 1000;
+  // A heartbeat from the future is of a host whose clock runs ahead: it would hide the container's death until then.
+  return task.state === "running" && Math.abs(nowMs - lastSignMs(task)) > policy.lostAfterSeconds * 1000;
 }
+
+/** The last moment at which a task is known to have lived or to have been asked for. Milliseconds, of the container's clock once it beats. */
+export const lastSignMs = (task: TaskRow): number =>
+  task.heartbeatAtMs ?? task.startedAtMs ?? task.launchedAtMs ?? task.claimedAtMs;
 
 /** The task's real state decides, not the age of its heartbeat; MISSING means wait, then over (behaviour D10, D11). */
 export function taskMove(task: TaskRow, ecs: EcsView, nowMs: number): TaskMove {
@@ -65,12 +69,12 @@ export function taskMove(task: TaskRow, ecs: EcsView, nowMs: number): TaskMove {
       },
     };
   }
-  const lastSign = task.heartbeatAtMs ?? task.startedAtMs ?? task.launchedAtMs ?? task.claimedAtMs;
+  const silentMs = nowMs - lastSignMs(task);
   if (ecs.state === "missing") {
-    if (nowMs - lastSign < MISSING_GRACE_MS) return { move: "none" };
+    if (silentMs < MISSING_GRACE_MS) return { move: "none" };
     return { move: "over", stop: ended(nowMs, "ECS no longer knows the task.") };
   }
-  if (task.state === "launching" && nowMs - lastSign > START_PATIENCE_MS)
+  if (task.state === "launching" && silentMs > START_PATIENCE_MS)
     return { move: "launch_failed", reason: `The task did not start within ${START_PATIENCE_MS / 60_000} minutes.` };
   return { move: "none" };
 }

@@ -43,7 +43,8 @@ export function verdict(input: {
   if (input.stopReason !== null && (bad > 0 || input.plan === null))
     return { state: "stopped", sentence: `Stopped: ${input.stopReason}`, causes };
   if (causes.length === 0 && bad === 0) return { state: "green", sentence: greenSentence(views), causes };
-  if (causes.length === 0) return { state: "red", sentence: `${bad} vertices have no result.`, causes };
+  if (causes.length === 0)
+    return { state: "red", sentence: `${bad} ${bad === 1 ? "vertex has" : "vertices have"} no result.`, causes };
   return { state: "red", sentence: redSentence(causes, bad), causes };
 }
 
@@ -56,7 +57,7 @@ function greenSentence(views: ReadonlyMap<string, VertexView>): string {
 function redSentence(causes: readonly RunCause[], bad: number): string {
   const first = causes[0]!;
   const rest = causes.length > 1 ? ` (and ${causes.length - 1} more ${causes.length === 2 ? "cause" : "causes"})` : "";
-  return `${bad > 0 ? `${bad} vertices are not good: ` : ""}${first.sentence}${rest}`;
+  return `${bad > 0 ? `${bad} ${bad === 1 ? "vertex is" : "vertices are"} not good: ` : ""}${first.sentence}${rest}`;
 }
 
 function causesOfRun(input: Parameters<typeof verdict>[0], producer: TaskRow | null): RunCause[] {
@@ -66,7 +67,8 @@ function causesOfRun(input: Parameters<typeof verdict>[0], producer: TaskRow | n
   if (!producer && !stopped) causes.push(ofRun("The run ended before its producer was launched."));
   if (producer && !end && producer.stop && input.plan === null) causes.push(ofRun(stopSentence(producer)));
   if (end && end.cause.kind === "empty_selection") {
-    if (!input.policy.allowEmpty && !input.selectsByState) causes.push(ofCause(end.cause));
+    const hasDeferred = input.plan?.vertices.some((vertex) => vertex.deferred) === true;
+    if (!hasDeferred && !input.policy.allowEmpty && !input.selectsByState) causes.push(ofCause(end.cause));
   } else if (end && WHOLE_RUN.has(end.cause.kind)) causes.push(ofCause(end.cause));
   else if (end && input.plan === null) causes.push(ofCause(end.cause, "The plan of the run is not known."));
   if (

@@ -47,7 +47,11 @@ export function inGateOrder(vertices: readonly PlanVertex[]): PlanVertex[] {
   for (const vertex of vertices) {
     const parents = vertex.gateParents.filter((id) => byId.has(id));
     open.set(vertex.uniqueId, parents.length);
-    for (const parent of parents) children.set(parent, [...(children.get(parent) ?? []), vertex.uniqueId]);
+    for (const parent of parents) {
+      const known = children.get(parent);
+      if (known) known.push(vertex.uniqueId);
+      else children.set(parent, [vertex.uniqueId]);
+    }
   }
   const ready = vertices.filter((vertex) => open.get(vertex.uniqueId) === 0).map((vertex) => vertex.uniqueId);
   const ordered: PlanVertex[] = [];
@@ -77,16 +81,36 @@ export function viewVertices(
   const passed = passedIn(plan, rowOf);
   const views = new Map<string, VertexView>();
   for (const vertex of inGateOrder(plan.vertices)) {
-    const row = rowOf.get(vertex.uniqueId) ?? null;
+    const written = rowOf.get(vertex.uniqueId) ?? null;
+    const isLate = written !== null && isOfEarlierProducer(written.statusTask, taskOf, producer);
+    const row = isLate ? withoutStory(written) : written;
     const first = vertex.deferred && producer !== null && isOver(producer) ? null : producer;
     const owner = row ? (taskOf.get(row.ownerTask) ?? null) : first;
     const gates = gatesOf(vertex.gateParents.map((id) => views.get(id)));
     views.set(
       vertex.uniqueId,
-      viewVertex({ plan: vertex, row, owner, gates, passedIn: passed.get(vertex.uniqueId) ?? null }),
+      viewVertex({ plan: vertex, row, owner, gates, isLate, passedIn: passed.get(vertex.uniqueId) ?? null }),
     );
   }
   return views;
+}
+
+/**
+ * A producer is launched again only if the one before had said nothing. Where that one speaks all the same (its
+ * container was lost to ECS and came back), it speaks over the newer one, whose own words the ledger then refuses: such
+ * a word proves nothing, and the vertex counts as not built (behaviour E4).
+ */
+function isOfEarlierProducer(
+  task: number | undefined,
+  taskOf: ReadonlyMap<number, TaskRow>,
+  producer: TaskRow | null,
+): boolean {
+  if (task === undefined || producer === null || task >= producer.task) return false;
+  return taskOf.get(task)?.kind === "producer";
+}
+
+function withoutStory({ status: _, statusTask: said, endedAtMs: __, message: ___, ...row }: VertexRow): VertexRow {
+  return { ...row, tryTasks: row.tryTasks.filter((task) => task !== said) };
 }
 
 interface Gates {
@@ -135,6 +159,8 @@ interface Evidence {
   readonly row: VertexRow | null;
   readonly owner: TaskRow | null;
   readonly gates: Gates;
+  /** What its row says is a late word of an earlier producer: the present one's was refused, so that silence proves nothing. */
+  readonly isLate: boolean;
   readonly passedIn: number | null;
 }
 
@@ -173,8 +199,8 @@ const wordOfOwner = ({ row, owner }: Evidence): string | undefined =>
  * The owner's build ended in order and what gates the vertex was good in it: whatever dbt had to say, it has said. A
  * parent that became good in a later build proves nothing: dbt skipped the vertex then, at times without a word (B4).
  */
-const saidAll = ({ plan, owner, gates }: Evidence): boolean => {
-  if (owner === null || (plan.deferred && owner.kind === "producer")) return false;
+const saidAll = ({ plan, owner, gates, isLate }: Evidence): boolean => {
+  if (owner === null || isLate || (plan.deferred && owner.kind === "producer")) return false;
   return silentlyEnded(owner) && gates.good && gates.goodIn <= owner.task;
 };
 

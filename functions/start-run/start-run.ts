@@ -6,7 +6,7 @@ import { effectiveOptions, parseRunInput } from "#core/contracts/run-input.ts";
 import type { ProjectSettings } from "#core/contracts/settings.ts";
 import { InputError, RunLocked } from "#core/errors.ts";
 import { lockKey, RUN_ID } from "#core/names.ts";
-import { ended } from "#core/run/task-watch.ts";
+import { ended, lastSignMs } from "#core/run/task-watch.ts";
 import { isOver } from "#core/run/vertex-view.ts";
 
 export interface StartRunDeps {
@@ -145,9 +145,7 @@ async function takeOrReplace(lock: LockRow, deps: StartRunDeps): Promise<LockRow
   const tasks = await deps.ledger.readTasks(holder);
   const run = await deps.ledger.readRun(holder);
   const silentMs = (run?.settings.policy.lostAfterSeconds ?? 60) * 1000;
-  const alive = tasks.some(
-    (task) => !isOver(task) && deps.nowMs() - (task.heartbeatAtMs ?? task.launchedAtMs ?? task.claimedAtMs) < silentMs,
-  );
+  const alive = tasks.some((task) => !isOver(task) && deps.nowMs() - lastSignMs(task) < silentMs);
   if (alive) return holder;
   for (const task of tasks) {
     if (!isOver(task) && task.state !== "running")

@@ -23,7 +23,7 @@ export interface Script {
   readonly version?: string;
   readonly build?: readonly Step[];
   readonly sigint?: readonly Step[];
-  readonly ls?: { ids: readonly string[]; exitCode?: number; stderr?: string; delayMs?: number };
+  readonly ls?: { ids: readonly string[]; exitCode?: number; stderr?: string; waitFor?: string };
   readonly manifest?: object;
   readonly runResults?: object;
 }
@@ -130,6 +130,8 @@ export async function bench(options: BenchOptions) {
       objects.get(artefactKeys.plan(KEY.project, KEY.runId, task)) as
         | { source: string; vertices: { uniqueId: string }[] }
         | undefined,
+    /** Lets a fake dbt go on that stands at a step `waitFor`. */
+    letGo: (name: string) => writeFileSync(join(dir, name), ""),
     remove: () => rmSync(dir, { recursive: true, force: true }),
   };
 }

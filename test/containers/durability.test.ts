@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from "vitest";
+import { isTerminal } from "#core/dbt/status.ts";
 import { EXIT } from "../../containers/dbt-runner/exit-codes.ts";
 import { type Bench, type BenchOptions, bench, refusal, until } from "./bench.ts";
-import { closing, concurrency, ended, manifestOf, runResultsOf, started, version } from "./dbt-lines.ts";
+import { closing, concurrency, ended, manifestOf, runResultsOf, type Step, started, version } from "./dbt-lines.ts";
 
 const ids = (count: number) => Array.from({ length: count }, (_, n) => `model.shop.m${n}`);
 const testsOf = (count: number) => Array.from({ length: count }, (_, n) => `test.shop.t${n}`);
@@ -16,54 +17,53 @@ afterEach(() => {
   for (const made of benches.splice(0)) made.remove();
 });
 
-/** Models and tests one after the other, each printed with this pause between start and end. */
-function buildOf(models: readonly string[], tests: readonly string[], pauseMs = 0) {
+/** Models and tests one after the other, each printed with these steps between start and end. */
+function buildOf(models: readonly string[], tests: readonly string[], between: (id: string) => Step[] = () => []) {
   const all = [...models, ...tests];
-  const steps = all.flatMap((id) => [started(id), ...(pauseMs ? [{ sleepMs: pauseMs }] : []), ended(id)]);
+  const steps = all.flatMap((id) => [started(id), ...between(id), ended(id)]);
   return {
     manifest: manifestOf(all.map((id) => ({ id }))),
     build: [version(), { manifest: true }, concurrency(all.length), ...steps, closing()],
   };
 }
 
-test("E1: each terminal status is in the ledger within a second of dbt printing it, while dbt goes on", async () => {
-  const models = ids(4);
-  const { manifest, build } = buildOf(models, testsOf(2), 350);
+test("E1: each terminal status is in the ledger before dbt has said anything more", async () => {
+  const all = [...ids(4), ...testsOf(2)];
+  const steps = all.flatMap((id) => [started(id), ended(id), { waitFor: id }]);
   const it = await newBench({
-    script: { manifest, build: [...build.slice(0, -1), { sleepMs: 60_000 }], sigint: [{ exitCode: 2 }] },
+    script: {
+      manifest: manifestOf(all.map((id) => ({ id }))),
+      build: [version(), { manifest: true }, concurrency(all.length), ...steps, closing()],
+    },
   });
   const done = it.container();
-  const last = "test.shop.t1";
-  await until(
-    () => it.writes.some((write) => write.uniqueId === last && write.status === "pass"),
-    "the last status, before dbt ends",
-  );
-  it.stop.ask("terminated", "end of test");
-  await done;
-  for (const id of [...models, ...testsOf(2)]) {
-    const printed = it.lines
-      .map((line) =>
-        line.includes("Result") && line.includes(`"${id}"`) ? Date.parse(JSON.parse(line).info.ts) : Number.NaN,
-      )
-      .find((ms) => !Number.isNaN(ms));
-    const written = it.writes.find((write) => write.uniqueId === id && write.status !== "started");
-    expect((written?.atMs ?? Number.POSITIVE_INFINITY) - (printed ?? 0), id).toBeLessThan(1_000);
+  for (const id of all) {
+    await until(
+      async () => isTerminal((await it.vertex(id))?.status ?? ""),
+      `the end of ${id}, while dbt stands still`,
+    );
+    it.letGo(id);
   }
+  expect(await done).toBe(EXIT.recorded);
 });
 
 test("E2: in flush mode nothing is written before the end", async () => {
-  const { manifest, build } = buildOf(ids(3), [], 20);
-  const it = await newBench({ script: { manifest, build: [...build, { sleepMs: 300 }] }, policy: { backup: "end" } });
+  const { manifest, build } = buildOf(ids(3), []);
+  const it = await newBench({
+    script: { manifest, build: [...build, { waitFor: "end" }] },
+    policy: { backup: "end" },
+  });
   const done = it.container();
   await until(() => it.lines.some((line) => line.includes("StatsLine")), "dbt's closing line");
   expect(it.writes).toEqual([]);
+  it.letGo("end");
   await done;
   expect(Object.values(await it.statuses())).toEqual(["success", "success", "success"]);
   expect((await it.task()).sequence).toBe(3);
 });
 
 test("E2: in flush mode a SIGTERM flushes", async () => {
-  const { manifest, build } = buildOf(ids(3), [], 20);
+  const { manifest, build } = buildOf(ids(3), []);
   const it = await newBench({
     script: { manifest, build: [...build.slice(0, -2), { sleepMs: 60_000 }], sigint: [{ exitCode: 2 }] },
     policy: { backup: "end" },
@@ -78,7 +78,7 @@ test("E2: in flush mode a SIGTERM flushes", async () => {
 
 test("E3: writes are linear: at most 2 a test and 5 a node, also where every test takes its time", async () => {
   const [models, tests] = [ids(20), testsOf(20)];
-  const { manifest, build } = buildOf(models, tests, 20);
+  const { manifest, build } = buildOf(models, tests, () => [{ sleepMs: 20 }]);
   const runResults = runResultsOf(
     [...models, ...tests].map((id) => ({
       id,
@@ -90,31 +90,30 @@ test("E3: writes are linear: at most 2 a test and 5 a node, also where every tes
   await it.container();
   const count = (id: string) => it.writes.filter((write) => write.uniqueId === id).length;
   expect(Math.max(...models.map(count))).toBeLessThanOrEqual(2);
-  expect(Math.max(...tests.map(count))).toBe(1);
+  expect(Math.max(...tests.map(count))).toBeLessThanOrEqual(2);
   const bytes = it.writes.reduce((sum, write) => sum + JSON.stringify(write).length, 0);
   expect(bytes).toBeLessThan((models.length + tests.length) * 1_000);
 });
 
 test("D5: a ledger that refuses most writes for a while costs the build nothing, and no status is lost", async () => {
   const models = ids(60);
-  const { manifest, build } = buildOf(models, [], 5);
+  const { manifest, build } = buildOf(models, [], () => [{ sleepMs: 5 }]);
   let calls = 0;
-  const options = {
+  const hasClosed = () => it.lines.some((line) => line.includes("StatsLine"));
+  const it: Bench = await newBench({
     script: { manifest, build },
+    // Also for as long as dbt prints, however long that takes: the build ends without the ledger.
     onWrite: () => {
       calls += 1;
-      if (calls < 200 && calls % 4 !== 0) throw refusal();
+      if ((calls < 100 || !hasClosed()) && calls % 4 !== 0) throw refusal();
     },
-  };
-  const it = await newBench(options);
+  });
   expect(await it.container()).toBe(EXIT.recorded);
   const statuses = await it.statuses();
   expect(models.filter((id) => statuses[id] !== "success")).toEqual([]);
   const recorded = it.said("recorded")[0]!;
   expect(recorded.repeated).toBeGreaterThan(20);
   expect(recorded.lost).toBe(0);
-  // 60 models of 5 ms: dbt itself took what it takes without a ledger, whatever the ledger did.
-  expect((await it.task()).end?.dbtMs).toBeLessThan(3_000);
 });
 
 test("D5: a ledger that answers nothing at all does not hold back dbt's lines", async () => {

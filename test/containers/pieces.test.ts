@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, expect, test, vi } from "vitest";
-import { newBuildLog } from "#core/dbt/build-log.ts";
+import { newBuildLog, type VertexReading } from "#core/dbt/build-log.ts";
 import { readRunResults } from "#core/dbt/run-results.ts";
 import { LedgerUnavailable } from "#core/errors.ts";
 import { findDbtVersion, versionInText } from "../../containers/dbt-runner/dbt-version.ts";
@@ -14,7 +14,7 @@ import { LogOutput } from "../../containers/dbt-runner/log-output.ts";
 import { countMemoryKills, wasMemoryKill } from "../../containers/dbt-runner/memory-kills.ts";
 import { readOwnTask } from "../../containers/dbt-runner/own-task.ts";
 import { StatusWriter } from "../../containers/dbt-runner/status-writer.ts";
-import { collectCompiled } from "../../containers/dbt-runner/task-artefacts.ts";
+import { collectCompiled, uploadCompiled } from "../../containers/dbt-runner/task-artefacts.ts";
 import { makeTaskFolders } from "../../containers/dbt-runner/task-folders.ts";
 import { manifestOf, runResultsOf } from "./dbt-lines.ts";
 
@@ -22,13 +22,39 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+/** What a build has said of a model that failed. */
+const failedReading = (uniqueId: string): VertexReading => ({
+  uniqueId,
+  resourceType: "model",
+  materialized: "table",
+  status: "error",
+  class: "failed",
+  evidence: true,
+  startedAtMs: null,
+  endedAtMs: null,
+  message: null,
+  failures: null,
+  executionSeconds: null,
+  rowsAffected: null,
+  relationName: null,
+  checksum: null,
+  compiledPath: null,
+  thread: null,
+  batches: [],
+});
+
 const folder = () => mkdtempSync(join(tmpdir(), "stepwatch-pieces-"));
 
 test("A6: lines are the same however the stream is cut into chunks", () => {
   fc.assert(
     fc.property(
-      fc.array(fc.string({ unit: "binary" }).map((text) => text.replaceAll("\n", " "))),
-      fc.array(fc.integer({ min: 1, max: 9 })),
+      fc.array(
+        fc.string({ unit: "binary", maxLength: 30 }).map((text) => text.replaceAll("\n", " ")),
+        {
+          maxLength: 20,
+        },
+      ),
+      fc.array(fc.integer({ min: 1, max: 9 }), { maxLength: 10 }),
       (lines, cuts) => {
         const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(""));
         const seen: string[] = [];
@@ -247,23 +273,9 @@ test("D8: compiled SQL is kept for any model path, for failures too, and never f
   const log = newBuildLog();
   for (const id of nodes) {
     log.vertices.set(id, {
-      uniqueId: id,
-      resourceType: "model",
-      materialized: "table",
-      status: "error",
-      class: "failed",
+      ...failedReading(id),
       evidence: id !== "model.shop.never_ran",
-      startedAtMs: null,
-      endedAtMs: null,
-      message: null,
-      failures: null,
-      executionSeconds: null,
-      rowsAffected: null,
-      relationName: null,
-      checksum: null,
       compiledPath: id.endsWith("outside") ? join(dir, "secret.sql") : null,
-      thread: null,
-      batches: [],
     });
   }
   const results = readRunResults(
@@ -276,6 +288,37 @@ test("D8: compiled SQL is kept for any model path, for failures too, and never f
     sql: "-- transform/deep/odd.sql",
   });
   expect(JSON.stringify(compiled)).not.toContain("password");
+});
+
+test("D8: a file that can not be read costs the compiled SQL, never the end of the build", async () => {
+  const dir = folder();
+  const folders = await makeTaskFolders({
+    workDir: join(dir, "work"),
+    projectDir: dir,
+    profilesDir: dir,
+    runId: "r",
+    task: 1,
+  });
+  mkdirSync(join(folders.build.targetDir, "a.sql"));
+  const log = newBuildLog();
+  log.vertices.set("model.shop.a", {
+    ...failedReading("model.shop.a"),
+    compiledPath: join(folders.build.targetDir, "a.sql"),
+  });
+  const said: string[] = [];
+  const deps = {
+    artefacts: { putJson: async () => undefined, putFile: async () => undefined },
+    key: { project: "shop", runId: "r" },
+    task: 1,
+    folders,
+    output: new LogOutput(1, (_fd, bytes, done) => {
+      said.push(bytes.toString());
+      done(null, bytes.length);
+    }),
+  };
+  expect(await uploadCompiled(deps, log, null)).toBeNull();
+  await deps.output.flush();
+  expect(said.join("")).toContain("EISDIR");
 });
 
 test("without its environment the container says which variables are missing and ends with its code", () => {

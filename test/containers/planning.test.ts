@@ -229,6 +229,17 @@ test("G4: a recovery build selects its set alone, with no more threads than vert
   expect(await it.statuses()).toEqual({ [B]: "success" });
 });
 
+test("G4: where nobody set a number, one vertex has one thread and two have dbt's own number", async () => {
+  for (const set of [[B], [A, B]]) {
+    const it = await newBench({ set, script: { build: [version(), closing()], manifest } });
+    it.objects.set(`runs/${KEY.project}/${KEY.runId}/plan.json`, plan);
+    await it.container();
+    const argv = it.noted().at(-1)?.argv ?? [];
+    expect(argv.join(" ").includes("--threads 1 ")).toBe(set.length === 1);
+    expect(argv.includes("--threads")).toBe(set.length === 1);
+  }
+});
+
 test("F15: a set that dbt selects nothing of is told as an empty selection", async () => {
   const { nothingSelected } = await import("./dbt-lines.ts");
   const it = await newBench({ set: [B], script: { build: [version(), nothingSelected()] } });

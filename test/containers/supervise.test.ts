@@ -150,7 +150,7 @@ test("A13: a dbt before 1.8 is told before anything is built", async () => {
 });
 
 test("A13: a dbt that hides its age until its first line is killed before a node starts", async () => {
-  const build = [version("1.7.19"), { sleepMs: 2_000 }, started(A), ended(A), closing()];
+  const build = [version("1.7.19"), { sleepMs: 60_000 }, started(A), ended(A), closing()];
   const it = await newBench({ script: { version: "unknown", build, manifest } });
   expect(await it.container()).toBe(EXIT.recorded);
   expect((await it.task()).end).toMatchObject({ inOrder: false, cause: { kind: "unsupported_dbt" } });
@@ -227,7 +227,8 @@ test("C3: a result that is printed twice is written once, and none of fifty at o
   await it.container();
   const statuses = await it.statuses();
   expect(tests.filter((id) => statuses[id] !== "pass")).toEqual([]);
-  for (const id of tests) expect(it.writes.filter((write) => write.uniqueId === id)).toHaveLength(1);
+  const ends = (id: string) => it.writes.filter((write) => write.uniqueId === id && write.status === "pass");
+  for (const id of tests) expect(ends(id)).toHaveLength(1);
 });
 
 test("D1: a failed build is recorded with exit code, cause and dbt's message, which comes at its end", async () => {
@@ -253,6 +254,16 @@ test("D1: a failed build is recorded with exit code, cause and dbt's message, wh
   });
   expect(await it.vertex(B)).toMatchObject({ status: "skipped", evidence: false, tryTasks: [] });
   expect((await it.task()).end).toMatchObject({ inOrder: true, exitCode: 1, cause: { kind: "node" } });
+});
+
+test("B8: a build that may fail fast and has no failure did not: its silence on a vertex counts", async () => {
+  const it = await newBench({ script: { build: good, manifest }, run: { input: { failFast: true } } });
+  await it.container();
+  expect((await it.task()).end).toMatchObject({ inOrder: true, failFast: false });
+  const failing = [...good.slice(0, 4), ended(A, "error"), closing(), { exitCode: 1 }];
+  const other = await newBench({ script: { build: failing, manifest }, run: { input: { failFast: true } } });
+  await other.container();
+  expect((await other.task()).end).toMatchObject({ failFast: true });
 });
 
 test("an executable that is not there is the environment's fault, and said so", async () => {

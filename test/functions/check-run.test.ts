@@ -1,7 +1,9 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Ledger } from "#clients/ledger.ts";
+import { policySchema } from "#core/contracts/settings.ts";
 import { RowMissing } from "#core/errors.ts";
 import type { Plan } from "#core/run/plan.ts";
+import { START_PATIENCE_MS } from "#core/run/task-watch.ts";
 import { type CheckRunDeps, checkRun } from "../../functions/check-run/check-run.ts";
 import { FakeArtefacts, FakeExecutions, FakeTasks } from "../support/fake-clients.ts";
 import { buildEnd, runRow } from "../support/ledger-rows.ts";
@@ -178,7 +180,75 @@ describe("what changes while a turn reads", () => {
   });
 });
 
+describe("last words", () => {
+  it("F5: are written of what a later task owns, and of what no row is of", async () => {
+    const settings = { ...runRow(key).settings, policy: policySchema.parse({ retries: { node: 0 } }) };
+    ledger = memoryLedger();
+    await ledger.createRun(runRow(key, { settings }));
+    await producing();
+    await setPlan();
+    await say(1, "a", "started");
+    await produced({ inOrder: false });
+    nowMs += 60_000;
+    await check();
+    const { taskArn } = tasks.launched[1]!;
+    await ledger.passFence(key, 2, { taskArn, startedAtMs: nowMs });
+    await say(2, "a", "error");
+    await ledger.endTask(key, 2, taskArn, buildEnd({ exitCode: 1 }), 1);
+    expect(await check()).toBe("settle");
+    expect((await ledger.readVertices(key)).map((row) => [row.uniqueId, row.final])).toEqual([
+      ["a", "dead"],
+      ["b", "doomed"],
+    ]);
+  });
+});
+
 describe("launches", () => {
+  it("C13: a task that loses a vertex to another owner is over without a launch, and the next turn decides anew", async () => {
+    await producing();
+    await setPlan();
+    await say(1, "a", "error");
+    await produced({ exitCode: 1 });
+    nowMs += 60_000;
+    await check({ ledger: { ...ledger, claimVertex: async () => false } });
+    expect(tasks.launched).toHaveLength(1);
+    expect((await ledger.readTasks(key))[1]).toMatchObject({
+      state: "over",
+      stop: { neverStarted: false, stoppedReason: "Not launched: a has another owner by now." },
+    });
+    nowMs += 60_000;
+    await check();
+    expect((await ledger.readTasks(key))[2]).toMatchObject({ state: "launching", setSample: ["a"] });
+  });
+
+  it("G3: a fallback takes the execution queue's task definition, the producer its own", async () => {
+    const { settings } = runRow(key);
+    const executionQueue = { ...settings.executionQueue, taskDefinitionArn: "arn:queue" };
+    ledger = memoryLedger();
+    await ledger.createRun(runRow(key, { settings: { ...settings, executionQueue } }));
+    await producing();
+    await setPlan();
+    await say(1, "a", "error");
+    await produced({ exitCode: 1 });
+    nowMs += 60_000;
+    await check();
+    expect(tasks.launched.map((one) => one.target.taskDefinitionArn)).toEqual([
+      settings.producer.taskDefinitionArn,
+      "arn:queue",
+    ]);
+  });
+
+  it("D11: a task that does not come up is stopped and launched again under another token", async () => {
+    await check();
+    const { taskArn } = tasks.launched[0]!;
+    nowMs += START_PATIENCE_MS + 1;
+    await check();
+    expect(tasks.stopped).toMatchObject([{ taskArn, reason: "The task did not start within 20 minutes." }]);
+    nowMs += 60_000;
+    await check();
+    expect(new Set(tasks.launched.map((one) => one.clientToken)).size).toBe(2);
+  });
+
   it("D11: refusals back off under new tokens, use no try, and end in a clear failure", async () => {
     tasks.refuseLaunches(...Array.from({ length: 6 }, () => "RESOURCE:CPU"));
     await check();
@@ -221,6 +291,25 @@ describe("launches", () => {
       { state: "over", stop: { outOfMemory: true } },
       { kind: "fallback", setSample: ["a"] },
     ]);
+  });
+
+  it("G12: the stop flag is seen also where nothing else has moved", async () => {
+    await producing();
+    const seen = new Map<string, string>();
+    await check({ seen });
+    await ledger.requestStop(key, { atMs: nowMs, reason: "enough" });
+    await check({ seen });
+    expect(tasks.stopped).toHaveLength(1);
+  });
+
+  it("G12: a launch that was left half done is not finished under the stop flag", async () => {
+    tasks.failNext("launch");
+    await expect(check()).rejects.toThrow("call again");
+    await ledger.requestStop(key, { atMs: nowMs, reason: "enough" });
+    await check();
+    expect(tasks.launched).toEqual([]);
+    expect(await ledger.readTasks(key)).toMatchObject([{ state: "over", stop: { neverStarted: true } }]);
+    expect(await check()).toBe("settle");
   });
 
   it("G12: under the stop flag it stops what lives and launches nothing", async () => {

@@ -127,6 +127,17 @@ describe("G10: a lock that another run holds", () => {
     expect(await start("run-3")).toMatchObject({ runId: "run-3" });
   });
 
+  it("D15: a holder that is gone keeps the lock while a container of it has begun and not yet beaten", async () => {
+    ended("run-1");
+    await ledger.createTask({ project: "shop", runId: "run-1" }, 0, taskRow(1, { claimedAtMs: nowMs - 300_000 }));
+    await ledger.markClaimed({ project: "shop", runId: "run-1" }, 1);
+    await ledger.passFence({ project: "shop", runId: "run-1" }, 1, { taskArn: "arn:task", startedAtMs: nowMs - 1_000 });
+    running("run-2");
+    expect(await start("run-2")).toBeNull();
+    nowMs += 60_000;
+    expect(await start("run-2")).toMatchObject({ runId: "run-2" });
+  });
+
   it("queue: one that waits and is gone holds up nobody", async () => {
     running("run-2");
     expect(await start("run-2")).toBeNull();

@@ -72,6 +72,16 @@ describe("one turn of a consumer", () => {
     expect(await outcome()).toBe("red");
   });
 
+  it("F13: ends red, with the run's verdict, when the run has ended and its plan can not be read", async () => {
+    const blind = () =>
+      watchNode("token", consumer, { ledger, executions, readPlan: async () => null, nowMs: () => 9 });
+    await say("a", "success");
+    expect(await blind()).toBe("waiting");
+    await ledger.endRun(key, { state: "red", verdict: "The plan is gone.", summaryKey: null, endedAtMs: 9 });
+    expect(await blind()).toBe("red");
+    expect(executions.answered).toMatchObject([{ error: { name: "NodeFailed", cause: "a: The plan is gone." } }]);
+  });
+
   it("C3: a late token is no error, and the outcome is the same", async () => {
     await say("a", "success");
     await say("test.a", "pass");

@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 // A dbt that plays a script: FAKE_DBT names a JSON file
-//   { version, build: [step], sigint: [step], ls: { ids, exitCode, stderr, delayMs }, manifest, runResults, journal }
+//   { version, build: [step], sigint: [step], ls: { ids, exitCode, stderr, waitFor }, manifest, runResults, journal }
 // step: { line } | { text } | { base64 } | { stderr } | { sleepMs } | { manifest: true } | { runResults: true }
-//       | { write: [path, text] } | { kill: signal } | { exitCode }
+//       | { write: [path, text] } | { waitFor: name } | { kill: signal } | { exitCode }
+// `waitFor` stands still until the test makes a file of that name beside the journal: no pause that is long enough by luck.
 // Every start and every signal is noted as a line of JSON in the file `journal`.
-import { appendFileSync, readFileSync, writeFileSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import { appendFileSync, existsSync, readFileSync, writeFileSync, writeSync } from "node:fs";
+import { dirname, join } from "node:path";
 
 const script = JSON.parse(readFileSync(process.env.FAKE_DBT, "utf8"));
 const argv = process.argv.slice(2);
@@ -13,6 +14,9 @@ const folder = argv[argv.indexOf("--target-path") + 1];
 const note = (facts) =>
   appendFileSync(script.journal, `${JSON.stringify({ pid: process.pid, atMs: Date.now(), ...facts })}\n`);
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const waitFor = async (name) => {
+  while (!existsSync(join(dirname(script.journal), name))) await sleep(5);
+};
 
 function print(fd, bytes) {
   for (let rest = Buffer.from(bytes); rest.length > 0; ) {
@@ -36,6 +40,7 @@ async function play(steps, isCurrent) {
     if (step.runResults) writeFileSync(join(folder, "run_results.json"), JSON.stringify(script.runResults));
     if (step.write) writeFileSync(join(folder, step.write[0]), step.write[1]);
     if (step.sleepMs !== undefined) await sleep(step.sleepMs);
+    if (step.waitFor !== undefined) await waitFor(step.waitFor);
     if (step.kill) process.kill(process.pid, step.kill);
     if (step.kill) await sleep(5_000);
     if (step.exitCode !== undefined) process.exit(step.exitCode);
@@ -48,7 +53,7 @@ note({ started: argv[0], argv, cwd: process.cwd(), env: told });
 if (argv[0] === "--version") {
   print(1, `Core:\n  - installed: ${script.version}\n`);
 } else if (argv[0] === "ls") {
-  await sleep(script.ls?.delayMs ?? 0);
+  if (script.ls?.waitFor !== undefined) await waitFor(script.ls.waitFor);
   writeFileSync(join(folder, "manifest.json"), JSON.stringify(script.manifest));
   for (const id of script.ls?.ids ?? []) print(1, `${JSON.stringify({ unique_id: id })}\n`);
   print(2, script.ls?.stderr ?? "");

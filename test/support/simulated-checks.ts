@@ -12,12 +12,17 @@ export async function expectSound(world: SimulatedWorld): Promise<void> {
   expect(await world.ledger.readLock("shop", "default"), "the lock is free").toBeNull();
 }
 
+/** The verdict of a run is as the project's behaviours allow. */
+export function expectVerdict(world: SimulatedWorld, project: SimulatedProject, runId: string): void {
+  const able = [...canBeGood(project).values()];
+  const end = world.ends.get(runId)!;
+  expect(end.state, end.words).toBe(able.length > 0 && able.every(Boolean) ? "green" : "red");
+}
+
 /** Verdict and consumers of a run are as the project's behaviours allow. */
 export async function expectTruth(world: SimulatedWorld, project: SimulatedProject, runId: string): Promise<void> {
+  expectVerdict(world, project, runId);
   const able = canBeGood(project);
-  const green = able.size > 0 && [...able.values()].every(Boolean);
-  const end = world.ends.get(runId)!;
-  expect(end.state, end.words).toBe(green ? "green" : "red");
   const { vertices } = await world.rows(runId);
   for (const [id, good] of able) expect(world.warehouse.table(id).good, `${id} stands`).toBe(good);
   expectConsumers(world, project, runId, vertices, able);

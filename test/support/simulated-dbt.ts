@@ -34,6 +34,8 @@ export class SimulatedWarehouse {
   readonly tables = new Map<string, Table>();
   readonly violations: string[] = [];
   readonly #mayRebuild: boolean;
+  /** The tables that each vertex reads which is being built. */
+  readonly #reading = new Map<string, readonly string[]>();
   #clock = 0;
 
   /** `mayRebuild`: good vertices are built again on purpose (onTestFailure: node). */
@@ -54,8 +56,14 @@ export class SimulatedWarehouse {
     return known;
   }
 
-  begin({ uniqueId, builds }: SimulatedVertex, build: string): void {
+  begin({ uniqueId, builds, parents }: SimulatedVertex, build: string): void {
     const table = this.table(uniqueId);
+    const tables = parents.filter((id) => id.startsWith("model_"));
+    for (const parent of tables)
+      if (this.#reading.has(parent)) this.violations.push(`${uniqueId} reads ${parent} while that is being built`);
+    for (const [reader, read] of this.#reading)
+      if (read.includes(uniqueId)) this.violations.push(`${uniqueId} is built anew while ${reader} reads it`);
+    this.#reading.set(uniqueId, tables);
     if (table.inBuild !== null) this.violations.push(`${uniqueId} is in builds ${table.inBuild} and ${build} at once`);
     if (table.good && builds && !table.unheard && !this.#mayRebuild)
       this.violations.push(`${uniqueId} was good and is built again by ${build}`);
@@ -66,6 +74,7 @@ export class SimulatedWarehouse {
 
   end(uniqueId: string, good: boolean): void {
     const table = this.table(uniqueId);
+    this.#reading.delete(uniqueId);
     table.inBuild = null;
     table.good = good;
     if (good) table.builtAt = ++this.#clock;

@@ -119,11 +119,24 @@ class SimulatedRun {
       const good = this.#warehouse.table(parent).good || launch.uniqueIds.includes(parent);
       must(good, `${id} is claimed although its gate parent ${parent} is neither good nor in the set`);
     }
+    this.#mustNotBeRead(id, launch);
     const lostTasks = [
       ...new Set([...(row?.lostTasks ?? []), ...(claim.lostTask === undefined ? [] : [claim.lostTask])]),
     ];
     const { final: _, finalReason: __, rootCause: ___, ...kept } = row ?? { uniqueId: id, epoch: 0, tryTasks: [] };
     this.#rows.set(id, { ...kept, ownerTask: number, epoch: kept.epoch + 1, lostTasks });
+  }
+
+  /** A table is not replaced while another build reads it. */
+  #mustNotBeRead(id: string, launch: LaunchDecision): void {
+    if (!id.startsWith("model_")) return;
+    for (const { uniqueId, gateParents } of this.#project.plan.vertices) {
+      if (!gateParents.includes(id) || launch.uniqueIds.includes(uniqueId)) continue;
+      const row = this.#rows.get(uniqueId);
+      const owner = this.#tasks.find((task) => task.task === row?.ownerTask);
+      const hasEnded = row?.statusTask === owner?.task && isTerminal(row?.status ?? "");
+      must(!owner || isOver(owner) || hasEnded, `${id} is claimed while ${uniqueId}, which it gates, is being built`);
+    }
   }
 
   /** One live task goes on by a line, or time passes alone. */

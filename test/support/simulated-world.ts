@@ -50,7 +50,7 @@ export class SimulatedWorld {
   readonly artefacts = new FakeArtefacts();
   readonly events = new FakeEvents();
   readonly schedule: Schedule;
-  readonly warehouse = new SimulatedWarehouse();
+  readonly warehouse: SimulatedWarehouse;
   readonly ends = new Map<string, RunEnd>();
   readonly consumers = new Map<string, Consumer>();
   readonly errors: unknown[] = [];
@@ -66,6 +66,7 @@ export class SimulatedWorld {
 
   constructor(options: WorldOptions) {
     this.#options = options;
+    this.warehouse = new SimulatedWarehouse(options.project.policy.onTestFailure === "node");
     this.random = new Random(options.seed);
     this.schedule = new Schedule(this.random);
     const { project, troubles = NO_TROUBLES } = options;

@@ -44,6 +44,12 @@ describe("a consumer", () => {
     expect(consumerAnswer(plan, "a", rows, [over(1)], runOf(ended)).state).toBe("red");
   });
 
+  it("C1: a test that is dead is red also where the tasks were read before its last build was over", () => {
+    const rows = [row("a", "success"), row("test.ab", "pass"), { ...row("test.a", "started", { task: 2 }), ...dead }];
+    const tasks = [over(1), live(2, { kind: "fallback" })];
+    expect(consumerAnswer(plan, "a", rows, tasks, runOf())).toMatchObject({ state: "red" });
+  });
+
   it("C1, C2: a test that can never run because of another parent does not hold the node: green, and says so", () => {
     const doomed = row("test.ab", "skipped", { final: "doomed", finalReason: "Upstream failed: b", rootCause: "b" });
     const rows = [row("a", "success"), row("test.a", "pass"), { ...row("b", "error"), ...dead }, doomed];
@@ -105,6 +111,15 @@ describe("a consumer", () => {
     expect(consumerAnswer(plan, "a", rows, [over(1)], runOf())).toMatchObject({
       state: "red",
       message: "Upstream failed: z",
+    });
+  });
+
+  it("C1: a test that has no result when the run has ended is red", () => {
+    const rows = [row("a", "success"), row("test.ab", "pass")];
+    expect(consumerAnswer(plan, "a", rows, [killed(1)], runOf()).state).toBe("waiting");
+    expect(consumerAnswer(plan, "a", rows, [killed(1)], runOf(ended))).toMatchObject({
+      state: "red",
+      message: "Its test test.a has no result.",
     });
   });
 

@@ -10,6 +10,7 @@ import {
   launchesOf,
   live,
   NOW,
+  nodeFailed,
   over,
   planOf,
   row,
@@ -171,6 +172,29 @@ describe("a producer that ended before any vertex", () => {
     ]);
   });
 
+  describe("and that speaks all the same, after the next one was launched", () => {
+    const two = planOf([vertex("a"), vertex("b", ["a"])]);
+    const second = { kind: "producer" as const, size: "producer" as const };
+    const late = [row("a", "success"), row("b", "skipped", { task: 2 })];
+
+    it("E4: its word proves nothing, since the next one's own was refused: the vertex is built once more", () => {
+      const decision = decide({ plan: two, rows: late, tasks: [killed(1), over(2, nodeFailed(), second)] });
+      expect(launchesOf(decision)).toEqual([{ kind: "recovery", set: ["a", "b"] }]);
+      expect(decision.launches[0]!.claims).toContainEqual({ uniqueId: "a", from: 1 });
+      const claimedRows = late.map((one) => claimed(one, 3));
+      const lost = [killed(1), over(2, nodeFailed(), second), killed(3, {}, { kind: "recovery" })];
+      expect(launchesOf(decide({ plan: two, rows: claimedRows, tasks: lost }))).toEqual([
+        { kind: "recovery", set: ["a", "b"] },
+      ]);
+    });
+
+    it("E4: and what a later build says of it counts", () => {
+      const rows = late.map((one) => row(one.uniqueId, "success", { task: 3 }));
+      const tasks = [killed(1), over(2, nodeFailed(), second), over(3, {}, { kind: "recovery" })];
+      expect(decide({ plan: two, rows, tasks })).toMatchObject({ launches: [], finals: [], settle: true });
+    });
+  });
+
   it.each(["parse", "profile", "flags", "unsupported_dbt"] as const)(
     "D3: %s is dbt's cause: never launched again, and the run says which",
     (kind) => {
@@ -186,6 +210,15 @@ describe("a producer that ended before any vertex", () => {
       expect(finalsOf(decide(planned))).toEqual({ a: "not_built" });
     },
   );
+
+  it("D3: after its last launch nothing is built from its plan: the run is over and says how it ended", () => {
+    const tasks = [1, 2, 3].map((task) => killed(task, {}, { kind: "producer", size: "producer" }));
+    const situation = { plan, tasks };
+    const decision = decide(situation);
+    expect(decision).toMatchObject({ launches: [], settle: true });
+    expect(finalsOf(decision)).toEqual({ a: "not_built" });
+    expect(verdictAfter(situation, decision).sentence).toContain("Essential container in task exited");
+  });
 
   it("D3: one that printed skips and died is not launched again over its own rows", () => {
     const decision = decide({ plan, rows: [row("a", "skipped")], tasks: [killed(1)] });
@@ -236,6 +269,12 @@ describe("tasks that come to nothing", () => {
     expect(verdictAfter(situation, decision).sentence).toContain("no capacity");
   });
 
+  it("D11: builds in order that had nothing to say are not among those that came to nothing", () => {
+    const empty = [2, 3, 4].map((task) => over(task, {}, { kind: "recovery" }));
+    const decision = decide({ plan, rows, tasks: [over(1), ...empty], policy: { launchFailures: 2 } });
+    expect(launchesOf(decision)).toEqual([{ kind: "fallback", set: ["a"] }]);
+  });
+
   it("D11: builds that die before they begin back off and are given up; the run ends and says so", () => {
     const tasks = (count: number) => [
       over(1),
@@ -250,6 +289,12 @@ describe("tasks that come to nothing", () => {
     expect(launchesOf(decide({ plan, rows: skippedRows, tasks: tasks(2), policy }))).toEqual([
       { kind: "recovery", set: ["b"] },
     ]);
+    const living = [...tasks(3), live(5, { kind: "fallback" })];
+    expect(decide({ plan, rows: skippedRows, tasks: living, policy })).toMatchObject({
+      launches: [],
+      finals: [],
+      settle: false,
+    });
     const situation = { plan, rows: skippedRows, tasks: tasks(3), policy };
     const decision = decide(situation);
     expect(decision).toMatchObject({ launches: [], settle: true });

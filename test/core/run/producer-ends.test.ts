@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
 import {
+  claimed,
   decide,
   ephemeral,
   finalsOf,
   launchesOf,
+  live,
   nodeFailed,
   over,
   planOf,
@@ -40,7 +42,40 @@ describe("how the producer ended", () => {
     };
     const decision = decide(situation);
     expect(finalsOf(decision)).toEqual({ a: "dead", b: "doomed by a", y: "not_built" });
+    expect(decision).toMatchObject({ launches: [], settle: true });
     expect(verdictAfter(situation, decision)).toMatchObject({ state: "red", causes: [{ uniqueId: "a" }] });
+  });
+
+  it("B8: fail-fast: what a live build has skipped waits for that build's end", () => {
+    const rows = [row("a", "error"), row("x", "success"), row("b", "skipped"), row("y", "skipped", { task: 2 })];
+    const decision = decide({
+      plan,
+      rows,
+      tasks: [over(1, nodeFailed({ failFast: true })), live(2, { kind: "recovery" })],
+      policy: { retries: { node: 0 } },
+    });
+    expect(finalsOf(decision)).toEqual({ a: "dead", b: "doomed by a" });
+    expect(decision.settle).toBe(false);
+  });
+
+  it("B11: a failed on-run-end hook keeps nothing from being built", () => {
+    const grants = { name: "grants", message: "no role", phase: "end" as const };
+    const end = { hookFailures: [grants], cause: { kind: "hook" as const, sentence: "It failed.", lines: [] } };
+    const rows = [row("a", "success"), row("x", "success"), row("b", "success"), row("y", "skipped")];
+    expect(launchesOf(decide({ plan, rows, tasks: [over(1, { ...end, exitCode: 1 })] }))).toEqual([
+      { kind: "recovery", set: ["y"] },
+    ]);
+  });
+
+  it("D3: a warehouse that dbt gave up in the middle: what is good stays, the rest is not built, and the run says why", () => {
+    const cause = { kind: "connection" as const, sentence: "dbt could not reach the warehouse.", lines: [] };
+    const situation = { plan, rows: [row("a", "success")], tasks: [over(1, { inOrder: false, exitCode: 2, cause })] };
+    const decision = decide(situation);
+    expect(decision).toMatchObject({ launches: [], settle: true });
+    expect(finalsOf(decision)).toEqual({ b: "not_built", x: "not_built", y: "not_built" });
+    expect(verdictAfter(situation, decision).sentence).toContain(cause.sentence);
+    const good = { ...situation, rows: ["a", "x", "b", "y"].map((id) => row(id, "success")) };
+    expect(verdictAfter(good, decide(good))).toMatchObject({ state: "red", causes: [{ sentence: cause.sentence }] });
   });
 
   it("B8: a model that failed below an ephemeral is retried although fail-fast left the ephemeral unsaid", () => {
@@ -66,11 +101,22 @@ describe("how the producer ended", () => {
     );
   });
 
+  it("B10: a recovery build whose start hook failed says nothing of its set by its silence: it is built again", () => {
+    const rows = [row("a", "success"), row("x", "success"), row("y", "success"), claimed(row("b", "skipped"), 2)];
+    const end = { ...hook, exitCode: 1, cause: { kind: "hook" as const, sentence: "It failed.", lines: [] } };
+    const decision = decide({ plan, rows, tasks: [over(1), over(2, end, { kind: "recovery" })] });
+    expect(launchesOf(decision)).toEqual([{ kind: "recovery", set: ["b"] }]);
+    expect(decision.finals).toEqual([]);
+  });
+
   it("B10: where dbt skips all for it, nothing is built again", () => {
     const situation = { plan, rows: skipped("a", "x", "b", "y"), tasks: [over(1, { ...hook, exitCode: 1 })] };
     const decision = decide(situation);
     expect(finalsOf(decision)).toEqual({ a: "not_built", x: "not_built", b: "not_built", y: "not_built" });
     expect(verdictAfter(situation, decision)).toMatchObject({ state: "red", causes: [{ kind: "run" }] });
+    const good = ["a", "x", "b", "y"].map((id) => row(id, "success"));
+    const built = { plan, rows: good, tasks: [over(1, hook)], policy: { hookFailure: "warn" } };
+    expect(verdictAfter(built, decide(built)).state).toBe("red");
   });
 
   it.each(["red", "warn"] as const)("B11: a failed on-run-end hook with hookFailure: %s", (hookFailure) => {

@@ -79,6 +79,17 @@ describe("what dbt says nothing of", () => {
     expect(decision.finals).toEqual([]);
   });
 
+  it("F10: an exposure is not good below a failed model, nor after a build that was cut short", () => {
+    const plan = planOf([vertex("a"), vertex("exposure.e", ["a"])]);
+    const rows = [row("a", "error"), row("exposure.e", "skipped")];
+    expect(finalsOf(decide({ plan, rows, policy: { retries: { node: 0 } } }))).toEqual({
+      a: "dead",
+      "exposure.e": "doomed by a",
+    });
+    const cut = decide({ plan, rows: [row("a", "success")], tasks: [killed(1)] });
+    expect(launchesOf(cut)).toEqual([{ kind: "recovery", set: ["exposure.e"] }]);
+  });
+
   it("F10: an exposure below a recovered model is good without a build of its own", () => {
     const plan = planOf([vertex("a"), vertex("exposure.e", ["a"])]);
     const rows = [row("a", "success", { task: 2, tryTasks: [1, 2] }), row("exposure.e", "skipped")];

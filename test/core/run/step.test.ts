@@ -76,6 +76,12 @@ describe("a failed vertex", () => {
     expect(decision.finals[0]).toMatchObject({ finalReason: "Its tries are used up: 2 of 2.", rootCause: "a" });
   });
 
+  it("F5: it is not given up before the build that failed it has ended", () => {
+    const rows = [row("a", "error", { task: 2, tryTasks: [1, 2] }), ...skipped("b", "c", "d")];
+    const decision = decide({ plan: chain, rows, tasks: [over(1), live(2, { kind: "fallback" })] });
+    expect(decision).toMatchObject({ launches: [], finals: [], settle: false });
+  });
+
   it("F6: what it gates waits while it may recover", () => {
     const decision = decide({ plan: chain, rows: broken, nowMs: LONG_AGO + 1 });
     expect(decision).toMatchObject({ launches: [], finals: [], settle: false });
@@ -87,6 +93,18 @@ describe("a failed vertex", () => {
     expect(finalsOf(decision)).toEqual({ a: "dead", b: "doomed by a", c: "doomed by a", d: "doomed by a" });
     expect(decision.settle).toBe(true);
     expect(verdictAfter(situation, decision)).toMatchObject({ state: "red", causes: [{ uniqueId: "a", gates: 3 }] });
+  });
+
+  it("F7: what failed below it is dead too and says so, and no last word is taken back", () => {
+    const rows = [row("a", "error", { tryTasks: [1, 2] }), row("b", "error"), ...skipped("c", "d")];
+    const decision = decide({ plan: chain, rows, tasks: [over(1), fallback(2)] });
+    expect(finalsOf(decision)).toEqual({ a: "dead", b: "dead", c: "doomed by b", d: "doomed by b" });
+    expect(decision.finals[1]!.finalReason).toBe("Not tried again: a, which gates it, is not good.");
+    const doomed = { final: "doomed" as const, finalReason: "Upstream failed: a", rootCause: "a" };
+    const standing = [row("a", "success", { task: 2 }), row("b", "skipped", doomed), ...skipped("c", "d")];
+    const later = decide({ plan: chain, rows: standing, tasks: [over(1), fallback(2)] });
+    expect(later).toMatchObject({ launches: [], settle: true });
+    expect(finalsOf(later)).toEqual({ c: "doomed by a", d: "doomed by a" });
   });
 
   it("B1: a skip is not built and never a try, also where the skip was printed before the failure", () => {
@@ -213,9 +231,38 @@ describe("recovery builds", () => {
     expect(decision.launches[0]!.claims).toContainEqual({ uniqueId: "b", from: null });
   });
 
+  it("F8: what a live build has skipped is that build's until it is over", () => {
+    const rows = [row("a", "success"), row("b", "skipped", { task: 2 })];
+    const plan = planOf([vertex("a"), vertex("b", ["a"])]);
+    expect(decide({ plan, rows, tasks: [over(1), live(2, { kind: "recovery" })] }).launches).toEqual([]);
+    expect(decide({ plan, rows, tasks: [over(1), over(2, {}, { kind: "recovery" })] }).launches).toHaveLength(1);
+  });
+
+  it("F12: the run is not over while a task lives, although every vertex is good", () => {
+    const rows = [row("a", "success", { task: 2 }), ...["b", "c", "d"].map((id) => row(id, "success"))];
+    const living = [over(1), live(2, { kind: "fallback" })];
+    expect(decide({ plan: chain, rows, tasks: living })).toMatchObject({ launches: [], finals: [], settle: false });
+    expect(decide({ plan: chain, rows, tasks: [over(1), fallback(2)] }).settle).toBe(true);
+  });
+
   it("F12: a vertex whose owner was claimed after the tasks were read is nobody's to take", () => {
     const rows = [claimed(row("a", "error"), 7), ...skipped("b", "c", "d")];
     expect(decide({ plan: chain, rows })).toMatchObject({ launches: [], finals: [], settle: false });
+  });
+});
+
+describe("a plan of 10,000 vertices", () => {
+  it("F11: 9,000 below 1,000 that failed at once are decided about within a turn, not within an hour of retries", () => {
+    const below = Array.from({ length: 9_000 }, (_, n) =>
+      vertex(`m${n}`, [`root${n % 1_000}`, `root${(n * 7) % 1_000}`, ...(n > 0 ? [`m${n - 1}`] : [])]),
+    );
+    const roots = Array.from({ length: 1_000 }, (_, n) => vertex(`root${n}`));
+    const rows = [
+      ...roots.map((one) => row(one.uniqueId, "error")),
+      ...below.map((one) => row(one.uniqueId, "skipped")),
+    ];
+    const decision = decide({ plan: planOf([...roots, ...below]), rows });
+    expect(decision.launches.map((launch) => launch.uniqueIds)).toEqual([["root0"], ["root1"], ["root2"], ["root3"]]);
   });
 });
 

@@ -30,6 +30,11 @@ describe("what becomes of a live task", () => {
     expect(taskMove(running(61_000), { state: "running" }, NOW)).toEqual({ move: "none" });
   });
 
+  it("D10: a container whose clock runs ahead is asked about as well: its last heartbeat would hide its death", () => {
+    expect(asksEcs(running(-3_600_000), policyOf(), NOW)).toBe(true);
+    expect(asksEcs(running(-59_000), policyOf(), NOW)).toBe(false);
+  });
+
   it("D10: a task that ECS stopped is over, however fresh its heartbeat", () => {
     expect(taskMove(running(1), stopped(false), NOW)).toMatchObject({ move: "over", stop: { stoppedAtMs: 7 } });
     expect(asksEcs(running(59_000), policyOf(), NOW)).toBe(false);

@@ -11,6 +11,7 @@ import {
   policyOf,
   row,
   runOf,
+  verdictAfter,
   vertex,
 } from "../../support/run-builders.ts";
 
@@ -96,11 +97,23 @@ describe("testBehavior: after_all", () => {
 
   it("C7: no test runs before every node is good or given up, then all of them in one build", () => {
     const rows = [row("a", "error"), row("b", "success"), row("c", "skipped")];
-    const early = decide({ plan, rows, policy });
+    const early = decide({ plan, rows, policy, heldSinceMs: 0 });
     expect(launchesOf(early)).toEqual([{ kind: "fallback", set: ["a"] }]);
     const built = [row("a", "success"), row("b", "success"), row("c", "success")];
     const late = decide({ plan, rows: built, policy, tasks: [over(1)] });
     expect(launchesOf(late)).toEqual([{ kind: "recovery", set: ["test.a", "test.b", "test.c"] }]);
+  });
+
+  it("C7: a selection of tests alone leaves the producer nothing to build: they run all the same", () => {
+    const alone = planOf([dataTest("test.a", [], deferred)]);
+    const cause = { kind: "empty_selection" as const, sentence: "The selection found nothing to build.", lines: [] };
+    const tasks = [over(1, { cause })];
+    expect(launchesOf(decide({ plan: alone, tasks, policy }))).toEqual([{ kind: "recovery", set: ["test.a"] }]);
+    const rows = [row("test.a", "pass", { task: 2 })];
+    const situation = { plan: alone, rows, tasks: [...tasks, over(2, {}, { kind: "recovery" })], policy };
+    const decision = decide(situation);
+    expect(decision).toMatchObject({ launches: [], settle: true });
+    expect(verdictAfter(situation, decision).state).toBe("green");
   });
 
   it("C7: tests whose parents are not good are left out, the others run, and a test gates nothing", () => {

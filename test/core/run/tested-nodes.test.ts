@@ -7,6 +7,7 @@ import {
   killed,
   launchesOf,
   live,
+  NOW,
   over,
   planOf,
   row,
@@ -53,6 +54,53 @@ describe("tests as vertices", () => {
     expect(launchesOf(decision)).toEqual([{ kind: "fallback", set: ["a", "test.a", "test.good", "test.too"] }]);
   });
 
+  it("C13: onTestFailure node takes no test along whose other node is not good", () => {
+    const two = planOf([vertex("a"), vertex("x"), dataTest("test.a", ["a"]), dataTest("test.ax", ["a", "x"])]);
+    const rows = [
+      row("a", "success"),
+      row("x", "error", { endedAtMs: NOW - 1 }),
+      row("test.a", "fail"),
+      row("test.ax", "skipped"),
+    ];
+    const decision = decide({ plan: two, rows, policy: { onTestFailure: "node" } });
+    expect(launchesOf(decision)).toEqual([{ kind: "fallback", set: ["a", "test.a"] }]);
+  });
+
+  describe("C12: onTestFailure node builds a node again", () => {
+    const shared = planOf([vertex("a"), vertex("z"), dataTest("test.az", ["a", "z"]), vertex("b", ["a"])]);
+    const tested = [row("a", "success"), row("z", "success"), row("test.az", "fail")];
+    const again = { kind: "fallback", set: ["a", "test.az", "z"] };
+    const policy = { onTestFailure: "node" };
+
+    it("never beside a build of what it gates that begins at the same moment", () => {
+      const failed = decide({ plan: shared, rows: [...tested, row("b", "error")], policy });
+      expect(launchesOf(failed)).toEqual([{ kind: "fallback", set: ["b"] }]);
+      const first = planOf([...shared.vertices.slice(0, 3), vertex("b", ["a"]), vertex("c", ["test.az"])]);
+      const rows = [...tested, row("b", "error"), row("c", "skipped")];
+      expect(launchesOf(decide({ plan: first, rows, policy }))).toEqual([again]);
+      const unbuilt = decide({ plan: shared, rows: [...tested, row("b", "skipped")], policy, heldSinceMs: 0 });
+      expect(launchesOf(unbuilt)).toEqual([again]);
+    });
+
+    it("never beside another that is built again and reads it", () => {
+      const both = planOf([...shared.vertices, dataTest("test.b", ["b"])]);
+      const rows = [...tested, row("b", "success"), row("test.b", "fail")];
+      expect(launchesOf(decide({ plan: both, rows, policy }))).toEqual([again]);
+    });
+
+    it("never under one that is under way", () => {
+      const rows = [...tested, claimed(row("b", "error"), 2)];
+      const tasks = [over(1), live(2, { kind: "fallback" })];
+      expect(decide({ plan: shared, rows, tasks, policy })).toMatchObject({ launches: [], settle: false });
+      const own = [row("a", "success", { task: 2 }), ...tested.slice(1), row("b", "success")];
+      expect(launchesOf(decide({ plan: shared, rows: own, tasks, policy }))).toEqual([
+        { kind: "fallback", set: ["test.az", "z"] },
+      ]);
+      const built = [...tested, row("b", "success", { task: 2 })];
+      expect(launchesOf(decide({ plan: shared, rows: built, tasks: [over(1), fallback(2)], policy }))).toEqual([again]);
+    });
+  });
+
   it("C12: a test that is older than its node's last build says nothing of it", () => {
     const rows = [row("a", "success", { task: 2, tryTasks: [1, 2] }), row("test.a", "pass"), row("b", "success")];
     const decision = decide({ plan, rows, tasks: [over(1), fallback(2)] });
@@ -82,6 +130,17 @@ describe("tests as vertices", () => {
     expect(launchesOf(next)).toEqual([{ kind: "recovery", set: ["unit_test.m"] }]);
     const both = decide({ plan: unit, rows: [row("other", "skipped")], tasks: [killed(1)] });
     expect(launchesOf(both)).toEqual([{ kind: "recovery", set: ["m", "other", "unit_test.m"] }]);
+  });
+
+  it("B5: of unit tests that wait for their models, one below a node that is not built waits for that node too", () => {
+    const below = planOf([
+      vertex("unit_test.m", []),
+      vertex("x", ["unit_test.m"]),
+      vertex("unit_test.n", ["x"], { on: ["n"] }),
+      vertex("n", ["unit_test.n"]),
+    ]);
+    const first = decide({ plan: below, rows: [row("n", "started")], tasks: [killed(1)] });
+    expect(launchesOf(first)).toEqual([{ kind: "recovery", set: ["unit_test.m"] }]);
   });
 
   it("B5: a unit test that fails dooms its model under retryOn: transient, and is retried before it otherwise", () => {
