@@ -1,6 +1,7 @@
 import type { BuildEnd, Cause } from "#core/contracts/ledger.ts";
 import type { BuildEnd as DbtEnd } from "#core/dbt/build-end.ts";
 import type { BuildLog, HookFailure } from "#core/dbt/build-log.ts";
+import { compareReported } from "#core/dbt/exact-selection.ts";
 import type { Reconciliation } from "#core/dbt/reconcile.ts";
 import type { FinishedBuild } from "./build.ts";
 import type { StopRequest } from "./stop-switch.ts";
@@ -16,6 +17,8 @@ export interface EndFacts {
   readonly failFastAsked: boolean;
   /** Why there is no plan; null if there is one, or none was to be made. */
   readonly planProblem: string | null;
+  /** The vertices that the task was to build; null for a producer, who owns whatever it builds. */
+  readonly claimed: readonly string[] | null;
 }
 
 /** The end of a build as the ledger keeps it. */
@@ -32,6 +35,7 @@ export function describeEnd(facts: EndFacts): BuildEnd {
     hookFailures: build.log.hookFailures.slice(0, LISTED).map((hook) => hookFailure(hook, build.log)),
     filled: reconciliation.filled.slice(0, LISTED),
     contradictions: reconciliation.contradictions.slice(0, LISTED),
+    strays: facts.claimed === null ? [] : straysOf(build.log, facts.claimed).slice(0, LISTED),
     dbtMs: build.tookMs,
   };
 }
@@ -68,6 +72,14 @@ function withPlanProblem(cause: Cause, problem: string | null): Cause {
 /** A Spot interruption or a stop by ECS before any vertex began: another launch builds the same, from the start. */
 function interruptedBeforeAnything({ build, stop }: EndFacts): boolean {
   return stop?.reason === "terminated" && ![...build.log.vertices.values()].some((vertex) => vertex.evidence);
+}
+
+/** The ledger refuses a task's words about what is not its own: what dbt harmed there is known from here alone. */
+function straysOf(log: BuildLog, claimed: readonly string[]): BuildEnd["strays"] {
+  const reported = compareReported(claimed, log.vertices.keys()).unexpected.map((id) => log.vertices.get(id)!);
+  return reported
+    .filter((vertex) => vertex.evidence && (vertex.class === "failed" || vertex.class === "interrupted"))
+    .map(({ uniqueId, status }) => ({ uniqueId, status }));
 }
 
 function hasFailure(log: BuildLog): boolean {

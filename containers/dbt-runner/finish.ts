@@ -6,7 +6,7 @@ import { closeBuildLog } from "#core/dbt/outcome.ts";
 import { reconcile } from "#core/dbt/reconcile.ts";
 import { type RunResults, readRunResults } from "#core/dbt/run-results.ts";
 import type { FinishedBuild } from "./build.ts";
-import { describeEnd } from "./describe-end.ts";
+import { describeEnd, type EndFacts } from "./describe-end.ts";
 import { noLaterThan } from "./patience.ts";
 import { type EndRecord, recordEnd, StatusesUnwritten } from "./record-end.ts";
 import type { StatusWriter } from "./status-writer.ts";
@@ -31,7 +31,11 @@ export interface FinishDeps {
  * After dbt: reconcile with its file, write what is left, upload, and record the end last of all, so that whoever sees
  * the task over sees all of its statuses (behaviour F12).
  */
-export async function finishBuild(deps: FinishDeps, build: FinishedBuild, planProblem: string | null): Promise<void> {
+export async function finishBuild(
+  deps: FinishDeps,
+  build: FinishedBuild,
+  task: Pick<EndFacts, "planProblem" | "claimed">,
+): Promise<void> {
   const { log } = build;
   const runResults = await readResults(deps.artefacts.folders.build.targetDir);
   const reconciliation = reconcile(log, runResults, { invocationId: log.invocationId });
@@ -47,7 +51,7 @@ export async function finishBuild(deps: FinishDeps, build: FinishedBuild, planPr
     reconciliation,
     stop: deps.stop.request,
     failFastAsked: deps.failFastAsked,
-    planProblem,
+    ...task,
   };
   const end = describeEnd(facts);
   await recordEnd(deps.record, end, deps.writer.counts.written);

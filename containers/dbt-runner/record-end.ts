@@ -50,6 +50,7 @@ export function endWithoutDbt(cause: Omit<Cause, "lines">, inOrder = false): Bui
     hookFailures: [],
     filled: [],
     contradictions: [],
+    strays: [],
     dbtMs: 0,
   };
 }

@@ -53,7 +53,7 @@ export async function runProducer(context: TaskContext): Promise<void> {
   await plan.begin();
   const build = await dbtUnlessStopped(context, argv, (event) => plan.watch(event));
   const { problem } = await plan.outcome(build.log);
-  await finishBuild(finishDeps(context), build, problem);
+  await finishBuild(finishDeps(context), build, { planProblem: problem, claimed: null });
   if (build.end.exitCode === 0) await savePartialParse(context.folders);
 }
 
@@ -81,7 +81,7 @@ export async function runSetBuild(context: TaskContext, set: BuildSet): Promise<
       missing: missing.slice(0, 50),
       unexpected: unexpected.slice(0, 50),
     });
-  await finishBuild(finishDeps(context), build, null);
+  await finishBuild(finishDeps(context), build, { planProblem: null, claimed });
 }
 
 /** The plan alone, for a run whose producer ended before it was known. */

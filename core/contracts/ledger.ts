@@ -63,6 +63,8 @@ export const buildEndSchema = z.object({
   contradictions: z
     .array(z.object({ uniqueId: z.string(), log: z.string(), file: z.string(), knownReason: z.string().nullable() }))
     .default([]),
+  /** What dbt ended as not good although the task's set does not have it: its row, another task's, says nothing of it. */
+  strays: z.array(z.object({ uniqueId: z.string(), status: z.string() })).default([]),
   /** Wall milliseconds of the dbt process. */
   dbtMs: z.number().default(0),
 });

@@ -41,7 +41,8 @@ export function makePlan(input: PlanSource): Plan {
     const batchSize = input.windowIsGiven === true ? {} : batchSizeOf(node);
     return { ...planVertex(node), ...batchSize, gateParents, nodes, deferred, overrides: overridesOf(node, warnings) };
   });
-  warnings.push(...hookWarnings(manifest));
+  const hooks = [...manifest.nodes.values()].filter((node) => node.resourceType === "operation");
+  warnings.push(...hookWarnings(hooks));
   return {
     contract: 1,
     project: input.project,
@@ -51,6 +52,7 @@ export function makePlan(input: PlanSource): Plan {
     dbtProject: manifest.projectName ?? "",
     source: input.source,
     vertices,
+    endHooks: hooks.some((hook) => hook.name.includes("on-run-end")),
     warnings,
   };
 }
@@ -121,8 +123,7 @@ function safeToRepeat(node: ManifestNode): boolean {
 }
 
 /** on-run hooks run in every dbt process of a run, hence again in each fallback and recovery build (behaviour G18). */
-function hookWarnings(manifest: Manifest): string[] {
-  const hooks = [...manifest.nodes.values()].filter((node) => node.resourceType === "operation");
+function hookWarnings(hooks: readonly ManifestNode[]): string[] {
   if (hooks.length === 0) return [];
   return [
     `The project has ${hooks.length} on-run hooks, which run again in each fallback and recovery build; STEPWATCH_BUILD_KIND tells them (${sample(hooks.map((hook) => hook.name))}).`,

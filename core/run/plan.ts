@@ -56,6 +56,8 @@ export const planSchema = z.object({
   /** Where the selection came from: `manifest` (nothing selects) or `ls`. */
   source: z.enum(["manifest", "ls"]),
   vertices: z.array(planVertexSchema),
+  /** The project has on-run-end hooks: a run of which no dbt process came to its end has not run them (B11). */
+  endHooks: z.boolean().default(false),
   /** Known limits of this run that a person should see (hooks that run in every build, ignored meta values …). */
   warnings: z.array(z.string()),
 });

@@ -296,6 +296,7 @@ function viewOfRow(row: VertexRow, tasks: readonly TaskRow[]): VertexView {
     dbtProject: "",
     source: "ls",
     vertices: [vertex],
+    endHooks: false,
     warnings: [],
   };
   return viewVertices(single, [row], tasks).get(row.uniqueId)!;

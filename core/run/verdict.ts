@@ -106,8 +106,26 @@ function causesOfBuilds(input: Parameters<typeof verdict>[0]): RunCause[] {
     }
     if (task.end?.cause.kind === "unexplained_exit")
       causes.set(`exit ${task.task}`, ofCause(task.end.cause, `Task ${task.task}:`));
+    for (const { uniqueId, status } of task.end?.strays ?? [])
+      causes.set(`stray ${uniqueId}`, {
+        ...ofRun(`Task ${task.task} (${task.kind}) ended ${uniqueId} as ${status}, which was not in its set.`),
+        nextStep:
+          "Its table may not be what its last good build has left: build it again, and report this as a defect.",
+      });
   }
-  return [...causes.values()];
+  const lost = lostEndHooks(input);
+  return lost === null ? [...causes.values()] : [...causes.values(), lost];
+}
+
+/** dbt runs its on-run-end hooks last of all: where each of a run's processes was cut off, none has (B11). */
+function lostEndHooks({ plan, tasks, policy }: Parameters<typeof verdict>[0]): RunCause | null {
+  if (plan?.endHooks !== true || policy.hookFailure === "warn") return null;
+  const builds = tasks.filter((task) => task.kind !== "plan" && task.startedAtMs !== undefined);
+  if (builds.length === 0 || builds.some((task) => task.end?.inOrder)) return null;
+  return {
+    ...ofRun("No dbt process of the run came to its end: the project's on-run-end hooks were not all run."),
+    nextStep: "Do by hand what they do, or run again; hookFailure: warn lets such a run be green.",
+  };
 }
 
 const stopSentence = (task: TaskRow): string =>

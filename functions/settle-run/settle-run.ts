@@ -1,12 +1,13 @@
 import type { Artefacts } from "#clients/artefacts.ts";
 import type { Events } from "#clients/events.ts";
 import type { Ledger } from "#clients/ledger.ts";
+import type { RunEvent } from "#core/contracts/events.ts";
 import type { RunRow } from "#core/contracts/ledger.ts";
 import { CONTRACT, type RunOutput, type RunReference } from "#core/contracts/payloads.ts";
 import { RowMissing, RunFailed, VersionMoved } from "#core/errors.ts";
 import { artefactKeys } from "#core/names.ts";
 import type { Plan } from "#core/run/plan.ts";
-import { type RunSummary, type SummaryInput, summarise, verdictOf } from "#core/run/summary.ts";
+import { type SummaryInput, summarise, verdictOf } from "#core/run/summary.ts";
 import { ended } from "#core/run/task-watch.ts";
 import { isOver } from "#core/run/vertex-view.ts";
 import { warningEvents } from "#core/run/warning-events.ts";
@@ -33,7 +34,7 @@ export async function settleRun(reference: RunReference, deps: SettleRunDeps): P
   const before = await deps.ledger.readRun(reference);
   if (!before) throw new RowMissing(`The ledger has no run ${runId} of project ${project}.`);
   await closeTasks(before, deps);
-  const { run, summary } = before.state === "running" ? await giveVerdict(before, deps) : { run: before };
+  const { run, events } = before.state === "running" ? await giveVerdict(before, deps) : { run: before };
   await closeTasks(run, deps);
   const { executionArn, startedAtMs, state, settings } = run;
   await deps.ledger.putRunIndex(
@@ -49,7 +50,7 @@ export async function settleRun(reference: RunReference, deps: SettleRunDeps): P
     settings.policy.ttlDays,
   );
   await deps.ledger.releaseLock(project, run.lockKey, runId);
-  await publishEvents(run, summary, deps);
+  await publishEvents(run, events, deps);
   const sentence = run.verdict ?? state;
   if (state !== "green")
     throw new RunFailed(
@@ -80,7 +81,8 @@ async function closeTasks(run: RunRow, deps: SettleRunDeps): Promise<void> {
   }
 }
 
-async function giveVerdict(before: RunRow, deps: SettleRunDeps): Promise<{ run: RunRow; summary?: RunSummary }> {
+/** Two calls at once may find two verdicts; the first in the ledger is the run's, and the summary says what it says. */
+async function giveVerdict(before: RunRow, deps: SettleRunDeps): Promise<{ run: RunRow; events?: RunEvent[] }> {
   const read = await readAll(before, deps);
   const { state, sentence: verdict } = verdictOf(read);
   const summaryKey = artefactKeys.summary(before.project, before.runId, before.round);
@@ -88,8 +90,10 @@ async function giveVerdict(before: RunRow, deps: SettleRunDeps): Promise<{ run: 
   const run: RunRow = { ...before, ...end };
   const summary = summarise({ ...read, run });
   await deps.artefacts.putJson(summaryKey, summary);
-  const first = await deps.ledger.endRun(before, end);
-  return first ? { run, summary } : { run: (await deps.ledger.readRun(before)) ?? run };
+  if (await deps.ledger.endRun(before, end)) return { run, events: warningEvents(summary, read.plan) };
+  const ended = (await deps.ledger.readRun(before)) ?? run;
+  await deps.artefacts.putJson(summaryKey, summarise({ ...read, run: ended }));
+  return { run: ended };
 }
 
 async function readAll(run: RunRow, deps: SettleRunDeps): Promise<SummaryInput> {
@@ -99,13 +103,18 @@ async function readAll(run: RunRow, deps: SettleRunDeps): Promise<SummaryInput> 
   return { run, plan, rows, tasks, nowMs: deps.nowMs() };
 }
 
+async function readEvents(run: RunRow, deps: SettleRunDeps): Promise<RunEvent[]> {
+  const read = await readAll(run, deps);
+  return warningEvents(summarise(read), read.plan);
+}
+
 /**
  * Publishes what the run's summary warns of, once: by the mark on the run row when this is repeated. Events that
  * EventBridge does not take change neither the verdict nor how the execution ends: they stand in the summary.
  */
-async function publishEvents(run: RunRow, known: RunSummary | undefined, deps: SettleRunDeps): Promise<void> {
+async function publishEvents(run: RunRow, known: RunEvent[] | undefined, deps: SettleRunDeps): Promise<void> {
   if (run.eventsSentAtMs !== undefined) return;
-  const events = warningEvents(known ?? summarise(await readAll(run, deps)));
+  const events = known ?? (await readEvents(run, deps));
   if (events.length === 0) return;
   try {
     await deps.events.publish(events);

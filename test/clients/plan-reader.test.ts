@@ -10,6 +10,7 @@ const plan: Plan = {
   adapterType: "duckdb",
   dbtProject: "shop",
   source: "manifest",
+  endHooks: false,
   vertices: [],
   warnings: [],
 };

@@ -229,6 +229,19 @@ test("G4: a recovery build selects its set alone, with no more threads than vert
   expect(await it.statuses()).toEqual({ [B]: "success" });
 });
 
+test("G1: what a set's build ends as not good beside its set is in its end, since no row says it", async () => {
+  const it = await newBench({
+    set: [B],
+    script: {
+      build: [version(), concurrency(2), started(A), ended(A, "error"), started(B), ended(B), closing()],
+      manifest,
+    },
+  });
+  it.objects.set(`runs/${KEY.project}/${KEY.runId}/plan.json`, plan);
+  expect(await it.container()).toBe(EXIT.recorded);
+  expect((await it.task()).end?.strays).toEqual([{ uniqueId: A, status: "error" }]);
+});
+
 test("G4: where nobody set a number, one vertex has one thread and two have dbt's own number", async () => {
   for (const set of [[B], [A, B]]) {
     const it = await newBench({ set, script: { build: [version(), closing()], manifest } });

@@ -107,16 +107,15 @@ describe("dbt 1.11 and the case project", () => {
     ]);
     expect(nodeOf(summary, link(1)).message).toContain("planned_failure_in_link_1");
     expect(summary.warnings.join("\n")).toContain("test.harbour.fee_is_on_the_board_tariff_fee.8552ad65ab");
-    const events = await received(summary.warnings.length);
-    expect(events.map((event) => event.detail.sentence).sort()).toEqual([...summary.warnings].sort());
-    expect(events.map((event) => event.detail)).toContainEqual(
+    const events = await received(1);
+    expect(events.map((event) => event.detail)).toEqual([
       expect.objectContaining({
         uniqueId: "test.harbour.fee_is_on_the_board_tariff_fee.8552ad65ab",
         nodes: [`${M}.tariff`],
         runId: summary.runId,
         state: "red",
       }),
-    );
+    ]);
     expect(summary.tasks.map((task) => task.kind)).toEqual(["producer"]);
     await expectConsumers(summary);
   });

@@ -93,6 +93,24 @@ describe("a run that ends", () => {
     expect(await ledger.readLock("shop", "default")).toBeNull();
   });
 
+  it("F11: of two settles at once the summary says what the first one's verdict says", async () => {
+    await built("success");
+    const late = {
+      ...ledger,
+      endRun: async (...given: Parameters<Ledger["endRun"]>) => {
+        nowMs += 60_000;
+        await settle();
+        nowMs += 60_000;
+        return await ledger.endRun(...given);
+      },
+    };
+    await settle({}, { ledger: late });
+    const row = await ledger.readRun(key);
+    const summary = JSON.parse(artefacts.texts.get("runs/shop/run-1/summary-1.json")!);
+    expect(summary.timings.finishedAt).toBe(new Date(row!.endedAtMs!).toISOString());
+    expect(summary).toMatchObject({ state: row!.state, verdict: row!.verdict });
+  });
+
   it("F11: a death before the lock is given back leaves it to the next call", async () => {
     await built("success");
     const dying = { ...ledger, releaseLock: () => Promise.reject(new Error("died")) };
@@ -217,13 +235,19 @@ describe("A5: a test that warns", () => {
   });
 });
 
-it("what is no test's warning is an event without one", async () => {
-  await built("success");
-  await settle(
-    {},
-    { readPlan: async () => ({ ...plan, warnings: ["dbt selects model.shop.ghost, which it does not list."] }) },
-  );
+it("B7: a child that was built on a failed parent is an event too; what is known before any build is none", async () => {
+  await ledger.passFence(key, 1, { taskArn: "arn:1", startedAtMs: 1 });
+  for (const [uniqueId, status] of [
+    ["a", "error"],
+    ["b", "success"],
+  ] as const)
+    await ledger.writeVertex(key, 1, { uniqueId, status, evidence: true, endedAtMs: 2 });
+  await ledger.endTask(key, 1, "arn:1", buildEnd({ exitCode: 1 }), 1);
+  const continued = planOf([vertex("a", [], { onErrorContinue: true }), vertex("b", ["a"])], {
+    warnings: ["The project has 2 on-run hooks."],
+  });
+  await expect(settle({}, { readPlan: async () => continued })).rejects.toThrow(RunFailed);
   expect(events.published).toMatchObject([
-    { detail: { uniqueId: null, nodes: [], sentence: "dbt selects model.shop.ghost, which it does not list." } },
+    { detail: { uniqueId: null, nodes: [], sentence: expect.stringMatching(/^b was built on a, which is not good/) } },
   ]);
 });

@@ -67,6 +67,7 @@ export function buildEnd(changes: Partial<BuildEnd> = {}): BuildEnd {
     hookFailures: [],
     filled: [],
     contradictions: [],
+    strays: [],
     dbtMs: 99_000,
     ...changes,
   };

@@ -50,7 +50,15 @@ export const dataTest = (uniqueId: string, on: readonly string[], changes: Parti
 
 export function planOf(vertices: readonly PlanVertex[], changes: Partial<Plan> = {}): Plan {
   const project = { contract: 1 as const, project: "shop", runId: "run-1", dbtVersion: "1.11.0", dbtProject: "shop" };
-  return { ...project, adapterType: "postgres", source: "manifest", vertices: [...vertices], warnings: [], ...changes };
+  return {
+    ...project,
+    adapterType: "postgres",
+    source: "manifest",
+    vertices: [...vertices],
+    endHooks: false,
+    warnings: [],
+    ...changes,
+  };
 }
 
 /** What a task wrote of a vertex; a status that is no skip is a try. */

@@ -162,6 +162,14 @@ test("G18: on-run hooks are told in the plan", () => {
   ]);
 });
 
+test("B11: a plan knows whether the project has on-run-end hooks", () => {
+  const hooked = (...hooks: string[]) =>
+    plan([...hooks.map((id) => ({ id })), { id: "model.shop.a" }], ["model.shop.a"]).endHooks;
+  expect(hooked("operation.shop.shop-on-run-end-0", "operation.shop.shop-on-run-start-0")).toBe(true);
+  expect(hooked("operation.shop.shop-on-run-start-0")).toBe(false);
+  expect(hooked()).toBe(false);
+});
+
 test("a versioned model is called by name and version", () => {
   expect(
     vertex(plan([{ id: "model.shop.dues.v2", extra: { name: "dues", version: 2 } }]), "model.shop.dues.v2")?.name,

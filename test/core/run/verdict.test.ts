@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { NEVER_REACHED } from "#core/dbt/outcome.ts";
 import { stopReason } from "#core/run/summary.ts";
 import { verdict } from "#core/run/verdict.ts";
-import { over, planOf, policyOf, row, runOf, vertex } from "../../support/run-builders.ts";
+import { killed, over, planOf, policyOf, row, runOf, vertex } from "../../support/run-builders.ts";
 
 const plan = planOf([vertex("a"), vertex("b", ["a"])]);
 const judge = (changes: Partial<Parameters<typeof verdict>[0]>) =>
@@ -37,6 +37,31 @@ describe("the verdict", () => {
       expect(judge({ rows: [row("a", "success"), row("b", status)] }).state).toBe("red");
     },
   );
+
+  it("G1: is red where a fallback ended something as not good that is not in its set", () => {
+    const strays = [{ uniqueId: "a", status: "error" }];
+    const { state, causes } = judge({ tasks: [over(1), over(2, { strays }, { kind: "fallback" })] });
+    expect(state).toBe("red");
+    expect(causes).toMatchObject([{ sentence: "Task 2 (fallback) ended a as error, which was not in its set." }]);
+  });
+
+  describe("B11: of on-run-end hooks, which dbt runs last of all", () => {
+    const hooked = { ...plan, endHooks: true };
+    const cutOff = killed(1, {}, { startedAtMs: 1 });
+
+    it("is red where the only build was cut off after its last vertex", () => {
+      const { state, causes } = judge({ plan: hooked, tasks: [cutOff] });
+      expect(state).toBe("red");
+      expect(causes).toMatchObject([{ sentence: expect.stringContaining("on-run-end hooks were not all run") }]);
+    });
+
+    it("is green where a later build came to its end, where there are none, and by hookFailure: warn", () => {
+      const recovered = over(2, {}, { kind: "recovery", startedAtMs: 2 });
+      expect(judge({ plan: hooked, tasks: [cutOff, recovered] }).state).toBe("green");
+      expect(judge({ tasks: [cutOff] }).state).toBe("green");
+      expect(judge({ plan: hooked, tasks: [cutOff], policy: policyOf({ hookFailure: "warn" }) }).state).toBe("green");
+    });
+  });
 
   it("A14: is red with a failed vertex that the plan does not have", () => {
     const rows = [row("a", "success"), row("b", "success"), row("c", "error", { message: "no" })];
