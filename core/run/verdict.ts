@@ -42,6 +42,8 @@ export function verdict(input: {
   const bad = [...views.values()].filter((view) => view.class !== "good" && view.class !== "skipped").length;
   if (input.stopReason !== null && (bad > 0 || input.plan === null))
     return { state: "stopped", sentence: `Stopped: ${input.stopReason}`, causes };
+  const lost = causes.length === 0 && bad === 0 ? lostEndHooks(input) : null;
+  if (lost !== null) return { state: "red", sentence: lost.sentence, causes: [lost] };
   if (causes.length === 0 && bad === 0) return { state: "green", sentence: greenSentence(views), causes };
   if (causes.length === 0)
     return { state: "red", sentence: `${bad} ${bad === 1 ? "vertex has" : "vertices have"} no result.`, causes };
@@ -113,11 +115,13 @@ function causesOfBuilds(input: Parameters<typeof verdict>[0]): RunCause[] {
           "Its table may not be what its last good build has left: build it again, and report this as a defect.",
       });
   }
-  const lost = lostEndHooks(input);
-  return lost === null ? [...causes.values()] : [...causes.values(), lost];
+  return [...causes.values()];
 }
 
-/** dbt runs its on-run-end hooks last of all: where each of a run's processes was cut off, none has (B11). */
+/**
+ * dbt runs its on-run-end hooks last of all: where each of a run's processes was cut off, none has (B11). Asked only
+ * where all else is well; otherwise it is a consequence.
+ */
 function lostEndHooks({ plan, tasks, policy }: Parameters<typeof verdict>[0]): RunCause | null {
   if (plan?.endHooks !== true || policy.hookFailure === "warn") return null;
   const builds = tasks.filter((task) => task.kind !== "plan" && task.startedAtMs !== undefined);

@@ -55,6 +55,12 @@ describe("the verdict", () => {
       expect(causes).toMatchObject([{ sentence: expect.stringContaining("on-run-end hooks were not all run") }]);
     });
 
+    it("has no cause of its own where the run is red anyway", () => {
+      expect(
+        judge({ plan: hooked, tasks: [cutOff], rows: [row("a", "success"), row("b", "error")] }).causes,
+      ).toMatchObject([{ uniqueId: "b" }]);
+    });
+
     it("is green where a later build came to its end, where there are none, and by hookFailure: warn", () => {
       const recovered = over(2, {}, { kind: "recovery", startedAtMs: 2 });
       expect(judge({ plan: hooked, tasks: [cutOff, recovered] }).state).toBe("green");
