@@ -39,7 +39,7 @@ export interface TaskPhases {
   readonly buildMs: number;
 }
 
-export const FLAKY_DEPTHS = [1, 5, 10] as const;
+const FLAKY_DEPTHS = [1, 5, 10] as const;
 
 /** A chain, and the level at which a model of it fails once. */
 export interface ChainProject {

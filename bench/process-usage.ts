@@ -31,7 +31,7 @@ export function memoryOf(pid: number, what: "VmHWM" | "VmRSS"): number | null {
   return kib === undefined ? null : Number(kib) * 1024;
 }
 
-export const childrenOf = (pid: number): number[] =>
+const childrenOf = (pid: number): number[] =>
   (readProc(`/proc/${pid}/task/${pid}/children`) ?? "").split(" ").filter(Boolean).map(Number);
 
 function readProc(path: string): string | null {

@@ -49,7 +49,7 @@ export interface Spread {
   readonly max: number | null;
 }
 
-export const spreadOf = (values: readonly number[]): Spread => ({
+const spreadOf = (values: readonly number[]): Spread => ({
   p50: percentile(values, 0.5),
   p95: percentile(values, 0.95),
   max: percentile(values, 1),

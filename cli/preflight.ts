@@ -4,7 +4,7 @@ import { delimiter, dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { parse as parseYaml } from "yaml";
 import type { ProjectConfig } from "#core/config.ts";
-import { isUnsupportedDbt, OLDEST_DBT } from "#core/dbt/build-end.ts";
+import { isUnsupportedDbt, OLDEST_DBT } from "#core/dbt/dbt-version.ts";
 import { quoted } from "./command-line.ts";
 import { InfrastructureError, UsageError } from "./failure.ts";
 
@@ -113,7 +113,7 @@ function textAt(value: unknown, key: string): string | null {
 }
 
 /** Path of a program that is named by path, or looked up on PATH; null if there is none. */
-export function findProgram(name: string, path: string): string | null {
+function findProgram(name: string, path: string): string | null {
   const candidates = name.includes("/")
     ? [name]
     : path

@@ -1,13 +1,16 @@
 import { type BuildEnd, buildEnded, endOfRecording } from "#core/dbt/build-end.ts";
 import { applyEvent, type BuildLog, newBuildLog } from "#core/dbt/build-log.ts";
+import { dbtGraph } from "#core/dbt/dbt-graph.ts";
 import { readLine } from "#core/dbt/log-line.ts";
-import { dbtGraph, type Manifest, type ManifestNode, nodesOf } from "#core/dbt/manifest.ts";
-import { closeBuildLog, NOT_SELECTED, outcomes, type PlannedVertex, type VertexOutcome } from "#core/dbt/outcome.ts";
+import type { Manifest, ManifestNode } from "#core/dbt/manifest.ts";
+import { closeBuildLog, NOT_SELECTED, outcomes, type VertexOutcome } from "#core/dbt/outcome.ts";
+import type { PlannedVertex } from "#core/dbt/planned-vertex.ts";
 import { reconcile } from "#core/dbt/reconcile.ts";
 import type { RunResults } from "#core/dbt/run-results.ts";
+import { nodesOf } from "#core/dbt/tested-nodes.ts";
 import { gateGraph } from "#core/run/gate-graph.ts";
 import { TEST_TYPES } from "#core/run/plan.ts";
-import type { NodeReport } from "#core/run/summary.ts";
+import type { NodeReport } from "#core/run/report.ts";
 import { UsageError } from "./failure.ts";
 import { linesOf, manifestOf, resultsOf } from "./replay-files.ts";
 

@@ -13,7 +13,7 @@ import type { RunSnapshot } from "./follow.ts";
  * @param stackOption ` --stack <name>` for the commands to run next, as this one was given it.
  * @throws {UsageError} if there is no such run
  */
-export async function findRun(stack: DeployedStack, runId: string, stackOption: string): Promise<RunKey> {
+async function findRun(stack: DeployedStack, runId: string, stackOption: string): Promise<RunKey> {
   if (!RUN_ID.test(runId)) {
     throw new UsageError(
       `${JSON.stringify(runId)} is no run id: letters, digits, - and _ only, at most 80.`,

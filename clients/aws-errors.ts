@@ -4,7 +4,7 @@ import type { RetryableError } from "#core/errors.ts";
  * Error names of the SDK that pass by themselves: load, a server's own failure, or the network. Everything else is a
  * defect, a wrong permission or a wrong deployment, and is thrown on as it is.
  */
-export const transientAwsErrors: ReadonlySet<string> = new Set([
+const transientAwsErrors: ReadonlySet<string> = new Set([
   // Load: the service asks to be called later.
   "Throttling",
   "ThrottlingException",

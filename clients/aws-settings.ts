@@ -19,7 +19,7 @@ export const CONNECTION_TIMEOUT_MS = 1_000;
 export const REQUEST_TIMEOUT_MS = 5_000;
 
 /** Milliseconds without a byte after which a transfer to or from S3 is given up: a manifest may be 100 MB. */
-export const TRANSFER_IDLE_TIMEOUT_MS = 10_000;
+const TRANSFER_IDLE_TIMEOUT_MS = 10_000;
 
 /** The longest that one small call can take with all its attempts, in milliseconds. */
 export const WORST_CALL_MS = MAX_ATTEMPTS * (CONNECTION_TIMEOUT_MS + REQUEST_TIMEOUT_MS) + 7_500;

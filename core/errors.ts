@@ -25,12 +25,12 @@ export class InputError extends FatalError {
   }
 }
 
-/** Another run holds the lock and the project's policy is not to wait. */
+/** Another run holds the lock, and the project's policy is not to wait or its queue is full. */
 export class RunLocked extends FatalError {
   override readonly name = "RunLocked";
   readonly holder: string;
-  constructor(lockKey: string, holder: string) {
-    super(`Run ${holder} holds the lock ${lockKey}: wait until it ends, or set overlap: queue.`);
+  constructor(lockKey: string, holder: string, advice: string) {
+    super(`Run ${holder} holds the lock ${lockKey}: ${advice}`);
     this.holder = holder;
   }
 }

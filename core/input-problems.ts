@@ -85,7 +85,7 @@ function suggestion(key: string, known: readonly string[]): string {
 }
 
 /** Letters to insert, delete or replace to make one word of the other. */
-export function editDistance(a: string, b: string): number {
+function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, column) => column);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];

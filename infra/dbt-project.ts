@@ -128,11 +128,9 @@ export class DbtProject extends Construct {
     const { project, ledger, artefacts } = this.#props;
     const prefix = `runs/${project.name}/`;
     const statements = [
-      ledgerRows(
-        ledger.table,
-        [`RUN#${project.name}#*`, `PROJECT#${project.name}`],
-        ["GetItem", "BatchGetItem", "Query", "UpdateItem"],
-      ),
+      ledgerRows(ledger.table, [`RUN#${project.name}#*`], ["GetItem", "UpdateItem"]),
+      // The lock, which each heartbeat looks at: dbt's own code must not be able to take or free it.
+      ledgerRows(ledger.table, [`PROJECT#${project.name}`], ["GetItem"], "ReadLock"),
       artefactObjects(artefacts.bucket, prefix, ["GetObject", "PutObject"]),
       artefactNames(artefacts.bucket, prefix),
     ];

@@ -48,7 +48,7 @@ const SIZES: Readonly<Record<FunctionName, { memoryMiB: number; timeoutSeconds: 
   "check-run": { memoryMiB: 1024, timeoutSeconds: 120 },
   /** Reads a few rows, once a turn and open node: most of all calls. */
   "watch-node": { memoryMiB: 256, timeoutSeconds: 60 },
-  /** Merges the artefacts of 10,000 vertices; shorter than the state's timeout, so that its own error is seen. */
+  /** Reads 10,000 vertices and writes their summary; shorter than the state's timeout, so that its own error is seen. */
   "settle-run": { memoryMiB: 1024, timeoutSeconds: 300 },
 };
 
@@ -83,7 +83,6 @@ export class Functions extends Construct {
         ...readWriteArtefacts,
         answerTokens(stack, runMachine),
         startExecutions(stack, consumerMachine),
-        describeExecutions(stack, consumerMachine),
         ...launchTasks(stack, launch),
         tasks(stack, launch.clusterName, ["DescribeTasks", "StopTask"]),
       ],

@@ -15,9 +15,10 @@ export function ledgerRows(
   table: Table,
   partitions: readonly string[],
   actions: readonly RowAction[],
+  sid = "LedgerRows",
 ): PolicyStatement {
   return new PolicyStatement({
-    sid: "LedgerRows",
+    sid,
     actions: actions.map((action) => `dynamodb:${action}`),
     resources: [table.tableArn],
     conditions: { "ForAllValues:StringLike": { "dynamodb:LeadingKeys": partitions } },

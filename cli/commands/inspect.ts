@@ -1,5 +1,6 @@
 import type { TaskRow } from "#core/contracts/ledger.ts";
-import type { RunSummary, TaskReport } from "#core/run/summary.ts";
+import type { TaskReport } from "#core/run/report.ts";
+import type { RunSummary } from "#core/run/summary.ts";
 import { CONTAINER_NAME, deployedNames } from "../../infra/deployed-names.ts";
 import { sameOptions, sameStack } from "../command-line.ts";
 import type { CommonOptions, Context, DeployedStack } from "../context.ts";

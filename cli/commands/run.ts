@@ -1,17 +1,15 @@
-import { randomBytes } from "node:crypto";
-import type { RunKey } from "#clients/ledger.ts";
-import { parseRunInput, type RunInput } from "#core/contracts/run-input.ts";
+import { parseRunInput } from "#core/contracts/run-input.ts";
 import type { BuildOptions } from "#core/dbt/argv.ts";
-import { newRunId } from "#core/names.ts";
 import { type BuildFlags, buildOptionsOf } from "../build-options.ts";
 import { sameOptions, sameStack } from "../command-line.ts";
 import type { CommonOptions, Context, DeployedStack } from "../context.ts";
 import { exitCodes, UsageError } from "../failure.ts";
-import { type FollowEnd, follow } from "../follow.ts";
+import type { FollowEnd } from "../follow.ts";
 import { printJson, printLines, say } from "../output.ts";
 import { configNameOf } from "../paths.ts";
 import { endedBadly, exitCodeOf, lookFurther, notInStack } from "../run-end.ts";
-import { readSnapshot, summaryOf } from "../run-lookup.ts";
+import { summaryOf } from "../run-lookup.ts";
+import { followStarted, type StartedRun, startRun } from "../started-run.ts";
 import { runView } from "../view/run-view.ts";
 import { paintFor, widthOf } from "../view/style.ts";
 import { statusText, verdictText } from "../view/summary-text.ts";
@@ -63,20 +61,6 @@ function refuseUnusableProject(context: Context, project: string, flags: RunFlag
   if (flags.stack === undefined) context.checkProject(found, options);
 }
 
-export interface StartedRun extends RunKey {
-  readonly executionArn: string;
-}
-
-export async function startRun(
-  context: Pick<Context, "now">,
-  stack: DeployedStack,
-  input: RunInput,
-): Promise<StartedRun> {
-  const runId = newRunId(context.now(), randomBytes(4).toString("hex"));
-  const { executionArn: arn } = await stack.executions.start(stack.resources.runMachineArn, runId, input);
-  return { project: input.project, runId, executionArn: arn };
-}
-
 async function followCommand(
   context: Context,
   stack: DeployedStack,
@@ -101,40 +85,6 @@ async function followCommand(
     return exitCodes.interrupted;
   }
   return reportEnd(context, started, end, flags);
-}
-
-/** Follows until the end, or until Ctrl-C (null). */
-export async function followStarted(
-  context: Pick<Context, "now" | "sleep" | "interrupted">,
-  stack: DeployedStack,
-  started: StartedRun,
-  notice: (line: string) => void,
-  onSnapshot: Parameters<typeof follow>[1],
-): Promise<FollowEnd | null> {
-  const stopped = new Promise<null>((resolve) => {
-    if (context.interrupted.aborted) resolve(null);
-    context.interrupted.addEventListener("abort", () => resolve(null), { once: true });
-  });
-  const following = follow(
-    {
-      snapshot: () => readSnapshot(stack, started),
-      execution: () => stack.executions.describe(started.executionArn),
-      sleep: (milliseconds) => context.sleep(milliseconds),
-      now: () => context.now(),
-      onSilence: (patienceMs) =>
-        notice(`The ledger does not answer; it is asked again for ${Math.round(patienceMs / 1000)} s.`),
-    },
-    (snapshot) => {
-      if (!context.interrupted.aborted) onSnapshot(snapshot);
-    },
-  );
-  return Promise.race([
-    stopped,
-    following.catch((error: unknown) => {
-      if (context.interrupted.aborted) return null;
-      throw error;
-    }),
-  ]);
 }
 
 function reportEnd(context: Context, started: StartedRun, end: FollowEnd, flags: RunFlags): number {

@@ -1,4 +1,4 @@
-import type { NodeReport } from "#core/run/summary.ts";
+import type { NodeReport } from "#core/run/report.ts";
 import { isSettled, nodeState } from "./node-state.ts";
 import { cut, duration, type Paint } from "./style.ts";
 

@@ -1,4 +1,5 @@
-import type { NodeReport, RunSummary } from "#core/run/summary.ts";
+import type { NodeReport } from "#core/run/report.ts";
+import type { RunSummary } from "#core/run/summary.ts";
 import { LiveRegion } from "./live-region.ts";
 import { nodeState } from "./node-state.ts";
 import { nodeLine, nodeName, nodeTable } from "./node-table.ts";

@@ -1,4 +1,5 @@
-import type { NodeReport, RunSummary, VertexReport } from "#core/run/summary.ts";
+import type { NodeReport, VertexReport } from "#core/run/report.ts";
+import type { RunSummary } from "#core/run/summary.ts";
 import { nodeTable, type TableSize } from "./node-table.ts";
 import { duration, type Paint } from "./style.ts";
 

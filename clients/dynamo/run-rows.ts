@@ -9,7 +9,7 @@ type RunRows = Pick<
   "createRun" | "readRun" | "setPlan" | "requestStop" | "setHeldSince" | "markReady" | "endRun" | "markEventsSent"
 >;
 
-/** The run row. Written by start-run, check-run, settle-run and stop-run; the plan's attributes by the producer. */
+/** The run row. Written by start-run, check-run and settle-run; the plan's attributes by the producer, the stop flag by whoever stops. */
 export function runRows(table: DynamoTable, expiries: RunExpiry): RunRows {
   return {
     async createRun(run) {

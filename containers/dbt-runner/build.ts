@@ -1,5 +1,5 @@
-import type { ProcessEnd } from "#core/dbt/build-end.ts";
 import { applyEvent, type BuildLog, markSignalled, newBuildLog } from "#core/dbt/build-log.ts";
+import type { ProcessEnd } from "#core/dbt/cause.ts";
 import { isUnsupportedDbt } from "#core/dbt/dbt-version.ts";
 import type { LogEvent } from "#core/dbt/log-events.ts";
 import { MAX_LINE_CHARACTERS, readLine } from "#core/dbt/log-line.ts";

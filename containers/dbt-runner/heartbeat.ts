@@ -25,9 +25,10 @@ export interface HeartbeatOptions {
 }
 
 /**
- * Beats every `heartbeatSeconds`, and soon after something was written, until it is stopped, and obeys what the ledger says back: a lost fence, the run's stop flag, its deadline, or a
- * lock that names another run end the build (behaviour D15), although no state machine may be left to stop the task.
- * The deadline is kept by our own clock, so that it holds while the ledger can not be reached.
+ * Beats every `heartbeatSeconds`, and soon after something was written, until it is stopped, and obeys what the ledger
+ * says back: a lost fence, the run's stop flag, its deadline, or a lock that names another run end the build (behaviour
+ * D15), although no state machine may be left to stop the task. The deadline is kept by our own clock, so that it holds
+ * while the ledger can not be reached.
  */
 export function startHeartbeat(options: HeartbeatOptions): { stop(): Promise<void> } {
   const everyMs = Math.max(LOOK_EVERY_MS / 2, options.run.settings.policy.heartbeatSeconds * 1000);

@@ -3,7 +3,7 @@
  * 200 nodes), so 16 MiB serve some 40,000 nodes; beyond it the rest of the line is dropped, so that a dbt that prints
  * without an end can not fill the container's memory.
  */
-export const MAX_LINE_BYTES = 16 * 1024 * 1024;
+const MAX_LINE_BYTES = 16 * 1024 * 1024;
 
 const NEWLINE = 0x0a;
 

@@ -4,7 +4,7 @@ import { write } from "node:fs";
 const MAX_WAITING_CHARACTERS = 16 * 1024 * 1024;
 
 /** CloudWatch refuses an event above 256 KiB; what dbt prints beyond this is in its own log file among the artefacts. */
-export const MAX_PRINTED_CHARACTERS = 200_000;
+const MAX_PRINTED_CHARACTERS = 200_000;
 
 /** Wait before writing again to a pipe that is full and does not block, in milliseconds. */
 const PIPE_FULL_WAIT_MS = 10;

@@ -1,8 +1,9 @@
-import { z } from "zod";
+import type { z } from "zod";
 import type { Artefacts } from "#clients/artefacts.ts";
 import type { Ledger, RunKey } from "#clients/ledger.ts";
 import type { RunRow, TaskRow } from "#core/contracts/ledger.ts";
 import { effectiveOptions } from "#core/contracts/run-input.ts";
+import { taskSetSchema } from "#core/contracts/task-set.ts";
 import type { BuildOptions } from "#core/dbt/argv.ts";
 import { InputError, RowMissing } from "#core/errors.ts";
 import type { EventWindow } from "#core/run/event-window.ts";
@@ -28,10 +29,8 @@ export interface BuildSet {
   readonly eventWindow?: EventWindow | undefined;
 }
 
-const setSchema = z.object({
-  uniqueIds: z.array(z.string().min(1)).min(1),
-  eventWindow: z.object({ start: z.string(), end: z.string() }).optional(),
-});
+/** Claims are the decision maker's. */
+const buildSetSchema = taskSetSchema.omit({ claims: true });
 
 type Rows = Pick<Ledger, "readRun" | "readTask">;
 
@@ -82,7 +81,7 @@ async function readSet(artefacts: Pick<Artefacts, "getJson">, run: RunRow, task:
   const [set, planned] = await Promise.all([artefacts.getJson(task.setKey), artefacts.getJson(run.planKey)]);
   const plan = read(planSchema, planned, run.planKey);
   const vertexOf = new Map(plan.vertices.map((vertex) => [vertex.uniqueId, vertex]));
-  const { uniqueIds, eventWindow } = read(setSchema, set, task.setKey);
+  const { uniqueIds, eventWindow } = read(buildSetSchema, set, task.setKey);
   const vertices = uniqueIds.map((id) => {
     const vertex = vertexOf.get(id);
     if (vertex) return vertex;

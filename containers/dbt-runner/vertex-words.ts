@@ -1,6 +1,7 @@
 import type { VertexWrite } from "#clients/ledger.ts";
-import type { Change, VertexReading } from "#core/dbt/build-log.ts";
+import type { Change } from "#core/dbt/build-log.ts";
 import { classOfStatus } from "#core/dbt/status.ts";
+import type { VertexReading } from "#core/dbt/vertex-reading.ts";
 import { TEST_TYPES } from "#core/run/plan.ts";
 
 /**

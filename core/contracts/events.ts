@@ -18,7 +18,7 @@ export const warningDetailSchema = z.object({
   state: z.string(),
   /** What `status` shows under its warnings: one sentence. */
   sentence: z.string(),
-  /** The test that warned; null where the warning is of the run or its plan. */
+  /** The test that warned; null where the warning is of something else. */
   uniqueId: z.string().nullable(),
   /** Models, seeds and snapshots that the test is on. */
   nodes: z.array(z.string()),

@@ -5,15 +5,21 @@ import { reasonAgainst } from "./extra-args.ts";
 const text = z.string().min(1);
 
 /**
+ * An entry of an option that takes several: dbt-core reads one that begins with a dash as its next flag, hence past
+ * {@link checkExtraArgs}.
+ */
+const entry = text.refine((value) => !value.startsWith("-"), "begins with a dash: dbt would read it as a flag.");
+
+/**
  * Options of `dbt build` that a person may set, in the run input and in stepwatch.yaml. What has a field here is given
  * by that field and not by `extraArgs`, so that a recovery build knows what to keep and what to leave (row G2).
  */
 export const buildOptionsSchema = z.strictObject({
-  select: z.array(text).optional(),
-  exclude: z.array(text).optional(),
+  select: z.array(entry).optional(),
+  exclude: z.array(entry).optional(),
   selector: text.optional(),
-  resourceTypes: z.array(text).optional(),
-  excludeResourceTypes: z.array(text).optional(),
+  resourceTypes: z.array(entry).optional(),
+  excludeResourceTypes: z.array(entry).optional(),
   vars: z.record(z.string(), z.json()).optional(),
   fullRefresh: z.boolean().optional(),
   threads: z.int().min(1).max(256).optional(),
@@ -145,11 +151,6 @@ export function lsArgv(folders: DbtFolders, options: BuildOptions): string[] {
     ...flag("--state", options.state),
     ...(options.noPartialParse === true ? ["--no-partial-parse"] : []),
   ];
-}
-
-/** `dbt parse`: writes manifest.json and tells of parse errors as events. */
-export function parseArgv(folders: DbtFolders, options: BuildOptions): string[] {
-  return ["parse", ...SPEAKS, ...foldersOf(folders), ...targetOf(options)];
 }
 
 /**

@@ -1,47 +1,7 @@
-import type { BuildLog, VertexReading } from "./build-log.ts";
-import { causeOf } from "./cause.ts";
+import type { BuildLog } from "./build-log.ts";
+import { type Cause, causeOf, type ProcessEnd } from "./cause.ts";
 import { isUnsupportedDbt, OLDEST_DBT } from "./dbt-version.ts";
-
-export { isUnsupportedDbt, OLDEST_DBT };
-
-export type CauseKind =
-  | "none"
-  | "node"
-  | "test"
-  | "hook"
-  | "parse"
-  | "connection"
-  | "profile"
-  | "flags"
-  | "empty_selection"
-  | "killed"
-  | "out_of_memory"
-  | "terminated"
-  | "unexplained_exit"
-  | "unsupported_dbt";
-
-/** Why a build ended as it did. */
-export interface Cause {
-  kind: CauseKind;
-  /** One sentence for people. */
-  sentence: string;
-  /** What to do next, one sentence. */
-  nextStep: string;
-  /** The log's last relevant lines, oldest first. */
-  lines: string[];
-}
-
-/** How the dbt process ended, as its supervisor saw it. */
-export interface ProcessEnd {
-  /** null when a signal ended it, or when nobody saw the end (a recorded log). */
-  exitCode: number | null;
-  signal: string | null;
-  signalledByUs: boolean;
-  /** The cgroup counted an out-of-memory kill during the build. */
-  outOfMemory?: boolean;
-  /** Tail of stderr: dbt refuses bad flags there, before it logs anything. */
-  stderrTail?: string;
-}
+import type { VertexReading } from "./vertex-reading.ts";
 
 export interface BuildEnd {
   /** Reaped, not signalled by us, last summary line seen, exit code as the vertices explain. */

@@ -1,6 +1,46 @@
-import type { Cause, CauseKind, ProcessEnd } from "./build-end.ts";
-import { type BuildLog, saysCancelled, type VertexReading } from "./build-log.ts";
+import { type BuildLog, saysCancelled } from "./build-log.ts";
 import { type FatalKind, fatalKind } from "./fatal-kind.ts";
+import { isTestType } from "./tested-nodes.ts";
+import type { VertexReading } from "./vertex-reading.ts";
+
+type CauseKind =
+  | "none"
+  | "node"
+  | "test"
+  | "hook"
+  | "parse"
+  | "connection"
+  | "profile"
+  | "flags"
+  | "empty_selection"
+  | "killed"
+  | "out_of_memory"
+  | "terminated"
+  | "unexplained_exit"
+  | "unsupported_dbt";
+
+/** Why a build ended as it did. */
+export interface Cause {
+  kind: CauseKind;
+  /** One sentence for people. */
+  sentence: string;
+  /** What to do next, one sentence. */
+  nextStep: string;
+  /** The log's last relevant lines, oldest first. */
+  lines: string[];
+}
+
+/** How the dbt process ended, as its supervisor saw it. */
+export interface ProcessEnd {
+  /** null when a signal ended it, or when nobody saw the end (a recorded log). */
+  exitCode: number | null;
+  signal: string | null;
+  signalledByUs: boolean;
+  /** The cgroup counted an out-of-memory kill during the build. */
+  outOfMemory?: boolean;
+  /** Tail of stderr: dbt refuses bad flags there, before it logs anything. */
+  stderrTail?: string;
+}
 
 /** What to do next, by cause. */
 const NEXT_STEP: Readonly<Record<Exclude<CauseKind, "unsupported_dbt">, string>> = {
@@ -15,7 +55,7 @@ const NEXT_STEP: Readonly<Record<Exclude<CauseKind, "unsupported_dbt">, string>>
   empty_selection: "Check the selection for a typo; `dbt ls` with the same arguments lists what it finds.",
   killed: "Look at the task's stop reason; the unfinished vertices can be built again.",
   out_of_memory: "Give the task more memory or the build fewer threads.",
-  terminated: "Resume the run when it should go on.",
+  terminated: "Start a new run when it should go on.",
   unexplained_exit: "Read the end of dbt's log.",
 };
 
@@ -86,7 +126,7 @@ function vertexCause(log: BuildLog): Told {
   // dbt 2's fail-fast prints an error for what it cancelled: a consequence, named only where there is nothing else.
   const ownFault = red.filter((vertex) => !saysCancelled(vertex.message ?? "") && vertex.status !== "cancelled");
   const told = ownFault.length > 0 ? ownFault : red;
-  const nodes = told.filter((vertex) => !isTest(vertex));
+  const nodes = told.filter((vertex) => !isTestType(vertex.resourceType));
   if (nodes.length > 0) return ["node", `${count(nodes.length, "node")} failed, ${nodes[0]?.uniqueId} first.`];
   if (told.length > 0) return ["test", `${count(told.length, "test")} failed, ${told[0]?.uniqueId} first.`];
   return log.hookFailures.length > 0 ? hookCause(log) : ephemeralCause(log);
@@ -129,10 +169,6 @@ function hasFailed(log: BuildLog): boolean {
 /** dbt 2, stopped by fail-fast, prints a vertex's error and at times no end of it. */
 function isSaidFailed(log: BuildLog, vertex: VertexReading): boolean {
   return vertex.class === null && (log.records.get(vertex.uniqueId)?.saidFailed ?? null) !== null;
-}
-
-function isTest(vertex: VertexReading): boolean {
-  return vertex.resourceType === "test" || vertex.resourceType === "unit_test";
 }
 
 function count(n: number, noun: string): string {

@@ -1,5 +1,5 @@
 import type { BuildLog } from "./build-log.ts";
-import type { PlannedVertex } from "./outcome.ts";
+import type { PlannedVertex } from "./planned-vertex.ts";
 
 interface SilentEphemeral {
   vertex: PlannedVertex;

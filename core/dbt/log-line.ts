@@ -15,8 +15,6 @@ import { cutMessage, stripColours } from "./message-text.ts";
 import { isTerminal } from "./status.ts";
 import { statusOf } from "./status-of-line.ts";
 
-export type { LogEvent } from "./log-events.ts";
-
 /** Longest line worth parsing: 1.x debug lines reach 81 kB with 200 nodes. A caller may drop what is longer. */
 export const MAX_LINE_CHARACTERS = 4_000_000;
 

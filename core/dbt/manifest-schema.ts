@@ -16,22 +16,18 @@ export const nodeSchema = z.object({
     .nullish()
     .catch(null),
   raw_code: optionalText,
-  language: optionalText,
   checksum: z
     .union([z.object({ checksum: optionalText }), z.string()])
     .nullish()
     .catch(null),
   relation_name: optionalText,
-  attached_node: optionalText,
   version: z.union([z.string(), z.number()]).nullish().catch(null),
   compiled_path: optionalText,
-  tags: z.array(z.string()).catch([]),
   meta: metaSchema,
   config: z
     .object({
       enabled: z.boolean().nullish().catch(null),
       materialized: optionalText,
-      severity: optionalText,
       on_error: optionalText,
       incremental_strategy: optionalText,
       batch_size: optionalText,

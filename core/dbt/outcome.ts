@@ -1,19 +1,11 @@
 import type { BuildEnd } from "./build-end.ts";
-import { type BuildLog, type Change, changeVertex, saysCancelled, type VertexReading } from "./build-log.ts";
+import { type BuildLog, type Change, changeVertex, saysCancelled } from "./build-log.ts";
 import { silentEphemerals } from "./ephemeral-doubt.ts";
+import type { PlannedVertex } from "./planned-vertex.ts";
 import type { RunResults } from "./run-results.ts";
 import type { VertexClass } from "./status.ts";
+import type { VertexReading } from "./vertex-reading.ts";
 import { bareWord } from "./vertex-record.ts";
-
-/** What the outcome of a planned vertex depends on; a plan's vertex has all of it. */
-export interface PlannedVertex {
-  uniqueId: string;
-  resourceType: string;
-  /** Planned vertices that must be good before this one is built. */
-  gateParents: readonly string[];
-  /** False for what dbt plans but never builds: ephemeral models, files without SQL, exposures. */
-  builds: boolean;
-}
 
 /** What one build alone says of a vertex when it is over. */
 export interface VertexOutcome extends Omit<VertexReading, "class"> {
@@ -33,7 +25,7 @@ export interface OutcomeInput {
 }
 
 /** dbt's word is missing: these stand in its place. */
-export const NOT_REPORTED = "not reported";
+const NOT_REPORTED = "not reported";
 export const NOTHING_TO_BUILD = "nothing to build";
 
 /** How the message of a planned vertex begins that a build in order left out for no reason. */

@@ -1,7 +1,8 @@
-import { type BuildLog, type Change, changeVertex, type VertexReading } from "./build-log.ts";
-import { isTestType } from "./manifest.ts";
+import { type BuildLog, type Change, changeVertex } from "./build-log.ts";
 import type { RunResult, RunResults } from "./run-results.ts";
 import { classOfStatus, isCancelled, isTerminal } from "./status.ts";
+import { isTestType } from "./tested-nodes.ts";
+import type { VertexReading } from "./vertex-reading.ts";
 import { bareWord } from "./vertex-record.ts";
 
 /** A vertex of which the file says something else than the log did. The log counts (row A19). */

@@ -1,9 +1,5 @@
 import type { ManifestNode } from "./manifest.ts";
-
-/** A unit test tests its first parent; what else it names are its inputs, which it does not read. */
-export function testedBy(test: ManifestNode): string[] {
-  return test.resourceType === "unit_test" ? test.dependsOn.slice(0, 1) : test.dependsOn;
-}
+import { testedBy } from "./tested-nodes.ts";
 
 /** Types of `manifest.nodes` that dbt gates by tests; exposures, metrics and the like it does not. */
 const GATED_BY_TESTS: ReadonlySet<string> = new Set(["model", "seed", "snapshot", "analysis", "operation"]);

@@ -1,6 +1,6 @@
-import type { BatchReading, VertexReading } from "./build-log.ts";
 import type { BatchEvent, EndedEvent, MessageEvent, StartedEvent, VertexFacts } from "./log-events.ts";
 import { classOfStatus, isBuilt, isCancelled, isTerminal, type VertexClass } from "./status.ts";
+import type { BatchReading, VertexReading } from "./vertex-reading.ts";
 
 /** One of dbt's final words on a vertex. */
 export interface LastWord {
@@ -180,7 +180,7 @@ export function bareWord(status: string, vertexClass: VertexClass, atMs: number 
 }
 
 /** What the log alone says of the vertex's end, before any signal of ours is thought of. */
-export function printedWord(record: VertexRecord): LastWord | null {
+function printedWord(record: VertexRecord): LastWord | null {
   // 1.x prints NodeFinished for each batch of a microbatch model, under the model's own id.
   const finish = record.batches.size > 0 ? null : record.finish;
   const printed = detailed(worse(record.line, finish), record.line, finish);
@@ -232,7 +232,7 @@ function believedWord(record: VertexRecord, doubtsSuccess: boolean): LastWord | 
 }
 
 /** The vertex's last word with the supervisor's own signal in mind; null while it has none. */
-export function lastWord(record: VertexRecord, { signalledAtMs, doubtsSuccess }: BuildFacts): LastWord | null {
+function lastWord(record: VertexRecord, { signalledAtMs, doubtsSuccess }: BuildFacts): LastWord | null {
   const word = believedWord(record, doubtsSuccess) ?? record.filled;
   if (signalledAtMs === null) return word ?? record.closed;
   if (word !== null && word.atMs !== null && word.atMs <= signalledAtMs) return word;

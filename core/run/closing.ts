@@ -115,7 +115,7 @@ function forbiddenWord(view: VertexView, reason: string | null): Closing | null 
 }
 
 /** The last word of a vertex that nothing of its own keeps from being built. */
-export const stopped = (uniqueId: string, finalReason: string): Closing => ({
+const stopped = (uniqueId: string, finalReason: string): Closing => ({
   uniqueId,
   final: "not_built",
   finalReason,

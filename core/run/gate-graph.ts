@@ -1,5 +1,6 @@
-import type { DbtGraph, ManifestNode } from "#core/dbt/manifest.ts";
-import type { PlannedVertex } from "#core/dbt/outcome.ts";
+import type { DbtGraph } from "#core/dbt/dbt-graph.ts";
+import type { ManifestNode } from "#core/dbt/manifest.ts";
+import { parentsFirst } from "#core/run/parents-first.ts";
 
 /** For each selected vertex: the selected vertices that must be good before dbt builds it. */
 export type GateGraph = ReadonlyMap<string, readonly string[]>;
@@ -26,22 +27,6 @@ export function gateGraph(graph: DbtGraph, selectedIds: readonly string[]): Gate
   return new Map(selectedIds.map((id) => [id, [...(nearest.get(id) ?? [])].sort()]));
 }
 
-/** The selected vertices as {@link PlannedVertex}, what dbt never runs (sources, disabled or unknown ids) left out. */
-export function plannedVertices(graph: DbtGraph, selectedIds: readonly string[]): PlannedVertex[] {
-  const nodes = [...new Set(selectedIds)].flatMap((id) => graph.manifest.nodes.get(id) ?? []);
-  const planned = nodes.filter((node) => PLANNED_TYPES.has(node.resourceType));
-  const gates = gateGraph(
-    graph,
-    planned.map((node) => node.uniqueId),
-  );
-  return planned.map((node) => ({
-    uniqueId: node.uniqueId,
-    resourceType: node.resourceType,
-    gateParents: gates.get(node.uniqueId) ?? [],
-    builds: isBuilt(node),
-  }));
-}
-
 /**
  * Types of `dbt build`, hence of a plan; each version leaves some of them without an event. `dbt ls` also lists sources,
  * metrics, analyses and semantic models.
@@ -61,27 +46,4 @@ export const PLANNED_TYPES: ReadonlySet<string> = new Set([
 export function isBuilt(node: ManifestNode): boolean {
   if (node.resourceType === "exposure" || node.resourceType === "saved_query") return false;
   return node.materialized !== "ephemeral" && !node.hollow;
-}
-
-/** Every id with its parents before it. dbt refuses cycles; an edge of one would be left out. */
-function parentsFirst(gates: ReadonlyMap<string, readonly string[]>): string[] {
-  const children = new Map<string, string[]>();
-  const open = new Map<string, number>();
-  for (const [id, parents] of gates) {
-    open.set(id, parents.length);
-    for (const parent of parents) {
-      const list = children.get(parent);
-      if (list === undefined) children.set(parent, [id]);
-      else list.push(id);
-    }
-  }
-  const ready = [...gates.keys()].filter((id) => open.get(id) === 0);
-  for (const id of ready) {
-    for (const child of children.get(id) ?? []) {
-      const left = (open.get(child) ?? 0) - 1;
-      open.set(child, left);
-      if (left === 0) ready.push(child);
-    }
-  }
-  return ready;
 }

@@ -1,5 +1,7 @@
 import { z } from "zod";
-import { dbtGraph, type Manifest, type ManifestNode, nodesOf } from "#core/dbt/manifest.ts";
+import { dbtGraph } from "#core/dbt/dbt-graph.ts";
+import type { Manifest, ManifestNode } from "#core/dbt/manifest.ts";
+import { nodesOf } from "#core/dbt/tested-nodes.ts";
 import { inOurWords } from "#core/zod-sentences.ts";
 import { gateGraph, isBuilt, PLANNED_TYPES } from "./gate-graph.ts";
 import { type Plan, type PlanVertex, planVertexSchema, TEST_TYPES } from "./plan.ts";

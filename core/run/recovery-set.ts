@@ -111,8 +111,8 @@ function gatedCount(id: string, children: ReadonlyMap<string, readonly VertexVie
 
 /**
  * What one fallback builds. A failed test is a failed vertex: its node is not rebuilt (rows would double) unless the
- * policy says so (C12); one that was only interrupted has found nothing. Then every test of the node runs again with it, also a good one: it would be older than the
- * node's last build.
+ * policy says so (C12); one that was only interrupted has found nothing. Where the node is rebuilt, each of its tests runs
+ * again with it, also a good one: it would be older than the node's last build.
  */
 export function fallbackSet(root: VertexView, policy: Policy, standing: Standing): string[] {
   const isTest = root.plan.resourceType === "test";

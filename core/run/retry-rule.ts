@@ -1,6 +1,7 @@
 import type { Policy } from "#core/contracts/settings.ts";
 import { backOffMs } from "#core/run/back-off.ts";
 import { eventWindowOf } from "#core/run/event-window.ts";
+import { TEST_TYPES } from "#core/run/plan.ts";
 import type { VertexView } from "#core/run/vertex-view.ts";
 
 /**
@@ -25,7 +26,7 @@ function deterministicFailure(view: VertexView): string | null {
 
 /** Further tries that a vertex may have, of its own `meta.stepwatch` or by the policy for its kind. */
 function retriesOf(view: VertexView, policy: Policy): number {
-  const isTest = view.plan.resourceType === "test" || view.plan.resourceType === "unit_test";
+  const isTest = TEST_TYPES.has(view.plan.resourceType);
   return view.plan.overrides.retries ?? (isTest ? policy.retries.test : policy.retries.node);
 }
 
@@ -56,7 +57,7 @@ const WINDOW_UNKNOWN =
 function interruptedForGood(view: VertexView, policy: Policy): string | null {
   const repeatable = view.plan.safeToRepeat && policy.interrupted === "rebuild";
   if (!repeatable) {
-    return `Outcome unknown: its build was killed while it ran, and building a ${view.plan.materialized ?? view.plan.resourceType} twice may double rows. Look at the table, then retry or mark it.`;
+    return `Outcome unknown: its build was killed while it ran, and building a ${view.plan.materialized ?? view.plan.resourceType} twice may double rows. Look at the table before you run it again.`;
   }
   if (isWindowUnknown(view)) return WINDOW_UNKNOWN;
   if (view.lost > policy.losses) return `Each of ${view.lost} builds that ran it was killed.`;
@@ -65,7 +66,8 @@ function interruptedForGood(view: VertexView, policy: Policy): string | null {
 
 /**
  * The moment from which a failed or interrupted vertex may be built again. Milliseconds. A failure waits
- * `retryDelaySeconds`, doubled with each try up to five minutes; an interruption waits until its orphaned query has had time to end (D12).
+ * `retryDelaySeconds`, doubled with each try up to five minutes; an interruption waits until its orphaned query has had
+ * time to end (D12).
  */
 export function retryAtMs(view: VertexView, policy: Policy, orphanGraceSeconds: number): number {
   if (view.class === "interrupted") {

@@ -1,62 +1,19 @@
 import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
-import { NOTHING_TO_BUILD } from "#core/dbt/outcome.ts";
-import { testsOf } from "#core/run/consumer.ts";
 import { NODE_TYPES, type Plan, type PlanVertex, TEST_TYPES } from "#core/run/plan.ts";
+import {
+  iso,
+  type NodeReport,
+  nodeReport,
+  type ReportClass,
+  type TaskReport,
+  taskReport,
+  type VertexReport,
+  vertexReport,
+  warningOf,
+} from "#core/run/report.ts";
+import { stopReason } from "#core/run/stop-reason.ts";
 import { type RunCause, type Verdict, verdict } from "#core/run/verdict.ts";
 import { isGood, type VertexView, viewVertices } from "#core/run/vertex-view.ts";
-
-/** A vertex's class as reports show it: dbt's classes, `doomed`, and two for what has no result yet. */
-export type ReportClass =
-  | "good"
-  | "failed"
-  | "interrupted"
-  | "not_built"
-  | "skipped"
-  | "doomed"
-  | "running"
-  | "waiting";
-
-/** One vertex as people and `--json` see it. Times are ISO 8601 in UTC. */
-export interface VertexReport {
-  readonly uniqueId: string;
-  readonly resourceType: string;
-  readonly status: string | null;
-  readonly class: ReportClass;
-  readonly tries: number;
-  readonly startedAt: string | null;
-  readonly finishedAt: string | null;
-  readonly message: string | null;
-  readonly rootCause: string | null;
-  readonly reason: string | null;
-  readonly failures: number | null;
-  readonly relation: string | null;
-}
-
-export interface NodeReport extends VertexReport {
-  /** How its consumer execution ended; null if it has not, or if the node was never reached. */
-  readonly outcome: "green" | "red" | "skipped" | null;
-  /** How the consumer of its data tests ended; null unless they have one (testBehavior: after_each). */
-  readonly testsOutcome: "green" | "red" | "skipped" | null;
-  readonly tests: readonly { readonly uniqueId: string; readonly status: string | null; readonly class: ReportClass }[];
-  /** Batches of a microbatch model with dbt's word on each (1.9 to 1.12 print them); empty for anything else. */
-  readonly batches: readonly { readonly name: string; readonly status: string }[];
-}
-
-export interface TaskReport {
-  readonly task: number;
-  readonly kind: string;
-  readonly reason: string;
-  readonly state: string;
-  readonly size: string;
-  readonly vertices: number | null;
-  readonly startedAt: string | null;
-  readonly finishedAt: string | null;
-  readonly exitCode: number | null;
-  readonly end: string | null;
-  readonly dbtMs: number | null;
-  readonly dbtVersion: string | null;
-  readonly taskArn: string | null;
-}
 
 /** The whole run, as `status --json`, the summary artefact and the terminal show it. */
 export interface RunSummary {
@@ -111,7 +68,7 @@ export function summarise(input: SummaryInput): RunSummary {
   const planned = [...(plan?.vertices ?? [])];
   const planless = plan ? [] : rows.map((row) => viewOfRow(row, tasks));
   const all = [...planned.map((vertex) => views.get(vertex.uniqueId)!), ...planless];
-  const reports = new Map(all.map((view) => [view.plan.uniqueId, reportOf(view)]));
+  const reports = new Map(all.map((view) => [view.plan.uniqueId, vertexReport(view)]));
   const isNode = (view: VertexView) => NODE_TYPES.has(view.plan.resourceType);
   const isTest = (view: VertexView) => TEST_TYPES.has(view.plan.resourceType);
   const reportsOf = (views: readonly VertexView[]) => views.map((view) => reports.get(view.plan.uniqueId)!);
@@ -160,66 +117,6 @@ export function verdictOf(input: SummaryInput): Verdict {
   });
 }
 
-/** Why nothing may be launched any more, if so: a person's stop, or the deadline. */
-export function stopReason(run: RunRow, nowMs: number): string | null {
-  if (run.stopRequestedAtMs !== undefined) return run.stopReason ?? "a person asked for it.";
-  if (nowMs >= run.deadlineAtMs)
-    return `its deadline has passed (runTimeoutMinutes: ${run.settings.policy.runTimeoutMinutes}).`;
-  return null;
-}
-
-const iso = (ms: number | undefined): string | null =>
-  ms === undefined || ms === 0 ? null : new Date(ms).toISOString();
-
-function reportOf(view: VertexView): VertexReport {
-  const row = view.row;
-  const superseded =
-    view.owner !== null && row?.statusTask !== undefined && row.statusTask !== view.owner.task && !view.free;
-  return {
-    uniqueId: view.plan.uniqueId,
-    resourceType: view.plan.resourceType,
-    status: row?.status ?? (view.class === "good" && !view.plan.builds ? NOTHING_TO_BUILD : null),
-    class: row?.final === "doomed" ? "doomed" : view.class,
-    tries: view.tries,
-    startedAt: superseded ? null : iso(row?.startedAtMs),
-    finishedAt: superseded ? null : iso(row?.endedAtMs),
-    message: row?.message ?? null,
-    rootCause: row?.rootCause ?? null,
-    reason: row?.finalReason ?? view.plan.leftOut ?? null,
-    failures: row?.failures ?? null,
-    relation: row?.relation ?? null,
-  };
-}
-
-function nodeReport(view: VertexView, plan: Plan | null, reports: ReadonlyMap<string, VertexReport>): NodeReport {
-  const tests = plan ? testsOf(plan, view.plan.uniqueId).map((id) => reports.get(id)!) : [];
-  return {
-    ...reports.get(view.plan.uniqueId)!,
-    outcome: view.row?.outcome ?? null,
-    testsOutcome: view.row?.testsOutcome ?? null,
-    batches: view.row?.batches ?? [],
-    tests: tests.map((test) => ({ uniqueId: test.uniqueId, status: test.status, class: test.class })),
-  };
-}
-
-function taskReport(task: TaskRow): TaskReport {
-  return {
-    task: task.task,
-    kind: task.kind,
-    reason: task.reason,
-    state: task.state,
-    size: task.size,
-    vertices: task.setSize ?? null,
-    startedAt: iso(task.startedAtMs),
-    finishedAt: iso(task.end?.endedAtMs ?? task.stop?.stoppedAtMs),
-    exitCode: task.end?.exitCode ?? task.stop?.exitCode ?? null,
-    end: task.end?.cause.sentence ?? task.stop?.stoppedReason ?? task.lastLaunchFailure ?? null,
-    dbtMs: task.end?.dbtMs ?? null,
-    dbtVersion: task.dbtVersion ?? null,
-    taskArn: task.fencedBy ?? task.taskArn ?? null,
-  };
-}
-
 function countsOf(reports: readonly VertexReport[]): Record<ReportClass, number> {
   const counts: Record<ReportClass, number> = {
     good: 0,
@@ -246,10 +143,6 @@ function timingsOf({ run, rows, tasks, nowMs }: SummaryInput): RunSummary["timin
     tailMs: endedAtMs !== undefined && lastMs > 0 ? Math.max(0, endedAtMs - lastMs) : null,
   };
 }
-
-/** The line of a vertex that warned, as `warnings` has it; null for any other vertex. */
-export const warningOf = ({ uniqueId, status, message }: Pick<VertexReport, "uniqueId" | "status" | "message">) =>
-  status === "warn" ? `${uniqueId}: ${message ?? "warn"}` : null;
 
 /**
  * `on_error: continue` (dbt 1.12) builds on what failed: such a table is good by dbt's word, its rows are not. That

@@ -1,20 +1,8 @@
 import type { TaskRow, TaskStop } from "#core/contracts/ledger.ts";
 import type { Policy } from "#core/contracts/settings.ts";
 import { backOffMs } from "#core/run/back-off.ts";
+import type { TaskDescription } from "#core/run/task-stop.ts";
 import { overAtMs } from "#core/run/vertex-view.ts";
-
-/** What ECS says of a task, as clients/tasks translates it. */
-export type EcsView =
-  | { readonly state: "starting" | "running" | "missing" }
-  | {
-      readonly state: "stopped";
-      readonly stopCode: string | null;
-      readonly stoppedReason: string | null;
-      readonly stoppedAtMs: number | null;
-      readonly exitCode: number | null;
-      readonly outOfMemory: boolean;
-      readonly neverStarted: boolean;
-    };
 
 /** What check-run does about one live task. */
 export type TaskMove =
@@ -48,7 +36,7 @@ export const lastSignMs = (task: TaskRow): number =>
   task.heartbeatAtMs ?? task.startedAtMs ?? task.launchedAtMs ?? task.claimedAtMs;
 
 /** The task's real state decides, not the age of its heartbeat; MISSING means wait, then over (behaviour D10, D11). */
-export function taskMove(task: TaskRow, ecs: EcsView, nowMs: number): TaskMove {
+export function taskMove(task: TaskRow, ecs: TaskDescription, nowMs: number): TaskMove {
   if (ecs.state === "stopped") {
     if (task.state === "launching" && ecs.neverStarted)
       return {

@@ -1,5 +1,6 @@
 import type { TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import { classOfStatus, isTerminal, type VertexClass } from "#core/dbt/status.ts";
+import { parentsFirst } from "#core/run/parents-first.ts";
 import { NO_OPS, type Plan, type PlanVertex } from "#core/run/plan.ts";
 
 /**
@@ -42,31 +43,9 @@ export function currentProducer(tasks: readonly TaskRow[]): TaskRow | null {
 /** Gate parents before children. A cycle (which dbt refuses) would keep its vertices in plan order at the end. */
 export function inGateOrder(vertices: readonly PlanVertex[]): PlanVertex[] {
   const byId = new Map(vertices.map((vertex) => [vertex.uniqueId, vertex]));
-  const children = new Map<string, string[]>();
-  const open = new Map<string, number>();
-  for (const vertex of vertices) {
-    const parents = vertex.gateParents.filter((id) => byId.has(id));
-    open.set(vertex.uniqueId, parents.length);
-    for (const parent of parents) {
-      const known = children.get(parent);
-      if (known) known.push(vertex.uniqueId);
-      else children.set(parent, [vertex.uniqueId]);
-    }
-  }
-  const ready = vertices.filter((vertex) => open.get(vertex.uniqueId) === 0).map((vertex) => vertex.uniqueId);
-  const ordered: PlanVertex[] = [];
-  const done = new Set<string>();
-  for (let next = 0; next < ready.length; next++) {
-    const id = ready[next]!;
-    done.add(id);
-    ordered.push(byId.get(id)!);
-    for (const child of children.get(id) ?? []) {
-      const left = open.get(child)! - 1;
-      open.set(child, left);
-      if (left === 0) ready.push(child);
-    }
-  }
-  return [...ordered, ...vertices.filter((vertex) => !done.has(vertex.uniqueId))];
+  const ordered = parentsFirst(new Map(vertices.map(({ uniqueId, gateParents }) => [uniqueId, gateParents])));
+  const done = new Set(ordered);
+  return [...ordered.map((id) => byId.get(id)!), ...vertices.filter((vertex) => !done.has(vertex.uniqueId))];
 }
 
 /** Views of every planned vertex, in gate order (behaviour F9, F10, F12: give tasks that were read before the rows). */

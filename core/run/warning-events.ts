@@ -1,7 +1,8 @@
 import type { RunEvent } from "#core/contracts/events.ts";
 import { eventId } from "#core/names.ts";
 import type { Plan } from "#core/run/plan.ts";
-import { type RunSummary, warningOf } from "#core/run/summary.ts";
+import { warningOf } from "#core/run/report.ts";
+import type { RunSummary } from "#core/run/summary.ts";
 
 /**
  * The warnings of a run that has ended, as events (behaviour A5): one for each line of `summary.warnings` but what is

@@ -1,7 +1,4 @@
-import type { Artefacts } from "#clients/artefacts.ts";
 import type { Executions } from "#clients/executions.ts";
-import type { Ledger } from "#clients/ledger.ts";
-import type { Tasks } from "#clients/tasks.ts";
 import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import { CONTRACT, type ConsumerReference, type RunReference } from "#core/contracts/payloads.ts";
 import { RowMissing } from "#core/errors.ts";
@@ -10,19 +7,15 @@ import { consumersDue } from "#core/run/consumer.ts";
 import { eachLimited } from "#core/run/limit.ts";
 import type { Plan } from "#core/run/plan.ts";
 import { type Decision, step } from "#core/run/step.ts";
-import { stopReason } from "#core/run/summary.ts";
+import { stopReason } from "#core/run/stop-reason.ts";
 import { signatureOf } from "#core/run/task-watch.ts";
 import { currentProducer, isOver } from "#core/run/vertex-view.ts";
-import { claimTask, finishLaunches, observeTasks, stopTasks } from "./launches.ts";
+import { claimTask, finishLaunches, type LaunchDeps, observeTasks, stopTasks } from "./launches.ts";
 
-export interface CheckRunDeps {
-  readonly ledger: Ledger;
-  readonly artefacts: Pick<Artefacts, "putJson" | "getJson">;
-  readonly tasks: Tasks;
+export interface CheckRunDeps extends LaunchDeps {
   readonly executions: Pick<Executions, "start">;
   readonly readPlan: (planKey: string) => Promise<Plan | null>;
   readonly consumerMachineArn: string;
-  readonly nowMs: () => number;
   /** What a warm function saw last, by run: a turn in which nothing moved reads no vertices. Loss costs one read. */
   readonly seen: Map<string, string>;
 }

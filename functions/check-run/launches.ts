@@ -1,17 +1,20 @@
-import { z } from "zod";
-import type { VertexClaim } from "#clients/ledger.ts";
+import type { Artefacts } from "#clients/artefacts.ts";
+import type { Ledger, VertexClaim } from "#clients/ledger.ts";
+import type { Tasks } from "#clients/tasks.ts";
 import type { RunRow, TaskRow } from "#core/contracts/ledger.ts";
+import { type TaskSet, taskSetSchema } from "#core/contracts/task-set.ts";
 import { artefactKeys, clientToken, setHash, startedBy } from "#core/names.ts";
 import { eachLimited } from "#core/run/limit.ts";
 import type { LaunchDecision } from "#core/run/step.ts";
 import { asksEcs, ended, nextLaunchAtMs, taskMove } from "#core/run/task-watch.ts";
-import type { CheckRunDeps } from "./check-run.ts";
 
-/** The set of a task as it lies in S3: what its build is to build, and the claims that make it the owner. */
-const setSchema = z.object({
-  uniqueIds: z.array(z.string()),
-  claims: z.array(z.object({ uniqueId: z.string(), from: z.number().nullable(), lostTask: z.number().optional() })),
-});
+/** What launching and watching tasks needs. */
+export interface LaunchDeps {
+  readonly ledger: Ledger;
+  readonly artefacts: Pick<Artefacts, "putJson" | "getJson">;
+  readonly tasks: Tasks;
+  readonly nowMs: () => number;
+}
 
 /** Claims of vertices at once; each is one conditional update. */
 const CLAIMS_AT_ONCE = 16;
@@ -29,12 +32,14 @@ export async function claimTask(
   version: number,
   task: number,
   launch: LaunchDecision,
-  deps: CheckRunDeps,
+  deps: LaunchDeps,
 ): Promise<boolean> {
-  const { uniqueIds, claims, eventWindow } = launch;
+  const { claims, eventWindow } = launch;
+  const uniqueIds = [...launch.uniqueIds];
   const hasSet = uniqueIds.length > 0;
   const setKey = hasSet ? artefactKeys.set(run.project, run.runId, task, setHash(uniqueIds)) : undefined;
-  if (setKey) await deps.artefacts.putJson(setKey, { uniqueIds, claims, eventWindow });
+  const set: TaskSet = { uniqueIds, claims: [...claims], eventWindow };
+  if (setKey) await deps.artefacts.putJson(setKey, set);
   const row: TaskRow = {
     task,
     kind: launch.kind,
@@ -55,12 +60,12 @@ export async function claimTask(
 }
 
 /** Finishes what an earlier check left between claim and RunTask. True: something was done, read the tasks again. */
-export async function finishLaunches(run: RunRow, tasks: readonly TaskRow[], deps: CheckRunDeps): Promise<boolean> {
+export async function finishLaunches(run: RunRow, tasks: readonly TaskRow[], deps: LaunchDeps): Promise<boolean> {
   let done = false;
   for (const task of tasks) {
     if (task.state === "claiming") {
-      const set = task.setKey ? setSchema.parse(await deps.artefacts.getJson(task.setKey)) : { claims: [] };
-      if (await claimVertices(run, task, set.claims as VertexClaim[], deps)) await launchTask(run, task, deps);
+      const claims = task.setKey ? taskSetSchema.parse(await deps.artefacts.getJson(task.setKey)).claims : [];
+      if (await claimVertices(run, task, claims, deps)) await launchTask(run, task, deps);
       done = true;
     } else if (task.state === "launching" && task.taskArn === undefined && deps.nowMs() >= (task.nextLaunchAtMs ?? 0)) {
       await launchTask(run, task, deps);
@@ -75,7 +80,7 @@ async function claimVertices(
   run: RunRow,
   task: TaskRow,
   claims: readonly VertexClaim[],
-  deps: CheckRunDeps,
+  deps: LaunchDeps,
 ): Promise<boolean> {
   let lost: string | null = null;
   await eachLimited(claims, CLAIMS_AT_ONCE, async (claim) => {
@@ -93,7 +98,7 @@ async function claimVertices(
   return true;
 }
 
-async function launchTask(run: RunRow, task: TaskRow, deps: CheckRunDeps): Promise<void> {
+async function launchTask(run: RunRow, task: TaskRow, deps: LaunchDeps): Promise<void> {
   const target = task.size === "producer" ? run.settings.producer : run.settings.executionQueue;
   const answer = await deps.tasks.launch({
     target,
@@ -113,7 +118,7 @@ async function launchTask(run: RunRow, task: TaskRow, deps: CheckRunDeps): Promi
 }
 
 /** A launch that failed uses no try; after the policy's bound the task is given up (behaviour D11). */
-async function launchFailed(run: RunRow, task: TaskRow, reason: string, deps: CheckRunDeps): Promise<void> {
+async function launchFailed(run: RunRow, task: TaskRow, reason: string, deps: LaunchDeps): Promise<void> {
   const failures = task.launchFailures + 1;
   const { policy } = run.settings;
   if (failures > policy.launchFailures) {
@@ -131,7 +136,7 @@ async function launchFailed(run: RunRow, task: TaskRow, reason: string, deps: Ch
 }
 
 /** Asks ECS about live tasks where nothing else tells. True: a task moved, read the tasks again. */
-export async function observeTasks(run: RunRow, tasks: readonly TaskRow[], deps: CheckRunDeps): Promise<boolean> {
+export async function observeTasks(run: RunRow, tasks: readonly TaskRow[], deps: LaunchDeps): Promise<boolean> {
   const { policy, producer, executionQueue } = run.settings;
   const asked = tasks.filter((task) => asksEcs(task, policy, deps.nowMs()));
   let moved = false;
@@ -151,7 +156,7 @@ async function move(
   run: RunRow,
   task: TaskRow,
   ecs: Parameters<typeof taskMove>[1],
-  deps: CheckRunDeps,
+  deps: LaunchDeps,
 ): Promise<boolean> {
   const next = taskMove(task, ecs, deps.nowMs());
   if (next.move === "none") return false;
@@ -163,7 +168,7 @@ async function move(
 }
 
 /** Stops every live task; one that was never launched is over at once. */
-export async function stopTasks(run: RunRow, tasks: readonly TaskRow[], deps: CheckRunDeps): Promise<void> {
+export async function stopTasks(run: RunRow, tasks: readonly TaskRow[], deps: LaunchDeps): Promise<void> {
   for (const task of tasks) {
     if (task.state === "over") continue;
     const target = task.size === "producer" ? run.settings.producer : run.settings.executionQueue;

@@ -48,7 +48,7 @@ export async function startRun(payload: StartRunPayload, deps: StartRunDeps): Pr
   if (holder === "wait") return null;
   if (holder && settings.policy.overlap === "skip")
     return { ...reference, skipped: `Run ${holder.runId} holds the lock ${lock.lockKey} (overlap: skip).` };
-  if (holder) throw new RunLocked(lock.lockKey, holder.runId);
+  if (holder) throw new RunLocked(lock.lockKey, holder.runId, adviceOf(settings));
   const effective =
     input.allowEmpty === undefined
       ? settings
@@ -56,6 +56,11 @@ export async function startRun(payload: StartRunPayload, deps: StartRunDeps): Pr
   await writeRun(lock, input, effective, deps);
   return reference;
 }
+
+const adviceOf = ({ policy }: ProjectSettings): string =>
+  policy.overlap === "queue"
+    ? `${QUEUE_BOUND} runs wait for it already. Let some of them end, or start runs less often.`
+    : "wait until it ends, or set overlap: queue.";
 
 async function writeRun(
   lock: LockRow,

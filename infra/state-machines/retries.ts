@@ -26,7 +26,7 @@ export const RETRYABLE_ERRORS = {
 /**
  * Delays of at most 2, 4, 8, 16, 32 and then 60 s, 90 in all, each drawn between nothing and its maximum: at most
  * 62 + 85 × 60 s = 86 minutes, 43 on average. The better part of an hour, so that a hiccup of a service does not end a
- * two-hour build; a minute's cap, so that the run goes on soon after the service does. 90 retries are 450 events.
+ * two-hour build; a minute's cap, so that the run goes on soon after the service does. 90 retries are 270 events, three each.
  */
 const BACK_OFF = {
   IntervalSeconds: 2,

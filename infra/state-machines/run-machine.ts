@@ -7,8 +7,8 @@ import { QUEUE_TURN_SECONDS, runMachineTimeoutSeconds, turnSeconds } from "./tur
 /** The run machine's states. */
 export const RUN_STATES = { start: "Start run", check: "Check run", settle: "Settle run" } as const;
 
-/** Settle-run merges the artefacts of a whole run; its Lambda timeout is shorter (infra/functions.ts). */
-export const SETTLE_TIMEOUT_SECONDS = 600;
+/** Settle-run reads all rows of a run and writes its summary; its Lambda timeout is shorter (infra/functions.ts). */
+const SETTLE_TIMEOUT_SECONDS = 600;
 
 export interface RunMachineOptions {
   readonly startRunArn: string;

@@ -28,7 +28,7 @@ export const LONGEST_QUEUE_MINUTES = 600;
  * What the execution has beyond the run's deadline to stop its tasks (stop timeout 2 minutes), to fill the summary, and
  * to sit out a failing service (see retries.ts).
  */
-export const SLACK_MINUTES = 30;
+const SLACK_MINUTES = 30;
 
 /**
  * Seconds of one turn of a run or a consumer: the poll interval, lengthened until the longest run allowed and its slack

@@ -14,7 +14,7 @@ export interface LocalImage {
   readonly WorkingDir?: string;
 }
 
-export function imagePath(stateDir: string, reference: string): string {
+function imagePath(stateDir: string, reference: string): string {
   return join(stateDir, "images", `${encodeURIComponent(reference)}.json`);
 }
 

@@ -14,7 +14,7 @@ import { HOST } from "./ports.ts";
  * functions of it by name: the launcher refuses any other. To move it: change it here, run the emulator tests (each
  * patch has one), and correct the table in local/README.md where a gap has closed.
  */
-export const MINISTACK_VERSION = "1.5.33";
+const MINISTACK_VERSION = "1.5.33";
 export const MINISTACK_REQUIREMENTS = [`ministack==${MINISTACK_VERSION}`] as const;
 
 const READY_WITHIN_MS = 60_000;

@@ -13,7 +13,7 @@ export interface SupervisorRecord {
   readonly endpoints: Endpoints | undefined;
 }
 
-export function recordPath(stateDir: string): string {
+function recordPath(stateDir: string): string {
   return join(stateDir, "embedded-aws.json");
 }
 

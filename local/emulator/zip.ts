@@ -10,7 +10,7 @@ const STORED = 0;
 const DEFLATED = 8;
 
 /** The bytes are not a zip archive that this reader understands. */
-export class ZipError extends Error {
+class ZipError extends Error {
   override readonly name = "ZipError";
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { type NodeReport, summarise } from "#core/run/summary.ts";
+import type { NodeReport } from "#core/run/report.ts";
+import { summarise } from "#core/run/summary.ts";
 import { LiveRegion } from "../../cli/view/live-region.ts";
 import { firstLine, nodeName, nodeTable } from "../../cli/view/node-table.ts";
 import { PhaseBoard } from "../../cli/view/phases.ts";

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import type { Change, VertexReading } from "#core/dbt/build-log.ts";
+import type { Change } from "#core/dbt/build-log.ts";
+import type { VertexReading } from "#core/dbt/vertex-reading.ts";
 import { vertexWrite, waitOf } from "../../containers/dbt-runner/vertex-words.ts";
 
 const wait = (what: Change["what"], changes: Partial<VertexReading>): number => {

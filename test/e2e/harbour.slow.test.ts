@@ -1,5 +1,6 @@
 import { describe, expect, inject, test } from "vitest";
-import type { RunSummary, VertexReport } from "#core/run/summary.ts";
+import type { VertexReport } from "#core/run/report.ts";
+import type { RunSummary } from "#core/run/summary.ts";
 import { runCli, runProject } from "../support/cli.ts";
 import { endedConsumers, eventClients } from "../support/consumers.ts";
 import { receiveEvents } from "../support/events.ts";

@@ -47,6 +47,8 @@ describe("input", () => {
     [null, "input"],
     [{ project: "shop", threads: "many" }, 'threads = "many"'],
     [{ project: "shop", extraArgs: ["--log-format", "text"] }, "extraArgs"],
+    [{ project: "shop", select: ["orders", "--quiet"] }, 'select[1] = "--quiet": begins with a dash'],
+    [{ project: "shop", excludeResourceTypes: ["test", "-q"] }, "excludeResourceTypes[1]"],
   ])("%j is refused, naming field and value, and nothing is written", async (input, words) => {
     await expect(start("run-1", {}, input)).rejects.toThrow(InputError);
     await expect(start("run-1", {}, input)).rejects.toThrow(words);
@@ -154,7 +156,7 @@ describe("G10: a lock that another run holds", () => {
       expect(await start(`run-${n}`)).toBeNull();
     }
     nowMs += 1;
-    await expect(start("run-12")).rejects.toThrow("Run run-1 holds the lock");
+    await expect(start("run-12")).rejects.toThrow("Run run-1 holds the lock default: 10 runs wait for it already.");
   });
 
   it("queue: a start that died between lock and row does not wait behind those that wait for it", async () => {

@@ -63,7 +63,6 @@ describe("what each function may do", () => {
       "states:SendTaskSuccess on states:stateMachine:stepwatch-run",
       "states:SendTaskFailure on states:stateMachine:stepwatch-run",
       "states:StartExecution on states:stateMachine:stepwatch-consumer",
-      "states:DescribeExecution on states:execution:stepwatch-consumer:*",
       "ecs:RunTask on ecs:task-definition/stepwatch-shop-producer:*",
       "ecs:RunTask on ecs:task-definition/stepwatch-shop-queue:*",
       "ecs:TagResource on ecs:task/<Cluster>/*",
@@ -114,8 +113,14 @@ describe("what a project's tasks may do", () => {
 
   test("D9: the task role reaches its own project's rows and objects alone", () => {
     expect(conditionOf(taskRole, "LedgerRows")).toEqual({
-      "ForAllValues:StringLike": { "dynamodb:LeadingKeys": ["RUN#shop#*", "PROJECT#shop"] },
+      "ForAllValues:StringLike": { "dynamodb:LeadingKeys": ["RUN#shop#*"] },
     });
+    expect(conditionOf(taskRole, "ReadLock")).toEqual({
+      "ForAllValues:StringLike": { "dynamodb:LeadingKeys": ["PROJECT#shop"] },
+    });
+    expect(allowed(taskRole).filter((entry) => entry.startsWith("dynamodb:"))).toEqual(
+      ["GetItem", "UpdateItem", "GetItem"].map((action) => `dynamodb:${action} on ledger`),
+    );
     expect(allowed(taskRole).filter((entry) => entry.startsWith("s3:"))).toEqual([
       "s3:GetObject on artefacts/runs/shop/*",
       "s3:PutObject on artefacts/runs/shop/*",

@@ -1,7 +1,9 @@
-import { type BuildEnd, buildEnded, type ProcessEnd } from "#core/dbt/build-end.ts";
+import { type BuildEnd, buildEnded } from "#core/dbt/build-end.ts";
 import { applyEvent, type BuildLog, newBuildLog } from "#core/dbt/build-log.ts";
+import type { ProcessEnd } from "#core/dbt/cause.ts";
 import { readLine } from "#core/dbt/log-line.ts";
-import { closeBuildLog, outcomes, type PlannedVertex, type VertexOutcome } from "#core/dbt/outcome.ts";
+import { closeBuildLog, outcomes, type VertexOutcome } from "#core/dbt/outcome.ts";
+import type { PlannedVertex } from "#core/dbt/planned-vertex.ts";
 import { type Reconciliation, reconcile } from "#core/dbt/reconcile.ts";
 import { readRunResults } from "#core/dbt/run-results.ts";
 import type { RecordedCase } from "./recorded-cases.ts";

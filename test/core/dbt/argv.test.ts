@@ -6,7 +6,6 @@ import {
   checkExtraArgs,
   DbtFlagRefused,
   lsArgv,
-  parseArgv,
   recoveryOptions,
   testArgv,
 } from "#core/dbt/argv.ts";
@@ -155,10 +154,6 @@ describe("D7: exact argv", () => {
     ]);
   });
 
-  it("dbt parse", () => {
-    expect(parseArgv(folders, everything)).toEqual(["parse", ...SPEAKS, ...FOLDERS, ...TARGET]);
-  });
-
   it("false and empty options say nothing, but for fail-fast, which then overrules the environment", () => {
     const argv = buildArgv(folders, {
       select: [],
@@ -197,7 +192,7 @@ describe("D7: exact argv", () => {
 });
 
 describe("A20: dbt can not be silenced", () => {
-  it.each([buildArgv(folders, {}), testArgv(folders, {}), parseArgv(folders, {})])(
+  it.each([buildArgv(folders, {}), testArgv(folders, {})])(
     "level, format and quiet are forced on the command line",
     (...argv) => {
       expect(argv.join(" ")).toContain("--log-format json --log-level info --no-quiet --no-debug --write-json");

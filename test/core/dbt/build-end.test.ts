@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { buildEnded, type ProcessEnd } from "#core/dbt/build-end.ts";
+import { buildEnded } from "#core/dbt/build-end.ts";
+import type { ProcessEnd } from "#core/dbt/cause.ts";
 import { isUnsupportedDbt } from "#core/dbt/dbt-version.ts";
 import { fatalKind } from "#core/dbt/fatal-kind.ts";
 import { lateError, line, result, start, stats, version } from "../../support/dbt-lines.ts";

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { type DbtGraph, dbtGraph, readManifest } from "#core/dbt/manifest.ts";
-import { gateGraph, plannedVertices } from "#core/run/gate-graph.ts";
+import { type DbtGraph, dbtGraph } from "#core/dbt/dbt-graph.ts";
+import { readManifest } from "#core/dbt/manifest.ts";
+import { gateGraph } from "#core/run/gate-graph.ts";
 import { gatesFixture, gatesLines } from "../../support/gates-project.ts";
+import { plannedVertices } from "../../support/planned-vertices.ts";
 import { readLines } from "../../support/read-recording.ts";
 
 interface Expected {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { dbtGraph, readManifest } from "#core/dbt/manifest.ts";
-import { plannedVertices } from "#core/run/gate-graph.ts";
+import { dbtGraph } from "#core/dbt/dbt-graph.ts";
+import { readManifest } from "#core/dbt/manifest.ts";
 import { gatesFixture } from "../../support/gates-project.ts";
+import { plannedVertices } from "../../support/planned-vertices.ts";
 import { readRecording } from "../../support/read-recording.ts";
 import { recordedCase } from "../../support/recorded-cases.ts";
 

@@ -1,12 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { ManifestUnreadable, nodesOf, ownerOf, readManifest, testsOf } from "#core/dbt/manifest.ts";
+import { ManifestUnreadable, readManifest } from "#core/dbt/manifest.ts";
+import { nodesOf } from "#core/dbt/tested-nodes.ts";
 import { gatesFixture } from "../../support/gates-project.ts";
 
 const harbour = readManifest(gatesFixture("manifest-harbour.json"));
 const [known] = [...harbour.nodes.keys()].filter((id) => id.includes("vessel_is_known"));
 
 describe("manifest.json", () => {
-  it("is read: versions, unit tests, sources, exposures, severity, checksum", () => {
+  it("is read: versions, unit tests, sources, exposures", () => {
     expect(harbour).toMatchObject({ dbtVersion: "1.11.16", projectName: "harbour", adapterType: "duckdb" });
     expect(harbour.nodes.get("model.harbour.dues.v1")).toMatchObject({
       version: "1",
@@ -16,7 +17,6 @@ describe("manifest.json", () => {
     expect(harbour.nodes.get("model.harbour.hollow")?.hollow).toBe(true);
     expect(harbour.nodes.get("model.harbour.eph_visits")?.materialized).toBe("ephemeral");
     expect(harbour.nodes.get("exposure.harbour.harbour_board")?.dependsOn).toContain("model.harbour.clearance");
-    expect(harbour.nodes.get("test.harbour.fee_is_on_the_board_tariff_fee.8552ad65ab")?.severity).toBe("warn");
     expect(harbour.nodes.has("model.harbour.shelved")).toBe(false);
   });
 
@@ -53,25 +53,23 @@ describe("manifest.json", () => {
   });
 });
 
-describe("tests of a node", () => {
-  it("C1: a node's data and unit tests are found", () => {
-    expect(testsOf(harbour, "model.harbour.tariff")).toEqual([
+describe("nodes of a test", () => {
+  it("C1: a data test and a unit test are each of the model that they test", () => {
+    for (const id of [
       "test.harbour.fee_is_on_the_board_tariff_fee.8552ad65ab",
       "unit_test.harbour.tariff.fee_is_a_tenth",
-    ]);
+    ])
+      expect(nodesOf(harbour, id)).toContain("model.harbour.tariff");
   });
 
-  it("C2: a test over two models is one vertex, counted for both, with one owner", () => {
+  it("C2: a test over two models is one vertex, counted for both", () => {
     expect(nodesOf(harbour, known!)).toEqual(["model.harbour.stg_calls", "model.harbour.stg_vessels"]);
-    for (const id of nodesOf(harbour, known!)) expect(testsOf(harbour, id)).toContain(known);
-    expect(ownerOf(harbour, known!)).toBe("model.harbour.stg_calls");
   });
 
-  it("C9: a test on a source alone has no owner and no node", () => {
+  it("C9: a test on a source alone has no node", () => {
     const gates = readManifest(gatesFixture("manifest-gates.json"));
     const [onSource] = [...gates.nodes.keys()].filter((id) => id.includes("source_accepted_values"));
     expect(nodesOf(gates, onSource!)).toEqual([]);
-    expect(ownerOf(gates, onSource!)).toBeNull();
   });
 
   it("what is no test has no nodes", () => expect(nodesOf(harbour, "model.harbour.tariff")).toEqual([]));

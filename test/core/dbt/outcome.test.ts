@@ -1,11 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { buildEnded, type ProcessEnd } from "#core/dbt/build-end.ts";
+import { buildEnded } from "#core/dbt/build-end.ts";
 import type { BuildLog } from "#core/dbt/build-log.ts";
-import { dbtGraph, readManifest } from "#core/dbt/manifest.ts";
-import { closeBuildLog, outcomes, type PlannedVertex } from "#core/dbt/outcome.ts";
-import { plannedVertices } from "#core/run/gate-graph.ts";
+import type { ProcessEnd } from "#core/dbt/cause.ts";
+import { dbtGraph } from "#core/dbt/dbt-graph.ts";
+import { readManifest } from "#core/dbt/manifest.ts";
+import { closeBuildLog, outcomes } from "#core/dbt/outcome.ts";
+import type { PlannedVertex } from "#core/dbt/planned-vertex.ts";
 import { generic, lateError, line, result, skip, start, stats, version } from "../../support/dbt-lines.ts";
 import { gatesFixture } from "../../support/gates-project.ts";
+import { plannedVertices } from "../../support/planned-vertices.ts";
 import { readLines, readRecording } from "../../support/read-recording.ts";
 import { recordedCase } from "../../support/recorded-cases.ts";
 

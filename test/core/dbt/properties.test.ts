@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { buildEnded } from "#core/dbt/build-end.ts";
 import { applyEvent, LAST_LINES, newBuildLog } from "#core/dbt/build-log.ts";
 import { readLine } from "#core/dbt/log-line.ts";
-import { closeBuildLog, outcomes, type PlannedVertex } from "#core/dbt/outcome.ts";
+import { closeBuildLog, outcomes } from "#core/dbt/outcome.ts";
+import type { PlannedVertex } from "#core/dbt/planned-vertex.ts";
 import {
   batchEnd,
   batchStart,

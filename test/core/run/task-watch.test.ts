@@ -1,12 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-  asksEcs,
-  type EcsView,
-  MISSING_GRACE_MS,
-  nextLaunchAtMs,
-  START_PATIENCE_MS,
-  taskMove,
-} from "#core/run/task-watch.ts";
+import type { TaskDescription } from "#core/run/task-stop.ts";
+import { asksEcs, MISSING_GRACE_MS, nextLaunchAtMs, START_PATIENCE_MS, taskMove } from "#core/run/task-watch.ts";
 import { taskRow } from "../../support/ledger-rows.ts";
 import { NOW, policyOf } from "../../support/run-builders.ts";
 
@@ -14,7 +8,7 @@ const arn = "arn:aws:ecs:us-east-1:000000000000:task/stepwatch/1";
 const running = (silentMs: number) =>
   taskRow(2, { state: "running", taskArn: arn, fencedBy: arn, launchedAtMs: 0, heartbeatAtMs: NOW - silentMs });
 const launching = (forMs: number) => taskRow(2, { state: "launching", taskArn: arn, launchedAtMs: NOW - forMs });
-const stopped = (neverStarted: boolean): EcsView => ({
+const stopped = (neverStarted: boolean): TaskDescription => ({
   state: "stopped",
   stopCode: "TaskFailedToStart",
   stoppedReason: "no image",

@@ -1,0 +1,121 @@
+import type { TaskRow } from "#core/contracts/ledger.ts";
+import { NOTHING_TO_BUILD } from "#core/dbt/outcome.ts";
+import { testsOf } from "#core/run/consumer.ts";
+import type { Plan } from "#core/run/plan.ts";
+import type { VertexView } from "#core/run/vertex-view.ts";
+
+/** A vertex's class as reports show it: dbt's classes, `doomed`, and two for what has no result yet. */
+export type ReportClass =
+  | "good"
+  | "failed"
+  | "interrupted"
+  | "not_built"
+  | "skipped"
+  | "doomed"
+  | "running"
+  | "waiting";
+
+/** One vertex as people and `--json` see it. Times are ISO 8601 in UTC. */
+export interface VertexReport {
+  readonly uniqueId: string;
+  readonly resourceType: string;
+  readonly status: string | null;
+  readonly class: ReportClass;
+  readonly tries: number;
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+  readonly message: string | null;
+  readonly rootCause: string | null;
+  readonly reason: string | null;
+  readonly failures: number | null;
+  readonly relation: string | null;
+}
+
+export interface NodeReport extends VertexReport {
+  /** How its consumer execution ended; null if it has not, or if the node was never reached. */
+  readonly outcome: "green" | "red" | "skipped" | null;
+  /** How the consumer of its data tests ended; null unless they have one (testBehavior: after_each). */
+  readonly testsOutcome: "green" | "red" | "skipped" | null;
+  readonly tests: readonly { readonly uniqueId: string; readonly status: string | null; readonly class: ReportClass }[];
+  /** Batches of a microbatch model with dbt's word on each (1.9 to 1.12 print them); empty for anything else. */
+  readonly batches: readonly { readonly name: string; readonly status: string }[];
+}
+
+export interface TaskReport {
+  readonly task: number;
+  readonly kind: string;
+  readonly reason: string;
+  readonly state: string;
+  readonly size: string;
+  readonly vertices: number | null;
+  readonly startedAt: string | null;
+  readonly finishedAt: string | null;
+  readonly exitCode: number | null;
+  readonly end: string | null;
+  readonly dbtMs: number | null;
+  readonly dbtVersion: string | null;
+  readonly taskArn: string | null;
+}
+
+/** ISO 8601 in UTC; null for a moment that has not come. */
+export const iso = (ms: number | undefined): string | null =>
+  ms === undefined || ms === 0 ? null : new Date(ms).toISOString();
+
+/** One vertex. The times of an older try are left out once a newer task has it. */
+export function vertexReport(view: VertexView): VertexReport {
+  const row = view.row;
+  const superseded =
+    view.owner !== null && row?.statusTask !== undefined && row.statusTask !== view.owner.task && !view.free;
+  return {
+    uniqueId: view.plan.uniqueId,
+    resourceType: view.plan.resourceType,
+    status: row?.status ?? (view.class === "good" && !view.plan.builds ? NOTHING_TO_BUILD : null),
+    class: row?.final === "doomed" ? "doomed" : view.class,
+    tries: view.tries,
+    startedAt: superseded ? null : iso(row?.startedAtMs),
+    finishedAt: superseded ? null : iso(row?.endedAtMs),
+    message: row?.message ?? null,
+    rootCause: row?.rootCause ?? null,
+    reason: row?.finalReason ?? view.plan.leftOut ?? null,
+    failures: row?.failures ?? null,
+    relation: row?.relation ?? null,
+  };
+}
+
+/** The same of a node, with its tests by their reports. */
+export function nodeReport(
+  view: VertexView,
+  plan: Plan | null,
+  reports: ReadonlyMap<string, VertexReport>,
+): NodeReport {
+  const tests = plan ? testsOf(plan, view.plan.uniqueId).map((id) => reports.get(id)!) : [];
+  return {
+    ...reports.get(view.plan.uniqueId)!,
+    outcome: view.row?.outcome ?? null,
+    testsOutcome: view.row?.testsOutcome ?? null,
+    batches: view.row?.batches ?? [],
+    tests: tests.map((test) => ({ uniqueId: test.uniqueId, status: test.status, class: test.class })),
+  };
+}
+
+export function taskReport(task: TaskRow): TaskReport {
+  return {
+    task: task.task,
+    kind: task.kind,
+    reason: task.reason,
+    state: task.state,
+    size: task.size,
+    vertices: task.setSize ?? null,
+    startedAt: iso(task.startedAtMs),
+    finishedAt: iso(task.end?.endedAtMs ?? task.stop?.stoppedAtMs),
+    exitCode: task.end?.exitCode ?? task.stop?.exitCode ?? null,
+    end: task.end?.cause.sentence ?? task.stop?.stoppedReason ?? task.lastLaunchFailure ?? null,
+    dbtMs: task.end?.dbtMs ?? null,
+    dbtVersion: task.dbtVersion ?? null,
+    taskArn: task.fencedBy ?? task.taskArn ?? null,
+  };
+}
+
+/** The line of a vertex that warned, as `warnings` has it; null for any other vertex. */
+export const warningOf = ({ uniqueId, status, message }: Pick<VertexReport, "uniqueId" | "status" | "message">) =>
+  status === "warn" ? `${uniqueId}: ${message ?? "warn"}` : null;
