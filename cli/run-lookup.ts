@@ -67,10 +67,12 @@ export async function readRun(
   if (snapshot.run !== null) return summaryOf({ ...snapshot, run: snapshot.run }, nowMs);
   const execution = await stack.executions.describe(executionArn(stack.resources.runMachineArn, runId));
   if (execution?.status === "RUNNING") {
-    throw new UsageError(
-      `The run ${runId} has not begun: another run of ${key.project} holds its lock.`,
-      `npx stepwatch runs ${key.project}${stackOption}`,
-    );
+    const [last] = await stack.ledger.listRuns(key.project, 1);
+    const why =
+      last?.state === "running"
+        ? `the run ${last.runId} of ${key.project} holds its lock.`
+        : "it was started a moment ago, or its first step is being tried again.";
+    throw new UsageError(`The run ${runId} has not begun: ${why}`, `npx stepwatch runs ${key.project}${stackOption}`);
   }
   const why = execution?.cause ?? execution?.error ?? "its rows have expired";
   throw new UsageError(

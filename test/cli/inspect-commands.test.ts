@@ -62,6 +62,21 @@ describe("status, tasks, logs, runs", () => {
       );
   });
 
+  test("status of a run that has not begun: names the run that holds its lock, and none where none does", async () => {
+    const holder = { project: "shop", runId: "run-1", executionArn: "arn", startedAtMs: 1, state: "running" as const };
+    for (const [rows, why] of [
+      [[holder], "The run run-2 has not begun: the run run-1 of shop holds its lock."],
+      [[{ ...holder, state: "green" as const }], "The run run-2 has not begun: it was started a moment ago"],
+    ] as const) {
+      const stack = fakeStack([], { listRuns: async () => [...rows] });
+      known(stack, "run-2", { status: "RUNNING" });
+      expect(await stepwatch(["status", "run-2"], { stack })).toMatchObject({
+        exitCode: 2,
+        stderr: expect.stringContaining(why),
+      });
+    }
+  });
+
   test("runs: one line each, of a verdict with several lines the first", async () => {
     const row = { project: "shop", runId: "run-2", executionArn: "arn", startedAtMs: 1_700_000_000_000 };
     const rows = [{ ...row, state: "red" as const, verdict: "2 vertices are not good:\n  LINE 26" }];
