@@ -6,6 +6,7 @@ import { stringify } from "yaml";
 import { down } from "#local/embedded-aws.ts";
 import { startPostgres } from "#local/postgres.ts";
 import { runCli } from "./cli.ts";
+import { ensureDbt2 } from "./dbt2.ts";
 import { E2E_DBT_PACKAGES } from "./e2e-packages.ts";
 
 /** What the end-to-end tests share: one embedded AWS with one deployed stack, one Postgres, one folder. */
@@ -47,7 +48,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   };
   try {
     const configPath = join(folder, "stepwatch.yaml");
-    writeFileSync(configPath, stringify(configOf(project.name, folder, postgres.environment)));
+    writeFileSync(configPath, stringify(await configOf(project.name, folder, postgres.environment)));
     const { PGPASSWORD: _, ...login } = postgres.environment;
     const deployed: Deployed = {
       stateDir,
@@ -65,9 +66,11 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   }
 }
 
-function configOf(name: string, folder: string, postgres: Readonly<Record<string, string>>): unknown {
+async function configOf(name: string, folder: string, postgres: Readonly<Record<string, string>>): Promise<unknown> {
   const projects =
-    name === "slow" ? { ...harbourProjects(folder), ...behaviourProjects(folder) } : shopAndOrchard(folder, postgres);
+    name === "slow"
+      ? { ...harbourProjects(folder), ...behaviourProjects(folder), ...dbt2Projects(folder, await ensureDbt2()) }
+      : shopAndOrchard(folder, postgres);
   return { stackName: `stepwatch-${name}`, pollIntervalSeconds: 2, projects };
 }
 
@@ -101,21 +104,44 @@ function behaviourProjects(folder: string): Record<string, unknown> {
   return { after_each: shop("after_each"), after_all: shop("after_all"), no_tests: shop("none") };
 }
 
-/**
- * The case project once for each setting of its switches, which are environment variables; each with a warehouse of its
- * own. One try each but where retries are what is tested, since each dbt start costs seconds.
- */
-function harbourProjects(folder: string): Record<string, unknown> {
-  const harbour = (name: string, environment: Record<string, string>, policy: Record<string, unknown> = {}) => ({
-    projectDir: fixture("harbour"),
-    dbt,
-    executionQueue: { maxTasks: 1 },
-    policy: { ...QUICK, retries: { node: 0, test: 0 }, producerRetries: 0, ...policy },
-    environment: { CASE_DB: join(folder, `${name}.duckdb`), ...environment },
+const BROKEN_NODES = { BREAK: "link_1,eph_visits", BAD_UNIT: "1", WARN_TEST: "1", BAD_BATCH: "2024-03-03" };
+
+/** The same two with dbt 2.0, and one for what is built again. */
+function dbt2Projects(folder: string, executable: string): Record<string, unknown> {
+  const harbour = (...given: [string, Record<string, string>, Record<string, unknown>?]) => ({
+    ...harbourProject(folder, ...given),
+    dbt: { executable },
   });
   return {
+    calm2: harbour("calm2", {}),
+    nodes2: harbour("nodes2", BROKEN_NODES),
+    flaky2: harbour("flaky2", { BREAK_FIRST: "link_1" }, { retries: { node: 1, test: 0 } }),
+  };
+}
+
+/**
+ * The case project with one setting of its switches, which are environment variables, and a warehouse of its own. One
+ * try each but where retries are what is tested, since each dbt start costs seconds.
+ */
+const harbourProject = (
+  folder: string,
+  name: string,
+  environment: Record<string, string>,
+  policy: Record<string, unknown> = {},
+) => ({
+  projectDir: fixture("harbour"),
+  dbt,
+  executionQueue: { maxTasks: 1 },
+  policy: { ...QUICK, retries: { node: 0, test: 0 }, producerRetries: 0, ...policy },
+  environment: { CASE_DB: join(folder, `${name}.duckdb`), ...environment },
+});
+
+function harbourProjects(folder: string): Record<string, unknown> {
+  const harbour = (name: string, environment: Record<string, string>, policy?: Record<string, unknown>) =>
+    harbourProject(folder, name, environment, policy);
+  return {
     calm: harbour("calm", {}),
-    nodes: harbour("nodes", { BREAK: "link_1,eph_visits", BAD_UNIT: "1", WARN_TEST: "1", BAD_BATCH: "2024-03-03" }),
+    nodes: harbour("nodes", BROKEN_NODES),
     tests: harbour("tests", { BAD_DATA: "1", BREAK: "berth_history", BREAK_COMPILE: "facet_top", BAD_BATCH: "all" }),
     retries: harbour(
       "retries",
