@@ -106,10 +106,15 @@ function behaviourProjects(folder: string): Record<string, unknown> {
 
 const BROKEN_NODES = { BREAK: "link_1,eph_visits", BAD_UNIT: "1", WARN_TEST: "1", BAD_BATCH: "2024-03-03" };
 
-/** The same two with dbt 2.0, and one for what is built again. */
+/**
+ * The same two with dbt 2.0, and one for what is built again. On a copy: dbt 2.0 writes into the project's folder (its
+ * internal packages, a line in .gitignore).
+ */
 function dbt2Projects(folder: string, executable: string): Record<string, unknown> {
+  const projectDir = harbourCopy(folder, "harbour2");
   const harbour = (...given: [string, Record<string, string>, Record<string, unknown>?]) => ({
     ...harbourProject(folder, ...given),
+    projectDir,
     dbt: { executable },
   });
   return {
@@ -154,10 +159,15 @@ function harbourProjects(folder: string): Record<string, unknown> {
   };
 }
 
+function harbourCopy(folder: string, name: string): string {
+  const copy = join(folder, name);
+  cpSync(fixture("harbour"), copy, { recursive: true, filter: (path) => !/\/(?:target|logs)$/.test(path) });
+  return copy;
+}
+
 /** The case project with a model that dbt can not parse. */
 function unparsableCopy(folder: string): string {
-  const copy = join(folder, "unparsable");
-  cpSync(fixture("harbour"), copy, { recursive: true, filter: (path) => !/\/(?:target|logs)$/.test(path) });
+  const copy = harbourCopy(folder, "unparsable");
   writeFileSync(join(copy, "models/special/broken.sql"), "select {% if %} 1\n");
   return copy;
 }
