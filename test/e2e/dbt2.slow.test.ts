@@ -1,8 +1,10 @@
+import { join } from "node:path";
 import { expect, inject, test } from "vitest";
 import type { VertexReport } from "#core/run/report.ts";
 import type { RunSummary } from "#core/run/summary.ts";
 import { runProject } from "../support/cli.ts";
 import { endedConsumers } from "../support/consumers.ts";
+import { askDuckdb } from "../support/warehouse.ts";
 
 /** The real dbt 2.0, its DuckDB driver beside it, through the same stack as dbt 1.11. */
 const deployed = inject("deployed");
@@ -80,4 +82,17 @@ test("G6 G1: dbt 2.0: a model that fails once is built by its fallback, its desc
   ]);
   const retried = summary.nodes.filter((node) => node.tries > 1).map((node) => [node.uniqueId, node.tries]);
   expect(retried).toEqual([[`${M}.link_1`, 2]]);
+});
+
+test("B8: dbt 2.0: fail-fast: what is good has its table, whatever dbt prints of what it cancelled", async () => {
+  const options = [...WINDOW, "--fail-fast", "--threads", "8"];
+  const { code, summary } = await runProject(deployed, "hurried2", options);
+  expect(code).toBe(1);
+  const link = summary.nodes.find((node) => node.uniqueId === `${M}.link_1`);
+  expect(link).toMatchObject({ class: "failed", outcome: "red" });
+  const file = join(deployed.folder, "hurried2.duckdb");
+  const built = (await askDuckdb(file, "select table_name from information_schema.tables")).flat();
+  const good = summary.nodes.filter((node) => node.class === "good" && node.status === "success");
+  expect(good.filter(({ uniqueId }) => !built.includes(uniqueId.split(".").slice(2).join("_")))).toEqual([]);
+  expect(good.length).toBeGreaterThan(0);
 });

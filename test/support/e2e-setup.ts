@@ -120,6 +120,7 @@ function dbt2Projects(folder: string, executable: string): Record<string, unknow
   return {
     calm2: harbour("calm2", {}),
     nodes2: harbour("nodes2", BROKEN_NODES),
+    hurried2: harbour("hurried2", { BREAK: "link_1" }),
     flaky2: harbour("flaky2", { BREAK_FIRST: "link_1" }, { retries: { node: 1, test: 0 } }),
   };
 }
