@@ -20,6 +20,7 @@ export async function localCommand(context: Context, action: string, flags: Loca
       await up({ stateDir, venvStateDir: DEFAULT_STATE_DIR, onProgress: (line) => say(context, line) });
       return report(context, await status({ stateDir }), stateDir, flags);
     case "down":
+      if ((await status({ stateDir })).running) say(context, "Ending the embedded AWS …");
       await down({ stateDir });
       return report(context, { running: false }, stateDir, flags);
     case "reset":
