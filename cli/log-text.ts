@@ -56,6 +56,7 @@ const words = (name: string): string => name.replace(/[A-Z]/g, (letter) => ` ${l
 /** Whether a line is about a vertex: it names the whole id, not one that begins with it. */
 export function aboutVertex(uniqueId: string): (text: string) => boolean {
   const escaped = uniqueId.replace(/[^\w]/g, "\\$&");
-  const named = new RegExp(`(?<![\\w.])${escaped}(?!\\w|\\.\\w)`);
-  return (text) => named.test(text);
+  const named = new RegExp(`(?<![\\w.])${escaped}(?![\\w-]|\\.\\w)`);
+  // In a raw line of JSON a colour or a line's end stands right before an id, as `[31m` or `\\n`.
+  return (text) => named.test(text.replaceAll(/\\u001b\[\d*m|\\n/g, " "));
 }

@@ -89,7 +89,10 @@ export const setHash = (uniqueIds: readonly string[]): string => hash([...unique
 
 /**
  * The lock that a run takes: one live run per project and target. Where it is not known what dbt builds when nobody
- * names a target, any two runs of the project may build the same one: then all of them share a lock.
+ * names a target, any two runs of the project may build the same one: then all of them share a lock. So do all runs
+ * that name one other profile than the project's, whose default nobody has read.
  */
-export const lockKey = (target: string | undefined, defaultTarget: string | null): string =>
-  defaultTarget === null ? "default" : (target ?? defaultTarget);
+export function lockKey(target: string | undefined, defaultTarget: string | null, otherProfile?: string): string {
+  if (defaultTarget === null) return "default";
+  return otherProfile === undefined ? (target ?? defaultTarget) : `profile ${otherProfile}`;
+}

@@ -12,7 +12,9 @@ const DBT_DEFAULT = "default";
  * what is wrong with these files is dbt's to say.
  */
 export function defaultTarget(project: ProjectConfig): string | null {
-  const variables = new Set([...Object.keys(project.environment), ...Object.keys(project.secrets)]);
+  const names = [...Object.keys(project.environment), ...Object.keys(project.secrets)];
+  // dbt 1.12 and 2.0 read each of its variables under this prefix too.
+  const variables = new Set(names.map((name) => name.replace(/^DBT_ENGINE_/, "DBT_")));
   if (["DBT_TARGET", "DBT_PROFILE", "DBT_PROFILES_DIR"].some((name) => variables.has(name))) return null;
   const name = project.build.profile ?? readMapping(join(project.projectDir, "dbt_project.yml"))?.profile;
   if (!isPlain(name)) return null;

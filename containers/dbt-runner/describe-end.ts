@@ -3,6 +3,8 @@ import type { BuildEnd as DbtEnd } from "#core/dbt/build-end.ts";
 import type { BuildLog, HookFailure } from "#core/dbt/build-log.ts";
 import { compareReported } from "#core/dbt/exact-selection.ts";
 import type { Reconciliation } from "#core/dbt/reconcile.ts";
+import { isBuilt } from "#core/dbt/status.ts";
+import type { VertexReading } from "#core/dbt/vertex-reading.ts";
 import type { FinishedBuild } from "./build.ts";
 import type { StopRequest } from "./stop-switch.ts";
 
@@ -74,12 +76,15 @@ function interruptedBeforeAnything({ build, stop }: EndFacts): boolean {
   return stop?.reason === "terminated" && ![...build.log.vertices.values()].some((vertex) => vertex.evidence);
 }
 
-/** The ledger refuses a task's words about what is not its own: what dbt harmed there is known from here alone. */
+/**
+ * The ledger refuses a task's words about what is not its own: what dbt harmed there is known from here alone. dbt 2
+ * compiles, and reports, ephemeral parents that nobody selected: they have no table to harm.
+ */
 function straysOf(log: BuildLog, claimed: readonly string[]): BuildEnd["strays"] {
   const reported = compareReported(claimed, log.vertices.keys()).unexpected.map((id) => log.vertices.get(id)!);
-  return reported
-    .filter((vertex) => vertex.evidence && (vertex.class === "failed" || vertex.class === "interrupted"))
-    .map(({ uniqueId, status }) => ({ uniqueId, status }));
+  const isHarmed = (vertex: VertexReading) =>
+    isBuilt(vertex) && vertex.evidence && (vertex.class === "failed" || vertex.class === "interrupted");
+  return reported.filter(isHarmed).map(({ uniqueId, status }) => ({ uniqueId, status }));
 }
 
 function hasFailure(log: BuildLog): boolean {

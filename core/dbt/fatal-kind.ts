@@ -7,10 +7,7 @@ export type FatalKind = "parse" | "connection" | "hook" | "profile" | "flags" | 
  * parentheses are 2.0's.
  */
 const KINDS: readonly (readonly [FatalKind, RegExp])[] = [
-  [
-    "selection",
-    /selection criterion .* does not match|NoNodesForSelectionCriteria|could not find selector named|unknown selector/i,
-  ],
+  ["selection", /selection criterion .* does not match|NoNodesForSelectionCriteria/i],
   ["memory", /\bMemoryError\b|out of memory|cannot allocate memory/i],
   [
     "profile",
@@ -18,7 +15,8 @@ const KINDS: readonly (readonly [FatalKind, RegExp])[] = [
   ],
   [
     "flags",
-    /no such option|unexpected argument|invalid value for|is not a valid (?:choice|argument)|warn_error_options|usage: dbt/i,
+    // A selector that does not exist is no empty selection: allowEmpty must not make it green.
+    /could not find selector named|unknown selector|no such option|unexpected argument|invalid value for|is not a valid (?:choice|argument)|warn_error_options|usage: dbt/i,
   ],
   ["hook", /on-run-(?:start|end)|'Exposure' object has no attribute/i],
   [

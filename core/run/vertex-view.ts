@@ -62,14 +62,13 @@ export function viewVertices(
   for (const vertex of inGateOrder(plan.vertices)) {
     const written = rowOf.get(vertex.uniqueId) ?? null;
     const isLate = written !== null && isOfEarlierProducer(written.statusTask, taskOf, producer);
-    const row = isLate ? withoutStory(written) : written;
+    const row = isLate ? withoutStory(written, vertex) : written;
     const first = vertex.deferred && producer !== null && isOver(producer) ? null : producer;
     const owner = row ? (taskOf.get(row.ownerTask) ?? null) : first;
     const gates = gatesOf(vertex.gateParents.map((id) => views.get(id)));
-    views.set(
-      vertex.uniqueId,
-      viewVertex({ plan: vertex, row, owner, gates, isLate, passedIn: passed.get(vertex.uniqueId) ?? null }),
-    );
+    const passedIn = passed.get(vertex.uniqueId) ?? null;
+    const isSilenced = isLate && !hasNewOwner(written);
+    views.set(vertex.uniqueId, viewVertex({ plan: vertex, row, owner, gates, isLate: isSilenced, passedIn }));
   }
   return views;
 }
@@ -88,7 +87,13 @@ function isOfEarlierProducer(
   return taskOf.get(task)?.kind === "producer";
 }
 
-function withoutStory({ status: _, statusTask: said, endedAtMs: __, message: ___, ...row }: VertexRow): VertexRow {
+/** Claimed since: what its owner has not said in a build that ended in order proves something again. */
+const hasNewOwner = ({ ownerTask, statusTask }: VertexRow): boolean => ownerTask !== statusTask;
+
+/** What can not be repeated may have been half done by then: its outcome is unknown (D12). */
+function withoutStory(written: VertexRow, plan: PlanVertex): VertexRow {
+  if (!plan.safeToRepeat && written.evidence) return { ...written, status: "cancelled" };
+  const { status: _, statusTask: said, endedAtMs: __, message: ___, ...row } = written;
   return { ...row, tryTasks: row.tryTasks.filter((task) => task !== said) };
 }
 

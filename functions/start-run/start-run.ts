@@ -36,9 +36,10 @@ export async function startRun(payload: StartRunPayload, deps: StartRunDeps): Pr
       `execution name = "${execution.name}": letters, digits, - and _ only, at most 80`,
     ]);
   const options = effectiveOptions(settings, input);
+  const otherProfile = options.profile === settings.build.profile ? undefined : options.profile;
   const lock: LockRow = {
     project: input.project,
-    lockKey: lockKey(options.target, settings.defaultTarget),
+    lockKey: lockKey(options.target, settings.defaultTarget, otherProfile),
     runId: execution.name,
     executionArn: execution.arn,
     takenAtMs: deps.nowMs(),

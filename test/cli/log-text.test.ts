@@ -29,7 +29,14 @@ describe("a container's log for people", () => {
     const about = aboutVertex("model.shop.orders");
     expect(about('{"unique_id": "model.shop.orders"}')).toBe(true);
     expect(about("model.shop.orders failed.")).toBe(true);
-    for (const other of ["model.shop.orders_daily", "model.shop.orders.v2", "submodel.shop.orders"])
+    expect(about('{"msg": "\\u001b[31mmodel.shop.orders\\u001b[0m"}')).toBe(true);
+    expect(about('{"msg": "upstream:\\nmodel.shop.orders"}')).toBe(true);
+    for (const other of [
+      "model.shop.orders_daily",
+      "model.shop.orders-eu",
+      "model.shop.orders.v2",
+      "submodel.shop.orders",
+    ])
       expect(about(`{"unique_id": "${other}"}`), other).toBe(false);
   });
 });

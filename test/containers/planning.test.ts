@@ -9,7 +9,7 @@ import { EXIT } from "../../containers/dbt-runner/exit-codes.ts";
 import { choosePlanSource } from "../../containers/dbt-runner/plan-source.ts";
 import { runRow } from "../support/ledger-rows.ts";
 import { type Bench, type BenchOptions, bench, KEY, until } from "./bench.ts";
-import { closing, concurrency, ended, manifestOf, started, version } from "./dbt-lines.ts";
+import { closing, concurrency, ended, manifestOf, type Step, started, version } from "./dbt-lines.ts";
 
 const A = "model.shop.a";
 const B = "model.shop.b";
@@ -240,6 +240,16 @@ test("G1: what a set's build ends as not good beside its set is in its end, sinc
   it.objects.set(`runs/${KEY.project}/${KEY.runId}/plan.json`, plan);
   expect(await it.container()).toBe(EXIT.recorded);
   expect((await it.task()).end?.strays).toEqual([{ uniqueId: A, status: "error" }]);
+});
+
+test("G1: an ephemeral parent that dbt 2 compiles for a set is no stray: it has no table", async () => {
+  const asEphemeral = (step: Step) => JSON.parse(JSON.stringify(step).replaceAll("table", "ephemeral")) as Step;
+  const lines = [started(A), ended(A, "error")].map(asEphemeral);
+  const build = [version("2.0.0"), concurrency(2), ...lines, started(B), ended(B), closing()];
+  const it = await newBench({ set: [B], script: { build, manifest } });
+  it.objects.set(`runs/${KEY.project}/${KEY.runId}/plan.json`, plan);
+  expect(await it.container()).toBe(EXIT.recorded);
+  expect((await it.task()).end?.strays).toEqual([]);
 });
 
 test("G4: where nobody set a number, one vertex has one thread and two have dbt's own number", async () => {

@@ -101,6 +101,14 @@ describe("G10: the lock of a run is that of the target that dbt builds", () => {
     expect(await locked("run-3")).toBe("dev");
   });
 
+  it("and that of another profile for all that name it", async () => {
+    const other = (target?: string) => ({ ...to(target), profile: "other" });
+    await start("run-1", {}, other(), known);
+    running("run-1");
+    expect(await start("run-2", {}, other("prod"), known)).toBeNull();
+    expect(await start("run-3", {}, to("prod"), known)).toMatchObject({ runId: "run-3" });
+  });
+
   it("and one for all where nobody knows what dbt builds without a name", async () => {
     await start("run-1", {}, to("dev"));
     running("run-1");

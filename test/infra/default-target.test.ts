@@ -28,6 +28,7 @@ test.each([
   ["a template as target", "shop:\n  target: \"{{ env_var('TARGET', 'dev') }}\"\n", undefined, {}],
   ["a template as profile", "shop:\n  target: a\n", "profile: \"{{ env_var('P') }}\"\n", {}],
   ["a variable of dbt", "shop:\n  target: a\n", undefined, { environment: { DBT_TARGET: "b" } }],
+  ["a variable of newer versions", "shop:\n  target: a\n", undefined, { environment: { DBT_ENGINE_TARGET: "b" } }],
   ["a secret that is one", "shop:\n  target: a\n", undefined, { secrets: { DBT_PROFILE: "name:key" } }],
   ["a profile that is not there", "other:\n  target: a\n", undefined, {}],
   ["a file that is no YAML", "shop: [\n", undefined, {}],

@@ -3,6 +3,7 @@ import type { BuildEnd } from "#core/contracts/ledger.ts";
 import {
   claimed,
   decide,
+  ephemeral,
   finalsOf,
   killed,
   LONG_AGO,
@@ -58,6 +59,25 @@ describe("a producer that ended before any vertex", () => {
       expect(launchesOf(decide({ plan: two, rows: claimedRows, tasks: lost }))).toEqual([
         { kind: "recovery", set: ["a", "b"] },
       ]);
+    });
+
+    it("E4: a later build's silence about what it owns by then counts too: no build for ever", () => {
+      const silent = planOf([vertex("a"), ephemeral("e", ["a"])]);
+      const rows = [row("a", "success", { task: 2 }), claimed(row("e", "error"), 3)];
+      const tasks = [killed(1), over(2, nodeFailed(), second), over(3, {}, { kind: "recovery" })];
+      expect(decide({ plan: silent, rows, tasks })).toMatchObject({ launches: [], settle: true });
+    });
+
+    it("E4 D12: what can not be repeated and was begun by it has an unknown outcome", () => {
+      const append = planOf([vertex("a", [], { safeToRepeat: false })]);
+      const situation = {
+        plan: append,
+        rows: [row("a", "started")],
+        tasks: [killed(1), over(2, nodeFailed(), second)],
+      };
+      const decision = decide(situation);
+      expect(decision.launches).toEqual([]);
+      expect(decision.finals).toMatchObject([{ uniqueId: "a", final: "dead" }]);
     });
 
     it("E4: and what a later build says of it counts", () => {

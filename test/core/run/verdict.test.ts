@@ -69,6 +69,15 @@ describe("the verdict", () => {
     });
   });
 
+  it("C10: is red where dbt refused its arguments (a selector that does not exist), whatever may be empty", () => {
+    const refused = {
+      cause: { kind: "flags" as const, sentence: "dbt refused its arguments.", lines: [] },
+      exitCode: 2,
+    };
+    const given = { plan: null, rows: [], tasks: [over(1, refused)], selectsByState: true };
+    expect(judge({ ...given, policy: policyOf({ allowEmpty: true }) }).state).toBe("red");
+  });
+
   it("A14: is red with a failed vertex that the plan does not have", () => {
     const rows = [row("a", "success"), row("b", "success"), row("c", "error", { message: "no" })];
     expect(judge({ rows })).toMatchObject({ state: "red", causes: [{ uniqueId: "c" }] });
