@@ -65,15 +65,21 @@ export function checkDisk(folder: string, freeMiBOf: (folder: string) => number 
 const nearestThere = (folder: string): string => (existsSync(folder) ? folder : nearestThere(dirname(folder)));
 
 function freeMiB(folder: string): number {
-  const { bavail, bsize } = statfsSync(folder);
-  return (bavail * bsize) / 1024 ** 2;
+  const { blocks, bavail, bsize } = statfsSync(folder);
+  // Some file systems of networks and containers do not say how large they are.
+  return blocks === 0 ? Number.POSITIVE_INFINITY : (bavail * bsize) / 1024 ** 2;
 }
 
-/** dbt refuses a project whose packages are not installed; where Jinja names their folder, only dbt knows it. */
+/**
+ * dbt-core refuses a project whose packages are not installed; dbt 2 installs them by itself, and which of them somebody's
+ * own executable is, only it knows. So does dbt alone where Jinja names their folder.
+ */
 function checkDependencies(project: ProjectConfig, projectFile: string): void {
+  const { executable, packages } = project.dbt;
+  if (executable !== undefined || !packages.some((name) => /^dbt-core\b/.test(name))) return;
   const wanted = ["packages.yml", "dependencies.yml"].some((file) => {
-    const packages = at(readYaml(join(project.projectDir, file)), "packages");
-    return Array.isArray(packages) && packages.length > 0;
+    const listed = at(readYaml(join(project.projectDir, file)), "packages");
+    return Array.isArray(listed) && listed.length > 0;
   });
   const folder = textAt(readYaml(projectFile), "packages-install-path") ?? "dbt_packages";
   if (!wanted || folder.includes("{{") || existsSync(resolve(project.projectDir, folder))) return;

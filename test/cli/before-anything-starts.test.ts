@@ -41,6 +41,11 @@ test("packages that are not installed: the command that installs them, where dbt
     ),
     next: `dbt deps --project-dir '${projectDir}' --profiles-dir '${projectDir}'`,
   });
+  for (const dbt of [{ packages: ["dbt==2.0.0"] }, { packages: shop!.dbt.packages, executable: "/opt/dbt" }])
+    expect(
+      refusal(() => checkProject({ ...shop!, dbt }, {})),
+      "dbt 2 installs them by itself",
+    ).toBeNull();
   mkdirSync(join(projectDir, "dbt_packages"));
   expect(refusal(() => checkProject(shop!, {}))).toBeNull();
 });
