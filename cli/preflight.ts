@@ -1,10 +1,10 @@
 import { execFile } from "node:child_process";
-import { accessSync, constants, existsSync, readFileSync, statfsSync } from "node:fs";
+import { accessSync, constants, existsSync, statfsSync } from "node:fs";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
-import { parse as parseYaml } from "yaml";
 import type { ProjectConfig } from "#core/config.ts";
 import { isUnsupportedDbt, OLDEST_DBT } from "#core/dbt/dbt-version.ts";
+import { at, readYaml } from "../infra/dbt-files.ts";
 import { quoted } from "./command-line.ts";
 import { InfrastructureError, UsageError } from "./failure.ts";
 
@@ -98,20 +98,6 @@ function checkTarget(profile: unknown, name: string, file: string, target: strin
     "Name another with --target, or in stepwatch.yaml.",
   );
 }
-
-/** dbt's YAML may hold Jinja that is no YAML; what can not be read is left to dbt. */
-function readYaml(file: string): unknown {
-  try {
-    return parseYaml(readFileSync(file, "utf8"));
-  } catch {
-    return undefined;
-  }
-}
-
-const at = (value: unknown, key: string): unknown =>
-  typeof value === "object" && value !== null && Object.hasOwn(value, key)
-    ? (value as Record<string, unknown>)[key]
-    : undefined;
 
 function textAt(value: unknown, key: string): string | null {
   const text = at(value, key);

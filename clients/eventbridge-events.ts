@@ -37,7 +37,8 @@ async function putAll(client: EventBridgeClient, entries: readonly PutEventsRequ
     left = left.filter((_, n) => answers[n]?.ErrorCode !== undefined);
     if (left.length === 0) return;
     refusal = answers.find((answer) => answer.ErrorCode !== undefined);
-    await new Promise((resolve) => setTimeout(resolve, REFUSED_WAIT_MS * attempt));
+    // No wait after the last attempt: nothing comes after it.
+    if (attempt < MAX_ATTEMPTS) await new Promise((resolve) => setTimeout(resolve, REFUSED_WAIT_MS * attempt));
   }
   throw new ServiceUnavailable(
     `PutEvents refused ${left.length} of ${entries.length} events (${refusal?.ErrorCode}: ${refusal?.ErrorMessage}).`,

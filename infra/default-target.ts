@@ -1,7 +1,6 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parse } from "yaml";
 import type { ProjectConfig } from "#core/config.ts";
+import { at, readYaml } from "./dbt-files.ts";
 
 /** dbt's name of a profile's target where the profile names none. */
 const DBT_DEFAULT = "default";
@@ -16,26 +15,14 @@ export function defaultTarget(project: ProjectConfig): string | null {
   // dbt 1.12 and 2.0 read each of its variables under this prefix too.
   const variables = new Set(names.map((name) => name.replace(/^DBT_ENGINE_/, "DBT_")));
   if (["DBT_TARGET", "DBT_PROFILE", "DBT_PROFILES_DIR"].some((name) => variables.has(name))) return null;
-  const name = project.build.profile ?? readMapping(join(project.projectDir, "dbt_project.yml"))?.profile;
+  const name = project.build.profile ?? at(readYaml(join(project.projectDir, "dbt_project.yml")), "profile");
   if (!isPlain(name)) return null;
-  const profile = readMapping(join(project.profilesDir, "profiles.yml"))?.[name];
-  if (!isMapping(profile)) return null;
-  const { target = DBT_DEFAULT } = profile;
+  const profile = at(readYaml(join(project.profilesDir, "profiles.yml")), name);
+  if (typeof profile !== "object" || profile === null || Array.isArray(profile)) return null;
+  const target = Object.hasOwn(profile, "target") ? at(profile, "target") : DBT_DEFAULT;
   return isPlain(target) ? target : null;
 }
 
 /** A text that dbt takes as it is. */
 const isPlain = (value: unknown): value is string =>
   typeof value === "string" && value !== "" && !value.includes("{{") && !value.includes("{%");
-
-const isMapping = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
-function readMapping(path: string): Record<string, unknown> | null {
-  try {
-    const value: unknown = parse(readFileSync(path, "utf8"), { logLevel: "error" });
-    return isMapping(value) ? value : null;
-  } catch {
-    return null;
-  }
-}

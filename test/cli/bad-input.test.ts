@@ -8,7 +8,7 @@ import { quoted, sameOptions } from "../../cli/command-line.ts";
 import { failureOf, InfrastructureError } from "../../cli/failure.ts";
 import { checkExecutable, checkPackages, checkProject } from "../../cli/preflight.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
-import { fakeStack, stepwatch } from "./fake-context.ts";
+import { fakeStack, refusal, stepwatch } from "./fake-context.ts";
 
 const folder = temporaryFolder("cli");
 
@@ -210,14 +210,6 @@ describe("a project that can not be run on this machine", () => {
   const shop = (dbt: object = {}) =>
     parseConfig({ projects: { shop: { projectDir, target: "duckdb", dbt } } }, folder, (_from, path) => path).projects
       .shop!;
-  const refusal = (check: () => unknown) => {
-    try {
-      check();
-    } catch (error) {
-      return failureOf(error);
-    }
-    return null;
-  };
 
   test("missing dbt project, missing profiles.yml, missing profile, missing target: exit code 2 each", () => {
     expect(refusal(() => checkProject(shop(), {}))).toMatchObject({

@@ -10,18 +10,9 @@ import { configNameOf, packageRoot, stateDirOf } from "../../cli/paths.ts";
 import { checkDisk, checkProject } from "../../cli/preflight.ts";
 import { version } from "../../cli/version.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
-import { stepwatch } from "./fake-context.ts";
+import { refusal, stepwatch } from "./fake-context.ts";
 
 const folder = temporaryFolder("before");
-
-const refusal = (check: () => unknown) => {
-  try {
-    check();
-  } catch (error) {
-    return failureOf(error);
-  }
-  return null;
-};
 
 test("packages that are not installed: the command that installs them, where dbt would refuse the project later", () => {
   const projectDir = join(folder, "my shop");

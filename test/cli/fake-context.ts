@@ -4,6 +4,7 @@ import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import { executionArn } from "#core/names.ts";
 import type { Plan } from "#core/run/plan.ts";
 import type { CommonOptions, Context, DeployedStack } from "../../cli/context.ts";
+import { failureOf } from "../../cli/failure.ts";
 import { runCommandLine } from "../../cli/program.ts";
 import { FakeExecutions } from "../support/fake-clients.ts";
 import { memoryLedger } from "../support/memory-ledger.ts";
@@ -100,4 +101,14 @@ export async function stepwatch(commandLine: readonly string[], outside: FakeOut
     openStack: outside.openStack ?? (async () => outside.stack ?? fakeStack([])),
   });
   return { exitCode, stdout: out.join(""), stderr: err.join("") };
+}
+
+/** How the command line would end by what a check throws; null if it throws nothing. */
+export function refusal(check: () => unknown): ReturnType<typeof failureOf> | null {
+  try {
+    check();
+  } catch (error) {
+    return failureOf(error);
+  }
+  return null;
 }

@@ -1,12 +1,12 @@
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, expect, test, vi } from "vitest";
 import { newBuildLog } from "#core/dbt/build-log.ts";
 import { readRunResults } from "#core/dbt/run-results.ts";
 import type { VertexReading } from "#core/dbt/vertex-reading.ts";
+import { newVertexRecord, readingOf } from "#core/dbt/vertex-record.ts";
 import { LedgerUnavailable } from "#core/errors.ts";
 import { findDbtVersion, versionInText } from "../../containers/dbt-runner/dbt-version.ts";
 import { EXIT } from "../../containers/dbt-runner/exit-codes.ts";
@@ -17,6 +17,7 @@ import { readOwnTask } from "../../containers/dbt-runner/own-task.ts";
 import { StatusWriter } from "../../containers/dbt-runner/status-writer.ts";
 import { collectCompiled, uploadCompiled } from "../../containers/dbt-runner/task-artefacts.ts";
 import { makeTaskFolders } from "../../containers/dbt-runner/task-folders.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 import { manifestOf, runResultsOf } from "./dbt-lines.ts";
 
 afterEach(() => {
@@ -25,26 +26,15 @@ afterEach(() => {
 
 /** What a build has said of a model that failed. */
 const failedReading = (uniqueId: string): VertexReading => ({
-  uniqueId,
+  ...readingOf(newVertexRecord(uniqueId), { signalledAtMs: null, doubtsSuccess: false }),
   resourceType: "model",
   materialized: "table",
   status: "error",
   class: "failed",
   evidence: true,
-  startedAtMs: null,
-  endedAtMs: null,
-  message: null,
-  failures: null,
-  executionSeconds: null,
-  rowsAffected: null,
-  relationName: null,
-  checksum: null,
-  compiledPath: null,
-  thread: null,
-  batches: [],
 });
 
-const folder = () => mkdtempSync(join(tmpdir(), "stepwatch-pieces-"));
+const folder = () => temporaryFolder("pieces");
 
 test("A6: lines are the same however the stream is cut into chunks", () => {
   fc.assert(

@@ -1,5 +1,4 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { effectiveOptions } from "#core/contracts/run-input.ts";
@@ -8,6 +7,7 @@ import { planSchema } from "#core/run/plan.ts";
 import { EXIT } from "../../containers/dbt-runner/exit-codes.ts";
 import { choosePlanSource } from "../../containers/dbt-runner/plan-source.ts";
 import { runRow } from "../support/ledger-rows.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 import { type Bench, type BenchOptions, bench, KEY, until } from "./bench.ts";
 import { closing, concurrency, ended, manifestOf, type Step, started, version } from "./dbt-lines.ts";
 
@@ -31,7 +31,7 @@ const commands = (it: Bench) =>
     .map((note) => note.started)
     .filter((name) => name !== "--version");
 
-const dir = mkdtempSync(join(tmpdir(), "stepwatch-plan-source-"));
+const dir = temporaryFolder("plan-source");
 const source = (over: Partial<Parameters<typeof choosePlanSource>[0]> = {}) =>
   choosePlanSource({ options: {}, env: {}, projectDir: dir, dbtVersion: "1.11.16", ...over });
 
@@ -54,7 +54,7 @@ test.each([
   ["selectors:\n  - {name: nightly, default: yes}\n", "ls_beside"],
   ["selectors:\n  - name: nightly\n    default: false\n  # default: true\n", "manifest"],
 ])("H6: a default selector in selectors.yml counts: %j", async (text, expected) => {
-  const projectDir = mkdtempSync(join(tmpdir(), "stepwatch-selectors-"));
+  const projectDir = temporaryFolder("selectors");
   writeFileSync(join(projectDir, "selectors.yml"), text);
   expect(await source({ projectDir })).toBe(expected);
 });

@@ -1,15 +1,14 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import { defaultTarget } from "../../infra/default-target.ts";
 import { exampleConfig } from "../support/projects.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 
 let folder: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "default-target-"));
+  folder = temporaryFolder("default-target");
 });
-afterEach(() => rmSync(folder, { recursive: true }));
 
 /** What dbt would build by these two files and the project's entry. */
 function targetOf(profiles: string, project = "name: shop\nprofile: shop\n", entry: Record<string, unknown> = {}) {
