@@ -6,6 +6,7 @@ import { classOfStatus } from "#core/dbt/status.ts";
 import { type Plan, planSchema } from "#core/run/plan.ts";
 import { ensureVenv } from "#local/python.ts";
 import { EXIT } from "../../containers/dbt-runner/exit-codes.ts";
+import { wordsOfDbt } from "../support/words-of-dbt.ts";
 import { type Bench, bench } from "./bench.ts";
 
 /** Another dbt 1.x than the default one can be named by this variable, to see what this version does. */
@@ -14,22 +15,6 @@ const PROJECT = join(import.meta.dirname, "../../examples/jaffle-shop");
 
 let it: Bench;
 let dbt: string;
-
-/** dbt's own last word per vertex, read from its lines as they are, apart from core's reader. */
-function wordsOfDbt(lines: readonly string[]): Record<string, string> {
-  const words: Record<string, string> = {};
-  for (const line of lines.filter((text) => text.startsWith("{"))) {
-    const { info, data } = JSON.parse(line) as {
-      info?: { name: string };
-      data?: { status?: string; node_info?: { unique_id: string; node_status: string } };
-    };
-    if (!data?.node_info || !/^(Log(Model|Seed|Snapshot|Test|NodeNoOp)Result|SkippingDetails)$/.test(info?.name ?? ""))
-      continue;
-    const { unique_id, node_status } = data.node_info;
-    words[unique_id] = node_status === "None" ? (data.status ?? "") : node_status;
-  }
-  return words;
-}
 
 beforeAll(async () => {
   dbt = OTHER_DBT ?? join((await ensureVenv(DEFAULT_DBT_PACKAGES, { label: "the dbt environment" })).bin, "dbt");
