@@ -1,6 +1,6 @@
 import type { BuildLog } from "./build-log.ts";
-import { type Cause, causeOf, type ProcessEnd } from "./cause.ts";
-import { isUnsupportedDbt, OLDEST_DBT } from "./dbt-version.ts";
+import { type Cause, causeOf, type ProcessEnd, wasInterrupted } from "./cause.ts";
+import { isDbt2, isUnsupportedDbt, OLDEST_DBT } from "./dbt-version.ts";
 import type { VertexReading } from "./vertex-reading.ts";
 
 export interface BuildEnd {
@@ -43,8 +43,10 @@ const isFailed = (log: BuildLog, { uniqueId }: { uniqueId: string }) => log.vert
 
 function endedInOrder(log: BuildLog, end: ProcessEnd): boolean {
   if (end.signal !== null || end.signalledByUs || end.outOfMemory === true) return false;
-  if (log.keyboardInterrupt || log.tasksCancelled || isUnsupportedDbt(log.dbtVersion ?? "")) return false;
+  if (wasInterrupted(log) || log.tasksCancelled || isUnsupportedDbt(log.dbtVersion ?? "")) return false;
   if (!log.sawLastSummary && !log.emptySelection) return false;
+  // dbt 2 builds nothing then, and says nothing of it either.
+  if (isDbt2(log.dbtVersion ?? "") && log.hookFailures.some((hook) => hook.phase === "start")) return false;
   if (log.fatal !== null && end.exitCode !== 0) return false;
   const red = [...log.vertices.values()].some(isRed) || log.hookFailures.length > 0 || log.skippedWithoutId.length > 0;
   // Whether vertices and hooks tell why dbt ended so: 0 for all good, 1 for something red, 2 never.

@@ -1,3 +1,4 @@
+import { isCancelCode } from "./dbt-code.ts";
 import { phaseOf } from "./hook-line.ts";
 import { type Fields, fieldsOf, messageOf, numberOf, textOf } from "./line-fields.ts";
 import type { LineFacts, LogEvent } from "./log-events.ts";
@@ -51,7 +52,7 @@ function troubleOf(line: LineFacts, data: Fields): LogEvent | null {
         index: numberOf(data.index),
       };
     case "LogCancelLine":
-      return { ...line, kind: "cancel", uniqueId: textOf(data.conn_name) || null };
+      return { ...line, kind: "cancel", all: false, uniqueId: textOf(data.conn_name) || null };
     case "MainEncounteredError":
       return { ...line, kind: "fatal", part: "error", message: messageOf(data.exc) ?? line.text.trim() };
     case "MainStackTrace":
@@ -62,10 +63,8 @@ function troubleOf(line: LineFacts, data: Fields): LogEvent | null {
       return { ...line, kind: "emptySelection", part: "nothing" };
     case "RunResultError":
       return withoutId(line, data);
-    case "Generic":
-      return genericOf(line);
     default:
-      return null;
+      return codedOf(line);
   }
 }
 
@@ -85,12 +84,17 @@ function withoutId(line: LineFacts, data: Fields): LogEvent | null {
   };
 }
 
-/** dbt 2 says most things about the build as `Generic` text; the code at its beginning is the only handle. */
-function genericOf(line: LineFacts): LogEvent | null {
-  const code = /^\[\w+\] \[(\w+) \(dbt\d+\)\]/.exec(line.text.trim())?.[1] ?? "";
-  if (code === "NoNodesSelected") return { ...line, kind: "emptySelection", part: "nothing" };
-  if (code === "NoNodesForSelectionCriteria") return { ...line, kind: "emptySelection", part: "criterion" };
+/** dbt 2 in a text of a hook: where the statement stands that it was running. */
+const OF_A_HOOK = /<RUN_OPERATION>/;
+
+/** dbt 2 says most things about the build in texts; the code is the only handle, whatever the line is called. */
+function codedOf(line: LineFacts): LogEvent | null {
+  if (line.name !== "Generic" && line.code === null) return null;
+  if (line.code?.name === "NoNodesForSelectionCriteria") return { ...line, kind: "emptySelection", part: "criterion" };
+  if (line.code?.name === "NoNodesSelected") return { ...line, kind: "emptySelection", part: "nothing" };
   if (line.level !== "error") return null;
-  if (code === "OperationCanceled" || code === "TaskCancelled") return { ...line, kind: "cancel", uniqueId: null };
-  return { ...line, kind: "fatal", part: "error", message: line.text.trim() };
+  const message = line.text.trim();
+  if (isCancelCode(line.code)) return { ...line, kind: "cancel", all: true, uniqueId: null };
+  if (OF_A_HOOK.test(message)) return { ...line, kind: "hookText", message };
+  return { ...line, kind: "fatal", part: "error", message };
 }

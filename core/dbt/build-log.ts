@@ -1,9 +1,11 @@
+import { isCancelCode } from "./dbt-code.ts";
+import { isDbt2 } from "./dbt-version.ts";
 import { type FatalKind, fatalKind } from "./fatal-kind.ts";
-import type { FatalEvent, HookEvent, LogEvent } from "./log-events.ts";
+import type { FatalEvent, HookEvent, HookTextEvent, LogEvent } from "./log-events.ts";
 import { cutMessage } from "./message-text.ts";
 import { classOfStatus, isTerminal } from "./status.ts";
 import type { VertexReading } from "./vertex-reading.ts";
-import { addToRecord, newVertexRecord, readingOf, type VertexRecord } from "./vertex-record.ts";
+import { addToRecord, type BuildFacts, newVertexRecord, readingOf, type VertexRecord } from "./vertex-record.ts";
 
 /** What has to be written now. */
 export interface Change {
@@ -16,6 +18,8 @@ export interface HookFailure {
   name: string;
   message: string | null;
   phase: "start" | "end" | "unknown";
+  /** When dbt wrote that it failed; null where the line has no time. */
+  atMs: number | null;
 }
 
 /**
@@ -38,13 +42,21 @@ export interface BuildLog {
   /** dbt 2 cancelled a running vertex: after a signal, or by fail-fast. */
   tasksCancelled: boolean;
   hookFailures: HookFailure[];
+  /** Texts of dbt 2 about hooks that failed, before each is joined to its hook. */
+  hookTexts: HookTextEvent[];
   fatal: { text: string; kind: FatalKind } | null;
   /** dbt cancelled what was running: fail-fast or an interrupt. */
   cancelled: boolean;
+  /** dbt 2 says that it cancels all that is left: by fail-fast, or by a signal. */
+  allCancelled: boolean;
   /** dbt says that it skips because of fail-fast, or was started with that flag. */
   failFast: boolean;
   /** A vertex has failed: under fail-fast, dbt cancels the others then. */
   sawFailure: boolean;
+  /** … and the log says why, or dbt's word is one that it has for no cancelled vertex. */
+  sawOwnFailure: boolean;
+  /** A line has a code of dbt 2, which tells the version where its own line is lost. */
+  sawCode: boolean;
   emptySelection: boolean;
   /** Relations that 1.x skipped without an id (children of an ephemeral model that failed). */
   skippedWithoutId: { relation: string; schema: string }[];
@@ -70,10 +82,14 @@ export function newBuildLog(): BuildLog {
     keyboardInterrupt: false,
     tasksCancelled: false,
     hookFailures: [],
+    hookTexts: [],
     fatal: null,
     cancelled: false,
+    allCancelled: false,
     failFast: false,
     sawFailure: false,
+    sawOwnFailure: false,
+    sawCode: false,
     emptySelection: false,
     skippedWithoutId: [],
     signalledAtMs: null,
@@ -97,27 +113,26 @@ export function applyEvent(log: BuildLog, event: LogEvent): Change[] {
 
 /** What is learned of the build as a whole may throw a light on what was printed of vertices before. */
 function rereadIfDoubtful(log: BuildLog, change: () => void): Change[] {
-  const before = doubtsSuccess(log);
+  const before = JSON.stringify(buildFacts(log));
   change();
-  if (doubtsSuccess(log) === before) return [];
+  if (JSON.stringify(buildFacts(log)) === before) return [];
   return [...log.records.keys()].flatMap((uniqueId) => changeVertex(log, uniqueId, () => {}));
 }
 
 /**
- * dbt 2, cut short by fail-fast or a signal, ends vertices as good that it had only compiled. What it runs it names by
- * `NodeExecuting` before.
+ * dbt 2, cut short by fail-fast or a signal, ends vertices as good that it had only compiled, and as errors what it was
+ * running. What it runs it names by `NodeExecuting` before; what failed has an error line of its own. Under fail-fast a
+ * vertex failed first: as long as none has such a line, the errors are believed.
  */
-function doubtsSuccess(log: BuildLog): boolean {
+function buildFacts(log: BuildLog): BuildFacts {
+  const ofDbt2 = log.dbtVersion === null ? log.sawCode : isDbt2(log.dbtVersion);
   const cutShort = (log.failFast && log.sawFailure) || log.cancelled || log.tasksCancelled;
-  return cutShort && Number.parseInt(log.dbtVersion ?? "", 10) >= 2;
-}
-
-/**
- * dbt 2 cancels a running vertex with this code, after an interrupt or a fail-fast. The code stands at the beginning:
- * further on are the texts of databases and macros.
- */
-export function saysCancelled(text: string): boolean {
-  return /^\[\w+\] \[TaskCancelled \(dbt1404\)\]/.test(text);
+  return {
+    signalledAtMs: log.signalledAtMs,
+    isDbt2: ofDbt2,
+    doubtsSuccess: ofDbt2 && cutShort,
+    doubtsErrors: ofDbt2 && cutShort && (!log.failFast || log.sawOwnFailure),
+  };
 }
 
 /** Changes one vertex's record and tells what became of its reading. */
@@ -126,7 +141,7 @@ export function changeVertex(log: BuildLog, uniqueId: string, change: (record: V
   log.records.set(uniqueId, record);
   change(record);
   const before = log.vertices.get(uniqueId);
-  const after = readingOf(record, { signalledAtMs: log.signalledAtMs, doubtsSuccess: doubtsSuccess(log) });
+  const after = readingOf(record, buildFacts(log));
   log.vertices.set(uniqueId, after);
   const what = difference(before, after);
   return what === null ? [] : [{ uniqueId, what, vertex: after }];
@@ -149,16 +164,19 @@ export function markSignalled(log: BuildLog, atMs: number): Change[] {
 }
 
 function applyToBuild(log: BuildLog, event: LogEvent): void {
-  if (event.kind === "ended") log.sawFailure ||= classOfStatus(event.status) === "failed";
-  if (event.kind === "message") log.tasksCancelled ||= saysCancelled(event.text);
+  noteFailure(log, event);
   if ((event.kind === "started" || event.kind === "ended") && event.total !== null) {
     log.nodeCount = Math.max(log.nodeCount ?? 0, event.total);
   }
   if (event.kind === "version") log.dbtVersion ??= versionOf(event.version);
   if (event.kind === "concurrency") log.nodeCount = Math.max(log.nodeCount ?? 0, event.nodeCount ?? 0) || null;
   if (event.kind === "hook") applyHook(log, event);
+  if (event.kind === "hookText") applyHookText(log, event);
   if (event.kind === "fatal") applyFatal(log, event);
-  if (event.kind === "cancel") log.cancelled = true;
+  if (event.kind === "cancel") {
+    log.cancelled = true;
+    log.allCancelled ||= event.all;
+  }
   if (event.kind === "failFast" || (event.kind === "args" && event.failFast)) log.failFast = true;
   if (event.kind === "emptySelection") log.emptySelection ||= event.part === "nothing";
   if (event.kind === "skippedWithoutId") {
@@ -178,11 +196,42 @@ function versionOf(text: string): string | null {
   return /\d+\.\d+\S*/.exec(text)?.[0] ?? null;
 }
 
+function noteFailure(log: BuildLog, event: LogEvent): void {
+  log.sawCode ||= event.code !== null;
+  if (event.kind === "ended") {
+    log.sawFailure ||= classOfStatus(event.status) === "failed";
+    log.sawOwnFailure ||= event.status === "fail";
+  }
+  if (event.kind !== "message") return;
+  // By its code alone: a model's own text may hold the adapter's words.
+  log.tasksCancelled ||= isCancelCode(event.code);
+  log.sawOwnFailure ||= event.says === "failed" || event.says === "failedInDbt2";
+}
+
 function applyHook(log: BuildLog, event: HookEvent): void {
   if (!isTerminal(event.status) || ["good", "not_built"].includes(classOfStatus(event.status))) return;
   const known = log.hookFailures.find((hook) => hook.phase === event.phase && sameHook(hook.name, event.hookName));
-  if (known === undefined) log.hookFailures.push({ name: event.hookName, message: event.message, phase: event.phase });
+  const { hookName: name, message, phase, atMs } = event;
+  if (known === undefined) log.hookFailures.push({ name, message, phase, atMs });
   else known.message ??= event.message;
+  joinHookTexts(log);
+}
+
+function applyHookText(log: BuildLog, event: HookTextEvent): void {
+  if (!log.hookTexts.some((one) => one.message === event.message && one.atMs === event.atMs)) log.hookTexts.push(event);
+  joinHookTexts(log);
+}
+
+/**
+ * Joins dbt 2's texts to the hooks that failed, each in its order: a text stands before its hook's end since
+ * 2.0.0-preview.205, and behind it before, at the very end of the log for an on-run-end hook.
+ */
+function joinHookTexts(log: BuildLog): void {
+  const byTime = (a: { atMs: number | null }, b: { atMs: number | null }) => (a.atMs ?? 0) - (b.atMs ?? 0);
+  const texts = log.hookTexts.map((one) => one.message);
+  const open = log.hookFailures.filter((hook) => hook.message === null || texts.includes(hook.message)).sort(byTime);
+  const told = log.hookTexts.toSorted((a, b) => byTime(a, b) || (a.message < b.message ? -1 : 1));
+  for (const [n, hook] of open.entries()) hook.message = told[n]?.message ?? null;
 }
 
 /** 1.8 names a failed hook by its phase, 1.11 by its name (`harbour-on-run-start-0`). */
@@ -193,16 +242,8 @@ function sameHook(a: string, b: string): boolean {
 
 function applyFatal(log: BuildLog, event: FatalEvent): void {
   const known = log.fatal;
-  const hook = /<RUN_OPERATION>/.test(event.message)
-    ? log.hookFailures.findLast((one) => one.phase === "end")
-    : undefined;
-  if (hook !== undefined) {
-    // dbt 2 tells at the very end why an on-run-end hook failed, as if the build as a whole had.
-    hook.message ??= event.message;
-    return;
-  }
   if (known !== null && (event.part === "trace" || known.kind !== "unknown")) return;
-  log.fatal = { text: event.message, kind: fatalKind(event.message) };
+  log.fatal = { text: event.message, kind: fatalKind(event.message, event.code) };
 }
 
 function keepLine(log: BuildLog, event: LogEvent): void {

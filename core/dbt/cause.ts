@@ -1,4 +1,4 @@
-import { type BuildLog, saysCancelled } from "./build-log.ts";
+import type { BuildLog } from "./build-log.ts";
 import { type FatalKind, fatalKind } from "./fatal-kind.ts";
 import { isTestType } from "./tested-nodes.ts";
 import type { VertexReading } from "./vertex-reading.ts";
@@ -13,6 +13,7 @@ type CauseKind =
   | "profile"
   | "flags"
   | "empty_selection"
+  | "environment"
   | "killed"
   | "out_of_memory"
   | "terminated"
@@ -53,6 +54,7 @@ const NEXT_STEP: Readonly<Record<Exclude<CauseKind, "unsupported_dbt">, string>>
   profile: "Check profiles.yml, the profile and the target named in stepwatch.yaml.",
   flags: "Take the refused argument out of the run's options.",
   empty_selection: "Check the selection for a typo; `dbt ls` with the same arguments lists what it finds.",
+  environment: "Give dbt the variable: `environment` or `secrets` of the project in stepwatch.yaml.",
   killed: "Look at the task's stop reason; the unfinished vertices can be built again.",
   out_of_memory: "Give the task more memory or the build fewer threads.",
   terminated: "Start a new run when it should go on.",
@@ -67,6 +69,7 @@ const FATAL_CAUSE: Readonly<Record<FatalKind, Kind>> = {
   flags: "flags",
   memory: "out_of_memory",
   selection: "empty_selection",
+  environment: "environment",
   unknown: "unexplained_exit",
 };
 
@@ -81,10 +84,19 @@ export function causeOf(log: BuildLog, end: ProcessEnd): Cause {
 type Kind = keyof typeof NEXT_STEP;
 type Told = readonly [Kind, string] | null;
 
+/**
+ * Whether a signal ended the build from inside dbt: dbt 1 says so; dbt 2 cancels all, which it does by fail-fast too,
+ * but then a vertex has failed.
+ */
+export function wasInterrupted(log: BuildLog): boolean {
+  const byFailFast = log.failFast && hasFailed(log);
+  return log.keyboardInterrupt || ((log.tasksCancelled || log.allCancelled) && !byFailFast);
+}
+
 function outsideCause(log: BuildLog, end: ProcessEnd): Told {
   if (end.outOfMemory === true) return ["out_of_memory", "dbt was killed because the container ran out of memory."];
   if (end.signalledByUs) return ["terminated", "stepwatch stopped dbt."];
-  const interrupted = log.keyboardInterrupt || (log.tasksCancelled && !log.failFast);
+  const interrupted = wasInterrupted(log);
   if (end.signal === "unknown" && !interrupted) return ["killed", "The log ends in the middle of the build."];
   const killed =
     (end.signal === "unknown" ? null : end.signal) ??
@@ -98,10 +110,13 @@ function fatalCause(log: BuildLog, end: ProcessEnd): Told {
   const startHook = log.hookFailures.find((hook) => hook.phase === "start");
   if (startHook !== undefined) return hookCause(log);
   if (end.exitCode === 0) return null;
+  if (log.hookFailures.length === 0 && log.hookTexts.length > 0 && !hasFailed(log) && log.fatal === null) {
+    return ["hook", `A hook of the run failed: ${firstLines(log.hookTexts[0]?.message ?? "")}`];
+  }
   const stderr = end.stderrTail ?? "";
   const text = log.fatal?.text ?? (log.dbtVersion === null ? stderr : "");
-  if (text.trim() === "" || (hasFailed(log) && fatalKind(text) !== "memory")) return null;
-  const kind = FATAL_CAUSE[fatalKind(text)];
+  if (text.trim() === "" || (hasFailed(log) && (log.fatal?.kind ?? fatalKind(text)) !== "memory")) return null;
+  const kind = FATAL_CAUSE[log.fatal?.kind ?? fatalKind(text)];
   const line = firstLines(text);
   return [
     kind,
@@ -117,6 +132,7 @@ const FATAL_SENTENCE: Partial<Record<Kind, string>> = {
   flags: "dbt refused its arguments",
   out_of_memory: "dbt ran out of memory",
   empty_selection: "The selection found nothing to build",
+  environment: "dbt misses a variable of its environment",
 };
 
 function vertexCause(log: BuildLog): Told {
@@ -124,11 +140,20 @@ function vertexCause(log: BuildLog): Told {
     .filter((vertex) => vertex.class === "failed" || vertex.class === "interrupted" || isSaidFailed(log, vertex))
     .sort((a, b) => (a.endedAtMs ?? Infinity) - (b.endedAtMs ?? Infinity));
   // dbt 2's fail-fast prints an error for what it cancelled: a consequence, named only where there is nothing else.
-  const ownFault = red.filter((vertex) => !saysCancelled(vertex.message ?? "") && vertex.status !== "cancelled");
+  const ownFault = red.filter((vertex) => vertex.status !== "cancelled");
   const told = ownFault.length > 0 ? ownFault : red;
   const nodes = told.filter((vertex) => !isTestType(vertex.resourceType));
-  if (nodes.length > 0) return ["node", `${count(nodes.length, "node")} failed, ${nodes[0]?.uniqueId} first.`];
-  if (told.length > 0) return ["test", `${count(told.length, "test")} failed, ${told[0]?.uniqueId} first.`];
+  const tests = told.length - nodes.length;
+  const parts = [
+    ...(nodes.length > 0 ? [count(nodes.length, "node")] : []),
+    ...(tests > 0 ? [count(tests, "test")] : []),
+  ];
+  if (told.length > 0) {
+    return [
+      nodes.length > 0 ? "node" : "test",
+      `${parts.join(" and ")} failed, ${(nodes[0] ?? told[0])?.uniqueId} first.`,
+    ];
+  }
   return log.hookFailures.length > 0 ? hookCause(log) : ephemeralCause(log);
 }
 
@@ -168,7 +193,10 @@ function hasFailed(log: BuildLog): boolean {
 
 /** dbt 2, stopped by fail-fast, prints a vertex's error and at times no end of it. */
 function isSaidFailed(log: BuildLog, vertex: VertexReading): boolean {
-  return vertex.class === null && (log.records.get(vertex.uniqueId)?.saidFailed ?? null) !== null;
+  const record = log.records.get(vertex.uniqueId);
+  return (
+    vertex.class === null && ((record?.saidFailed ?? null) !== null || (record?.saidFailedInDbt2 ?? null) !== null)
+  );
 }
 
 function count(n: number, noun: string): string {

@@ -12,3 +12,8 @@ export function isUnsupportedDbt(version: string): boolean {
   const known = dbtVersionOf(version);
   return known !== null && (known.major < 1 || (known.major === 1 && known.minor < 8));
 }
+
+/** Whether this is dbt 2 (`2.0.0-preview.196`, `2.0.0-beta.2`). A version that can not be read is not. */
+export function isDbt2(version: string): boolean {
+  return (dbtVersionOf(version)?.major ?? 0) >= 2;
+}

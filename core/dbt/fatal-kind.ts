@@ -1,5 +1,16 @@
+import { type DbtCode, kindOfCode } from "./dbt-code.ts";
+
 /** What made dbt give up as a whole. */
-export type FatalKind = "parse" | "connection" | "hook" | "profile" | "flags" | "memory" | "selection" | "unknown";
+export type FatalKind =
+  | "parse"
+  | "connection"
+  | "hook"
+  | "profile"
+  | "flags"
+  | "memory"
+  | "selection"
+  | "environment"
+  | "unknown";
 
 /**
  * The kinds in the order in which they are tried: the narrow ones first, since a connection's text may well name a
@@ -8,6 +19,7 @@ export type FatalKind = "parse" | "connection" | "hook" | "profile" | "flags" | 
  */
 const KINDS: readonly (readonly [FatalKind, RegExp])[] = [
   ["selection", /selection criterion .* does not match|NoNodesForSelectionCriteria/i],
+  ["environment", /env var required but not provided|environment variable '[^']*' not found/i],
   ["memory", /\bMemoryError\b|out of memory|cannot allocate memory/i],
   [
     "profile",
@@ -16,7 +28,7 @@ const KINDS: readonly (readonly [FatalKind, RegExp])[] = [
   [
     "flags",
     // A selector that does not exist is no empty selection: allowEmpty must not make it green.
-    /could not find selector named|unknown selector|no such option|unexpected argument|invalid value for|is not a valid (?:choice|argument)|warn_error_options|usage: dbt/i,
+    /could not find selector named|unknown selector|no such option|unexpected argument|invalid value (?:'[^']*' )?for|is not a valid (?:choice|argument)|warn_error_options|usage: dbt/i,
   ],
   ["hook", /on-run-(?:start|end)|'Exposure' object has no attribute/i],
   [
@@ -29,7 +41,17 @@ const KINDS: readonly (readonly [FatalKind, RegExp])[] = [
   ],
 ];
 
-/** Sorts the text of dbt's last error into a kind; `unknown` where nothing of it is recognised. */
-export function fatalKind(text: string): FatalKind {
-  return KINDS.find(([, pattern]) => pattern.test(text))?.[0] ?? "unknown";
+/**
+ * A database answered, and did not like the SQL: no connection is to blame, though dbt 2 says it under the code of the
+ * driver, and asking again would be told the same.
+ */
+const DATABASE_ANSWERED = /\b(?:Binder|Catalog|Parser|Conversion) Error\b/;
+
+/** Sorts dbt's last error into a kind, by its code where that is enough; `unknown` where nothing of it is recognised. */
+export function fatalKind(text: string, code: DbtCode | null = null): FatalKind {
+  const byCode = code === null ? null : kindOfCode(code);
+  if (byCode !== null) return byCode;
+  const byText =
+    KINDS.find(([, pattern]) => pattern.test(text))?.[0] ?? (code?.name === "InvalidConfig" ? "parse" : "unknown");
+  return byText === "connection" && code !== null && DATABASE_ANSWERED.test(text) ? "unknown" : byText;
 }

@@ -12,7 +12,7 @@ export function hookOf(line: LineFacts, data: Fields, vertex: VertexFacts | null
     return { ...base, status: statusOf(line, data), message: messageOf(fieldsOf(data.run_result)?.message) };
   }
   if (line.name === "RunResultError") return { ...base, status: "error", message: messageOf(data.msg) };
-  if (line.name === "Generic" && line.level === "error")
+  if (line.level === "error" && (line.name === "Generic" || line.code !== null))
     return { ...base, status: "error", message: messageOf(line.text) };
   const failed = line.name === "RunResultFailure" || line.name === "DatabaseErrorRunningHook";
   return failed ? { ...base, status: "error", message: null } : null;

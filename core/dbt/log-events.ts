@@ -1,3 +1,5 @@
+import type { DbtCode } from "./dbt-code.ts";
+
 /** dbt's own level of a line. A word that dbt never used so far is read as `info`. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
@@ -26,6 +28,8 @@ export interface LineFacts {
   atMs: number | null;
   thread: string | null;
   invocationId: string | null;
+  /** dbt 2's own code of an error or warning; null where the line has none. */
+  code: DbtCode | null;
 }
 
 /** A vertex began, or went a step further (compiling, executing). dbt 2 prints this for what it then skips. */
@@ -71,12 +75,17 @@ export interface MessageEvent extends LineFacts {
   message: string | null;
   /**
    * `failed`: dbt prints such a line for a vertex that failed and for no other (`RunResultError`, `RunResultFailure` in
-   * 1.x, an error-level `Generic` with the vertex's id in 2.0); it turns a success of the same build into an error.
+   * 1.x, an error with the vertex's id in 2.0); it turns a success of the same build into an error.
+   * `failedInDbt2`: an error-level line that nobody knows: of 2.0 it is such an error, of 1.x it may be an adapter's
+   * complaint about something that it tries once more.
+   * `cancelled`: the error says that dbt itself cancelled the vertex: nothing of it may count, and nobody is to blame.
    * `skipped`: the same line, but its text says that dbt never ran the vertex (1.8 to 1.10 print it so for a child of a
    * failed ephemeral model, and after a fail-fast even for vertices that had ended well), so that it is the weakest word.
    * null: a text alone.
    */
-  says: "failed" | "skipped" | null;
+  says: "failed" | "failedInDbt2" | "cancelled" | "skipped" | null;
+  /** dbt prints nothing more about the vertex (1.x's `RunResult…`). */
+  final: boolean;
   /** What to believe where several texts are there: a higher one is nearer to dbt's final word. */
   weight: number;
   /** Where dbt wrote the compiled SQL, relative to the project; null when the line does not say. */
@@ -131,6 +140,12 @@ export interface HookEvent extends LineFacts {
   message: string | null;
 }
 
+/** dbt 2: why a hook of the run failed; the line names no hook, only that it is of one. */
+export interface HookTextEvent extends LineFacts {
+  kind: "hookText";
+  message: string;
+}
+
 /** dbt gave up as a whole: parse, profile, connection, hook crash … */
 export interface FatalEvent extends LineFacts {
   kind: "fatal";
@@ -141,6 +156,8 @@ export interface FatalEvent extends LineFacts {
 /** dbt cancels a query (fail-fast or an interrupt), or says that it cancels everything. */
 export interface CancelEvent extends LineFacts {
   kind: "cancel";
+  /** All that is left of the build is cancelled (dbt 2): by fail-fast, or else by a signal. */
+  all: boolean;
   /** The cancelled vertex where the line names one; null otherwise. */
   uniqueId: string | null;
 }
@@ -176,6 +193,7 @@ export type LogEvent =
   | SummaryEvent
   | SkippedWithoutIdEvent
   | HookEvent
+  | HookTextEvent
   | FatalEvent
   | CancelEvent
   | FailFastEvent

@@ -1,4 +1,5 @@
 import { buildEventOf } from "./build-line.ts";
+import { codeOf, saysCancelled } from "./dbt-code.ts";
 import { hookOf } from "./hook-line.ts";
 import { type Fields, fieldsOf, messageOf, numberOf, textOf, timeOf } from "./line-fields.ts";
 import type {
@@ -69,10 +70,12 @@ function eventFrom(parsed: unknown): LogEvent | null {
 const LEVELS: Readonly<Record<string, LogLevel>> = { debug: "debug", warn: "warn", warning: "warn", error: "error" };
 
 function lineFacts(name: string, info: Fields): LineFacts {
+  const text = cutMessage(stripColours(textOf(info.msg)));
   return {
     name,
     level: LEVELS[textOf(info.level)] ?? "info",
-    text: cutMessage(stripColours(textOf(info.msg))),
+    text,
+    code: codeOf({ name, code: textOf(info.code), text }),
     atMs: timeOf(info.ts),
     thread: textOf(info.thread) || null,
     invocationId: textOf(info.invocation_id) || null,
@@ -160,7 +163,13 @@ const NEVER_RAN =
   /^\s*(?:Skipping due to fail_fast|Compilation Error in .+, caused by compilation error in referenced ephemeral model .+)\s*$/;
 
 function textAbout(line: LineFacts, data: Fields, vertex: VertexFacts): MessageEvent | null {
-  const base = { ...line, kind: "message" as const, vertex, compiledPath: null };
+  const base = {
+    ...line,
+    kind: "message" as const,
+    vertex,
+    compiledPath: null,
+    final: line.name.startsWith("RunResult"),
+  };
   const saysFailed = NEVER_RAN.test(line.text) ? "skipped" : "failed";
   switch (line.name) {
     case "RunResultError":
@@ -176,9 +185,18 @@ function textAbout(line: LineFacts, data: Fields, vertex: VertexFacts): MessageE
       return { ...base, says: null, weight: 2, message: messageOf(data.exc) };
     case "SQLCompiledPath":
       return { ...base, says: null, weight: 0, message: null, compiledPath: textOf(data.path) || null };
-    case "Generic":
-      return line.level === "error" ? { ...base, says: "failed", weight: 3, message: messageOf(line.text) } : null;
     default:
-      return null;
+      return errorAbout(line, base);
   }
+}
+
+/**
+ * Any other line of the level error. dbt 2 calls it `Generic`, or by the name of its code since 2.0.0-preview.201, of
+ * which there are hundreds; of an error that is neither the version of dbt decides.
+ */
+function errorAbout(line: LineFacts, base: Omit<MessageEvent, "says" | "weight" | "message">): MessageEvent | null {
+  if (line.level !== "error") return null;
+  const isOfDbt2 = line.name === "Generic" || line.code !== null;
+  const says = saysCancelled(line.code, line.text) ? "cancelled" : isOfDbt2 ? "failed" : "failedInDbt2";
+  return { ...base, says, weight: 3, message: messageOf(line.text) };
 }

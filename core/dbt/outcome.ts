@@ -1,5 +1,5 @@
 import type { BuildEnd } from "./build-end.ts";
-import { type BuildLog, type Change, changeVertex, saysCancelled } from "./build-log.ts";
+import { type BuildLog, type Change, changeVertex } from "./build-log.ts";
 import { silentEphemerals } from "./ephemeral-doubt.ts";
 import type { PlannedVertex } from "./planned-vertex.ts";
 import type { RunResults } from "./run-results.ts";
@@ -47,7 +47,8 @@ export function closeBuildLog(log: BuildLog, end: BuildEnd): Change[] {
   return [...log.records.values()].flatMap((record) =>
     changeVertex(log, record.uniqueId, (open) => {
       if (log.vertices.get(open.uniqueId)?.class !== null) return;
-      if (saysCancelled(open.text?.message ?? "")) open.closed = bareWord("cancelled", "interrupted", null);
+      if (open.saidFailed === null && open.saidCancelled !== null)
+        open.closed = bareWord("cancelled", "interrupted", null);
       else if (open.saidFailed !== null) open.closed = bareWord("error", "failed", open.saidFailed.atMs);
       else if (!open.proved || open.materialized === "ephemeral") open.closed = neverReached();
       else if (end.inOrder && !log.failFast) open.closed = endedSilently();

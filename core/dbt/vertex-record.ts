@@ -42,6 +42,10 @@ export interface VertexRecord {
   closed: LastWord | null;
   /** An error line of dbt's names the vertex. `final`: dbt prints nothing more about it (1.x's `RunResult…`). */
   saidFailed: { atMs: number | null; final: boolean } | null;
+  /** An error line that nobody knows: a failure only of dbt 2. */
+  saidFailedInDbt2: { atMs: number | null; message: string | null } | null;
+  /** An error line says that dbt cancelled it. */
+  saidCancelled: { atMs: number | null } | null;
   saidSkipped: { atMs: number | null } | null;
   text: { weight: number; message: string } | null;
   compiledPath: string | null;
@@ -64,6 +68,8 @@ export function newVertexRecord(uniqueId: string): VertexRecord {
     filled: null,
     closed: null,
     saidFailed: null,
+    saidFailedInDbt2: null,
+    saidCancelled: null,
     saidSkipped: null,
     text: null,
     compiledPath: null,
@@ -87,11 +93,24 @@ export function addToRecord(record: VertexRecord, event: StartedEvent | EndedEve
   } else if (event.kind === "batch") {
     addBatch(record, event);
   } else {
-    addText(record, event.weight, event.message);
-    record.compiledPath = lesser(record.compiledPath, event.compiledPath);
-    if (event.says === "failed") addFailure(record, event);
-    if (event.says === "skipped") record.saidSkipped = { atMs: earliest(record.saidSkipped?.atMs ?? null, event.atMs) };
+    addMessage(record, event);
   }
+}
+
+function addMessage(record: VertexRecord, event: MessageEvent): void {
+  record.compiledPath = lesser(record.compiledPath, event.compiledPath);
+  if (event.says === "failedInDbt2") {
+    const before = record.saidFailedInDbt2;
+    const atMs = earliest(before?.atMs ?? null, event.atMs);
+    record.saidFailedInDbt2 = { atMs, message: lesser(before?.message ?? null, event.message) };
+    return;
+  }
+  // What dbt says of its own cancelling is less than any reason for a failure.
+  addText(record, event.says === "cancelled" ? 0 : event.weight, event.message);
+  if (event.says === "failed") addFailure(record, event);
+  if (event.says === "cancelled")
+    record.saidCancelled = { atMs: earliest(record.saidCancelled?.atMs ?? null, event.atMs) };
+  if (event.says === "skipped") record.saidSkipped = { atMs: earliest(record.saidSkipped?.atMs ?? null, event.atMs) };
 }
 
 function addFacts(record: VertexRecord, vertex: VertexFacts): void {
@@ -103,7 +122,7 @@ function addFacts(record: VertexRecord, vertex: VertexFacts): void {
 }
 
 function addFailure(record: VertexRecord, event: MessageEvent): void {
-  const final = event.name !== "Generic";
+  const { final } = event;
   const before = record.saidFailed;
   record.saidFailed =
     before === null
@@ -179,18 +198,25 @@ export function bareWord(status: string, vertexClass: VertexClass, atMs: number 
   };
 }
 
+/** When dbt said that the vertex failed; null where it did not. */
+function failureOf(record: VertexRecord, isDbt2: boolean): { atMs: number | null; final: boolean } | null {
+  if (record.saidFailed !== null || !isDbt2 || record.saidFailedInDbt2 === null) return record.saidFailed;
+  return { atMs: record.saidFailedInDbt2.atMs, final: false };
+}
+
 /** What the log alone says of the vertex's end, before any signal of ours is thought of. */
-function printedWord(record: VertexRecord): LastWord | null {
+function printedWord(record: VertexRecord, isDbt2: boolean): LastWord | null {
+  const saidFailed = failureOf(record, isDbt2);
   // 1.x prints NodeFinished for each batch of a microbatch model, under the model's own id.
   const finish = record.batches.size > 0 ? null : record.finish;
   const printed = detailed(worse(record.line, finish), record.line, finish);
   if (printed !== null) {
-    const failed = record.saidFailed !== null && printed.class !== "failed" && printed.class !== "interrupted";
+    const failed = saidFailed !== null && printed.class !== "failed" && printed.class !== "interrupted";
     return failed
-      ? { ...printed, status: "error", class: "failed", atMs: earliest(printed.atMs, record.saidFailed?.atMs ?? null) }
+      ? { ...printed, status: "error", class: "failed", atMs: earliest(printed.atMs, saidFailed.atMs) }
       : printed;
   }
-  if (record.saidFailed?.final) return bareWord("error", "failed", record.saidFailed.atMs);
+  if (saidFailed?.final) return bareWord("error", "failed", saidFailed.atMs);
   return record.saidSkipped === null ? null : bareWord("skipped", "not_built", record.saidSkipped.atMs);
 }
 
@@ -214,26 +240,45 @@ function detailed(winner: LastWord | null, line: LastWord | null, finish: LastWo
 export interface BuildFacts {
   /** When the supervisor sent its own signal; null when it did not. */
   signalledAtMs: number | null;
+  isDbt2: boolean;
   /** dbt 2 was cut short: it prints successes of what it had only compiled. */
   doubtsSuccess: boolean;
+  /** … and errors of what it was running, without a line that tells an error. */
+  doubtsErrors: boolean;
 }
 
 const NO_OP_MESSAGE = "dbt ended it as no-op: it was cancelled before anything was built.";
+const CANCELLED_MESSAGE = "dbt cancelled it: it was running when the build was cut short.";
 const NEVER_RUN_MESSAGE = "dbt printed a success and had never run it: it was cancelled before anything was built.";
 
-/** The printed word, unless it is a good one that dbt 2 prints of what it cancelled: nothing of it was run. */
-function believedWord(record: VertexRecord, doubtsSuccess: boolean): LastWord | null {
-  const word = printedWord(record);
-  if (word?.class !== "good" || !isBuilt(record)) return word;
+/** The printed word, unless dbt 2 printed it of what it cancelled: a good one of what was never run, or an error. */
+function believedWord(record: VertexRecord, build: BuildFacts): LastWord | null {
+  const { doubtsSuccess } = build;
+  const word = printedWord(record, build.isDbt2);
+  if (word === null || !isBuilt(record)) return word;
+  if (isVictim(record, word, build)) {
+    return { ...word, status: "cancelled", class: "interrupted", message: CANCELLED_MESSAGE };
+  }
+  if (word.class !== "good") return word;
   const isNoOp = isCancelled(word.status, record);
   const neverRan = doubtsSuccess && !record.executed && word.status !== "reused";
   if (!isNoOp && !neverRan) return word;
   return { ...word, status: "cancelled", class: "interrupted", message: isNoOp ? NO_OP_MESSAGE : NEVER_RUN_MESSAGE };
 }
 
+/**
+ * Whether dbt 2 ended by its own hand what it was running: since 2.0.0-preview.203 with the word `error`, mostly without
+ * a line of an error, and before with a success. Its skips stand, and so does a failure that has its own line.
+ */
+function isVictim(record: VertexRecord, word: LastWord, build: BuildFacts): boolean {
+  if (!build.isDbt2 || word.class === "not_built" || failureOf(record, build.isDbt2) !== null) return false;
+  return record.saidCancelled !== null || (build.doubtsErrors && word.status === "error");
+}
+
 /** The vertex's last word with the supervisor's own signal in mind; null while it has none. */
-function lastWord(record: VertexRecord, { signalledAtMs, doubtsSuccess }: BuildFacts): LastWord | null {
-  const word = believedWord(record, doubtsSuccess) ?? record.filled;
+function lastWord(record: VertexRecord, build: BuildFacts): LastWord | null {
+  const { signalledAtMs } = build;
+  const word = believedWord(record, build) ?? record.filled;
   if (signalledAtMs === null) return word ?? record.closed;
   if (word !== null && word.atMs !== null && word.atMs <= signalledAtMs) return word;
   const wasRunning = record.proved && (record.startedAtMs === null || record.startedAtMs <= signalledAtMs);
@@ -258,7 +303,7 @@ export function readingOf(record: VertexRecord, build: BuildFacts): VertexReadin
     evidence: word === null ? record.proved : word.class !== "not_built" && word.class !== "skipped",
     startedAtMs: record.startedAtMs,
     endedAtMs: word?.endedAtMs ?? null,
-    message: record.text?.message ?? word?.message ?? null,
+    message: textFor(record, build) ?? word?.message ?? null,
     failures: word?.failures ?? null,
     executionSeconds: word?.executionSeconds ?? null,
     rowsAffected: word?.rowsAffected ?? null,
@@ -268,6 +313,12 @@ export function readingOf(record: VertexRecord, build: BuildFacts): VertexReadin
     thread: word?.thread ?? record.startThread,
     batches: batchesOf(record),
   };
+}
+
+function textFor(record: VertexRecord, { isDbt2 }: BuildFacts): string | null {
+  const { text, saidFailedInDbt2 } = record;
+  if (isDbt2 && saidFailedInDbt2?.message && (text === null || text.weight < 3)) return saidFailedInDbt2.message;
+  return text?.message ?? null;
 }
 
 function batchesOf(record: VertexRecord): BatchReading[] {

@@ -26,7 +26,12 @@ afterEach(() => {
 
 /** What a build has said of a model that failed. */
 const failedReading = (uniqueId: string): VertexReading => ({
-  ...readingOf(newVertexRecord(uniqueId), { signalledAtMs: null, doubtsSuccess: false }),
+  ...readingOf(newVertexRecord(uniqueId), {
+    signalledAtMs: null,
+    isDbt2: false,
+    doubtsSuccess: false,
+    doubtsErrors: false,
+  }),
   resourceType: "model",
   materialized: "table",
   status: "error",

@@ -61,7 +61,7 @@ function head(): string[] {
     "- **Replayed**: the case was recorded with the real dbt of that version, at info level and for most cases at debug level too; tests put the recording through the reader and through `stepwatch replay`, and compare each vertex with a second reader written apart. A cell says what the reader tells: why the build ended, then the vertices that are not good.",
     `- **Run for real**: the end-to-end tests run the case through the deployed stack on the embedded AWS, with ${E2E_DBT_PACKAGES.join(", ")}. \`yes\` is a test that passed when this file was generated.`,
     "- **·**: not recorded. The case does not exist in that version (microbatch before 1.9, functions before 1.11), or was not seen.",
-    "- dbt 2.0 here is PyPI's 2.0.0rc196, the last with a wheel there. Four runs of the case project go through the deployed stack with it (nothing broken; a broken chain, ephemeral, unit test and batch; a model that fails once; fail-fast, held against the tables in the warehouse): `test/e2e/dbt2.slow.test.ts`. For everything else of 2.0 the recordings stand; the column of real runs is of 1.11. It has no database driver inside and downloads one at first use: an image has to hold the driver: a file `libduckdb.so` (or the driver of your warehouse) in `lib` next to dbt's `bin`, or each cold task downloads it.",
+    "- dbt 2.0 here is PyPI's 2.0.0rc196, the last with a wheel there, and 2.0.0-beta.2, which was built from its source and only recorded. Four runs of the case project go through the deployed stack with rc196 (nothing broken; a broken chain, ephemeral, unit test and batch; a model that fails once; fail-fast, held against the tables in the warehouse): `test/e2e/dbt2.slow.test.ts`. For everything else of 2.0 the recordings stand; the column of real runs is of 1.11. It has no database driver inside and downloads one at first use: an image has to hold the driver: a file `libduckdb.so` (or the driver of your warehouse) in `lib` next to dbt's `bin`, or each cold task downloads it.",
     "",
   ];
 }
@@ -124,5 +124,6 @@ function contradictionRows(rows: readonly Row[], columns: readonly string[]): st
 
 function byVersion(a: string, b: string): number {
   const [x, y] = [a, b].map((text) => text.split(".").map((part) => Number.parseInt(part, 10)));
-  return x![0]! - y![0]! || x![1]! - y![1]!;
+  // Of one release, `rc196` (a preview) is older than `beta.2`.
+  return x![0]! - y![0]! || x![1]! - y![1]! || b.localeCompare(a);
 }

@@ -100,8 +100,8 @@ export const ODDITIES: readonly Oddity[] = [
   },
   {
     versions: "2.0",
-    oddity: "after SIGINT a cancelled model is printed as a success, after its own error line",
-    rule: "an error line with a vertex's id makes a success of the same build an error",
+    oddity: "after SIGINT or under fail-fast a cancelled model is printed as a success (to preview 202) or as an error",
+    rule: "what has an error line of its own failed; what dbt cancelled, by such a line or without any, is interrupted",
     rows: "A16",
   },
   {
@@ -143,7 +143,8 @@ export const ODDITIES: readonly Oddity[] = [
   },
   {
     versions: "2.0",
-    oddity: "the reason of a failed on-run-end hook is an error line of no vertex after everything else",
+    oddity:
+      "the reason of a failed on-run-end hook is an error line of no vertex, after everything else or (since preview 205) before the hook's end",
     rule: "it becomes the hook's message; it is no failed connection, and the build ended in order",
     rows: "B11",
   },
@@ -158,6 +159,18 @@ export const ODDITIES: readonly Oddity[] = [
     oddity: "each test's line names a table for its failures, also when none is kept",
     rule: "a test's relation is taken from run_results.json",
     rows: "C11",
+  },
+  {
+    versions: "2.0",
+    oddity: "an error is called `Generic` (to preview 200) or by the name of its code, of which there are hundreds",
+    rule: "the code at the beginning of its text, or in `info.code`, counts; an unknown one about a vertex is its failure",
+    rows: "A21",
+  },
+  {
+    versions: "2.0",
+    oddity: "after a signal dbt may print its last line as if the build had come to its end",
+    rule: "`OperationCanceled` without a failure under fail-fast is an interruption",
+    rows: "A21",
   },
   {
     versions: "2.0",

@@ -9,7 +9,7 @@ interface Line {
   data: {
     status?: string;
     msg?: string;
-    node_info?: { unique_id?: string; node_status?: string; materialized?: string };
+    node_info?: { unique_id?: string; node_status?: string; materialized?: string; resource_type?: string };
     run_result?: { status?: string };
   };
 }
@@ -29,18 +29,31 @@ export function oracle(lines: readonly string[]): Map<string, Verdict> {
     byVertex.set(id, [...(byVertex.get(id) ?? []), line]);
   }
   const verdicts = new Map<string, Verdict>();
-  const cut =
-    lines.some((line) => /"dbt-fusion/.test(line) || /dbt-fusion=2/.test(line)) &&
-    lines.some((line) => /--fail-fast|OperationCanceled|dbt1404/.test(line));
+  const two = lines.some((line) => /Running with dbt-(?:fusion|core)=2/.test(line));
+  const cut = two && lines.some((line) => /--fail-fast|OperationCanceled|dbt1404/.test(line));
   for (const [id, own] of byVertex) {
-    const neverRan =
-      cut &&
-      !own.some((line) => line.info.name === "NodeExecuting" || line.data.node_info?.materialized === "ephemeral");
-    const said = verdictOf(own);
-    const verdict = neverRan && said === "good" ? "interrupted" : said;
+    const verdict = two ? verdictOfTwo(own, cut) : verdictOf(own);
     if (verdict !== null) verdicts.set(id, verdict);
   }
   return verdicts;
+}
+
+/** dbt 2 tells why something failed in a line of its own. What it cancels it ends by whatever word. */
+function verdictOfTwo(own: readonly Line[], cut: boolean): Verdict | null {
+  const word = verdictOf(own);
+  const ordinary = own.every(
+    (line) => line.data.node_info?.materialized !== "ephemeral" && line.data.node_info?.resource_type !== "source",
+  );
+  const reasons = own.filter((line) => line.info.level === "error").map((line) => line.info.msg);
+  const cancels = reasons.filter((text) => /dbt1404|Cancelled: SQL statement execution was cancelled/.test(text));
+  if (word === "not_built") return reasons.length > cancels.length ? "failed" : word;
+  if (cancels.length > 0 && cancels.length === reasons.length) return "interrupted";
+  if (reasons.length > 0) return "failed";
+  if (!cut || !ordinary) return word;
+  const ran = own.some((line) => line.info.name === "NodeExecuting");
+  const ended = own.filter((line) => /^(Log\w+Result|NodeFinished)$/.test(line.info.name)).map(wordOf);
+  if (word === "failed") return ended.includes("error") ? "interrupted" : word;
+  return word === "good" && !ran ? "interrupted" : word;
 }
 
 /** A Python model may print before an event, in its line; dbt ends the line right behind its event. */
@@ -59,20 +72,17 @@ function verdictOf(own: readonly Line[]): Verdict | null {
   const microbatch = is(/^Log(Start)?Batch/).length > 0;
   const ends = is(/^(Log(Model|Seed|Snapshot|Test|NodeNoOp|Freshness)Result|SkippingDetails)$/);
   const word = ends.at(-1) ?? (microbatch ? undefined : is(/^NodeFinished$/).at(-1));
-  const errorLine = is(/^Generic$/).some((line) => line.info.level === "error");
   if (word !== undefined) {
     const verdict = classed(wordOf(word));
     const isOrdinary = word.info.name !== "LogNodeNoOpResult" && word.data.node_info?.materialized !== "ephemeral";
     if (wordOf(word) === "no-op" && isOrdinary) return "interrupted";
-    return verdict === "good" && errorLine ? "failed" : verdict;
+    return verdict;
   }
   const late = is(/^RunResult(Error|Failure|ErrorNoMessage)$/);
   if (late.length > 0) {
     const neverRan = late.every((line) => /fail_fast|in referenced ephemeral model/.test(line.info.msg));
     return neverRan ? "not_built" : "failed";
   }
-  // dbt 2, cut short: its error line may be the last one about the vertex.
-  if (errorLine) return is(/^Generic$/).some((line) => line.info.msg.includes("dbt1404")) ? "interrupted" : "failed";
   return is(/^(LogStartLine|NodeExecuting)$/).length > 0 ? "interrupted" : null;
 }
 

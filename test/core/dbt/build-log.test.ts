@@ -175,7 +175,7 @@ describe("A16: dbt 2's error line with a vertex's id", () => {
   it.each(["success", "pass", "no-op", "warn"])(
     "turns a %s of the same invocation into an error, in either order",
     (word) => {
-      const error = generic(A, "[error] [TaskCancelled (dbt1404)]: cancelled");
+      const error = generic(A, "[error] [DbDriverFailed (dbt1308)]: no such table");
       for (const lines of [
         [error, result(A, word)],
         [result(A, word), error],
@@ -183,6 +183,24 @@ describe("A16: dbt 2's error line with a vertex's id", () => {
         expect(readLines(lines).vertices.get(A)).toMatchObject({
           class: "failed",
           status: "error",
+          message: expect.stringContaining("dbt1308"),
+        });
+      }
+    },
+  );
+
+  it.each(["success", "pass", "warn", "error", "fail"])(
+    "of a cancelled one, a %s is neither good nor anybody's failure, in either order",
+    (word) => {
+      const error = generic(A, "[error] [TaskCancelled (dbt1404)]: cancelled");
+      for (const lines of [
+        [version("2.0.0"), error, result(A, word)],
+        [version("2.0.0"), result(A, word), error],
+        [result(A, word), error],
+      ]) {
+        expect(readLines(lines).vertices.get(A)).toMatchObject({
+          class: "interrupted",
+          status: "cancelled",
           message: expect.stringContaining("dbt1404"),
         });
       }
@@ -199,7 +217,7 @@ describe("A16: dbt 2's error line with a vertex's id", () => {
 
   it("the false success in the recorded interrupt is red", () => {
     const log = readLines(recordedCase("2.0.0rc196", "sigint").lines());
-    expect(log.vertices.get("model.harbour.facet_left")).toMatchObject({ class: "failed", status: "error" });
+    expect(log.vertices.get("model.harbour.facet_left")).toMatchObject({ class: "interrupted", status: "cancelled" });
   });
 });
 
