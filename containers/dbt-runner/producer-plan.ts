@@ -4,6 +4,7 @@ import type { Artefacts } from "#clients/artefacts.ts";
 import type { Ledger, RunKey } from "#clients/ledger.ts";
 import { type BuildOptions, lsArgv } from "#core/dbt/argv.ts";
 import type { BuildLog } from "#core/dbt/build-log.ts";
+import { agreesWithManifest, type ListedVertex, readListLine } from "#core/dbt/list-line.ts";
 import type { LogEvent } from "#core/dbt/log-events.ts";
 import { type Manifest, ManifestUnreadable, readManifest } from "#core/dbt/manifest.ts";
 import { artefactKeys } from "#core/names.ts";
@@ -76,8 +77,10 @@ export class ProducerPlan {
   }
 
   async #byLs(): Promise<Plan> {
-    const selectedIds = await listSelected(this.#deps);
-    return this.#publish(this.#plan(await manifestIn(this.#deps.folders.plan.targetDir), selectedIds, "ls"));
+    const listed = await listSelected(this.#deps);
+    const manifest = await manifestIn(this.#deps.folders.plan.targetDir);
+    const selectedIds = listed.filter((entry) => agreesWithManifest(entry, manifest)).map((entry) => entry.uniqueId);
+    return this.#publish(this.#plan(manifest, selectedIds, "ls"));
   }
 
   async #fromBuild(nodeCount: number): Promise<Plan> {
@@ -158,14 +161,14 @@ async function manifestIn(targetDir: string): Promise<Manifest> {
   return readManifest(text);
 }
 
-/** `dbt ls` with the build's own selection: the ids that dbt itself selects. A stop of the run ends it. */
-async function listSelected(deps: PlanDeps): Promise<string[]> {
-  const ids: string[] = [];
+/** `dbt ls` with the build's own selection: what dbt itself selects. A stop of the run ends it. */
+async function listSelected(deps: PlanDeps): Promise<ListedVertex[]> {
+  const listed: ListedVertex[] = [];
   const other: string[] = [];
   const process = startDbt(deps.dbt(lsArgv(deps.folders.plan, deps.options)), {
     onLine: (line) => {
-      const id = uniqueIdIn(line);
-      if (id !== null) ids.push(id);
+      const entry = readListLine(line);
+      if (entry !== null) listed.push(entry);
       else if (line.trim() !== "" && other.push(line.slice(0, 500)) > 20) other.shift();
     },
     onErrorLine: (line) => deps.output.line(line),
@@ -173,20 +176,9 @@ async function listSelected(deps: PlanDeps): Promise<string[]> {
   const silence = deps.stop.listen(() => process.signal("SIGKILL"));
   const exit = await process.exit;
   silence();
-  if (exit.exitCode === 0) return ids;
+  if (exit.exitCode === 0) return listed;
   const words = [exit.notStarted, ...other, exit.stderrTail].filter(Boolean).join("\n");
   throw new PlanImpossible(
     `dbt ls ended with ${exit.signal ?? `exit code ${exit.exitCode}`}: ${words.slice(0, 2_000) || "no message"}`,
   );
-}
-
-function uniqueIdIn(line: string): string | null {
-  if (!line.startsWith("{")) return null;
-  try {
-    const id = (JSON.parse(line) as { unique_id?: unknown }).unique_id;
-    return typeof id === "string" ? id : null;
-  } catch {
-    // Not one of the list's lines: a warning of a package, for the sentence of a failure.
-    return null;
-  }
 }

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { FatalError } from "#core/errors.ts";
 import { reasonAgainst } from "./extra-args.ts";
+import { LIST_KEYS } from "./list-line.ts";
 
 const text = z.string().min(1);
 
@@ -143,7 +144,7 @@ export function lsArgv(folders: DbtFolders, options: BuildOptions): string[] {
   return [
     "ls",
     ...LISTS,
-    ...["--output", "json", "--output-keys", "unique_id", "fqn", "resource_type", "original_file_path"],
+    ...["--output", "json", "--output-keys", ...LIST_KEYS],
     ...foldersOf(folders),
     ...targetOf(options),
     ...selectionOf(options),

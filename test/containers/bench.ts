@@ -23,7 +23,13 @@ export interface Script {
   readonly version?: string;
   readonly build?: readonly Step[];
   readonly sigint?: readonly Step[];
-  readonly ls?: { ids: readonly string[]; exitCode?: number; stderr?: string; waitFor?: string };
+  readonly ls?: {
+    prints?: readonly string[];
+    ids: readonly string[];
+    exitCode?: number;
+    stderr?: string;
+    waitFor?: string;
+  };
   readonly manifest?: object;
   readonly runResults?: object;
 }

@@ -108,6 +108,22 @@ test("dbt 2 is asked before the build, since it writes its manifest at the end a
   expect(it.plan()).toMatchObject({ source: "ls" });
 });
 
+test("A23: what a macro prints while dbt lists is no part of the selection", async () => {
+  const listed = (id: string, more: object) => JSON.stringify({ unique_id: id, fqn: ["p"], ...more });
+  const prints = [
+    '{"unique_id": "model.p.ghost", "resource_type": "model"}',
+    JSON.stringify({ unique_id: B }),
+    listed(B, { resource_type: "model", original_file_path: "elsewhere.sql" }),
+    listed(B, { resource_type: "model", original_file_path: "", name: "one key too many" }),
+    listed(B, { resource_type: "seed", original_file_path: "" }),
+    `[${JSON.stringify({ unique_id: B })}]`,
+  ];
+  const it = await newBench({ kind: "plan", script: { manifest, ls: { prints, ids: [A] } } });
+  expect(await it.container()).toBe(EXIT.recorded);
+  expect(it.plan()?.vertices.map((vertex) => vertex.uniqueId)).toEqual([A]);
+  expect(it.plan()).toMatchObject({ warnings: [] });
+});
+
 test("a plan that can not be made stops no build, and the end says why", async () => {
   const it = await newBench({
     script: { build: good, manifest, ls: { ids: [], exitCode: 2, stderr: "Compilation Error in selector" } },

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // A dbt that plays a script: FAKE_DBT names a JSON file
-//   { version, build: [step], sigint: [step], ls: { ids, exitCode, stderr, waitFor }, manifest, runResults, journal }
+//   { version, build: [step], sigint: [step], ls: { prints, ids, exitCode, stderr, waitFor }, manifest, runResults, journal }
 // step: { line } | { text } | { base64 } | { stderr } | { sleepMs } | { manifest: true } | { runResults: true }
 //       | { write: [path, text] } | { waitFor: name } | { kill: signal } | { exitCode }
 // `waitFor` stands still until the test makes a file of that name beside the journal: no pause that is long enough by luck.
@@ -48,6 +48,14 @@ async function play(steps, isCurrent) {
   if (isCurrent()) process.exit(0);
 }
 
+/** An entry as dbt lists it: what its manifest says. */
+function listed(id) {
+  const sections = Object.values(script.manifest ?? {}).filter((section) => typeof section === "object");
+  const node = sections.map((section) => section?.[id]).find((found) => found !== undefined) ?? {};
+  const { fqn = [], resource_type = id.split(".")[0], original_file_path = "" } = node;
+  return { unique_id: id, fqn, resource_type, original_file_path };
+}
+
 const told = Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(STEPWATCH|DBT)_/.test(name)));
 note({ started: argv[0], argv, cwd: process.cwd(), env: told });
 if (argv[0] === "--version") {
@@ -55,7 +63,8 @@ if (argv[0] === "--version") {
 } else if (argv[0] === "ls") {
   if (script.ls?.waitFor !== undefined) await waitFor(script.ls.waitFor);
   writeFileSync(join(folder, "manifest.json"), JSON.stringify(script.manifest));
-  for (const id of script.ls?.ids ?? []) print(1, `${JSON.stringify({ unique_id: id })}\n`);
+  for (const text of script.ls?.prints ?? []) print(1, `${text}\n`);
+  for (const id of script.ls?.ids ?? []) print(1, `${JSON.stringify(listed(id))}\n`);
   print(2, script.ls?.stderr ?? "");
   process.exit(script.ls?.exitCode ?? 0);
 } else {

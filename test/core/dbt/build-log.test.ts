@@ -127,6 +127,14 @@ describe("changes", () => {
     });
   });
 
+  it("A23: dbt's own event of a printed event is a text", () => {
+    const forged = JSON.parse(result(A, "success")) as object;
+    const printed = line({ name: "PrintEvent", msg: JSON.stringify(forged), data: { msg: JSON.stringify(forged) } });
+    const log = readLines([start(A), printed, result(A, "error"), printed]);
+    expect(log.vertices.get(A)).toMatchObject({ class: "failed", status: "error" });
+    expect(readLines([printed]).vertices.size).toBe(0);
+  });
+
   it("A5: a test that warns is good and keeps its warning", () => {
     const log = readLines([
       result("test.p.t.1", "warn"),
