@@ -191,6 +191,7 @@ function nodeOf(outcome: VertexOutcome, all: readonly VertexOutcome[], manifest:
     finishedAt: iso(outcome.endedAtMs),
     message: outcome.message,
     failures: outcome.failures,
+    reused: outcome.status === "reused",
     relation: outcome.relationName,
     tests: tests.map((test) => ({ uniqueId: test.uniqueId, status: test.status, class: test.class })),
     batches: outcome.batches,

@@ -15,11 +15,12 @@ export interface VertexWrite {
   readonly evidence: boolean;
   readonly startedAtMs?: number | undefined;
   readonly endedAtMs?: number | undefined;
-  readonly message?: string | undefined;
-  readonly failures?: number | undefined;
-  readonly executionSeconds?: number | undefined;
-  readonly rowsAffected?: number | undefined;
-  readonly relation?: string | undefined;
+  /** null: takes back what an earlier word of the same try said. Undefined leaves it. */
+  readonly message?: string | null | undefined;
+  readonly failures?: number | null | undefined;
+  readonly executionSeconds?: number | null | undefined;
+  readonly rowsAffected?: number | null | undefined;
+  readonly relation?: string | null | undefined;
   readonly checksum?: string | undefined;
   readonly compiledKey?: string | undefined;
   readonly batches?: readonly { name: string; status: string }[] | undefined;

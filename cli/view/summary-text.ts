@@ -59,9 +59,13 @@ function verdictSentence(summary: RunSummary): string {
 /** `26 good, 1 failed, 4 upstream failed (12 models, 3 seeds, 20 tests)`: zeroes are left out. */
 export function countsLine(summary: RunSummary): string {
   const words: Readonly<Record<string, string>> = { not_built: "not built", doomed: "upstream failed" };
+  const { reused } = summary;
   const counts = Object.entries(summary.counts)
     .filter(([, count]) => count > 0)
-    .map(([word, count]) => `${count} ${words[word] ?? word}`);
+    .map(
+      ([word, count]) =>
+        `${count} ${words[word] ?? word}${word === "good" && reused > 0 ? `, ${reused} of them reused` : ""}`,
+    );
   const types = new Map<string, number>();
   for (const vertex of [...summary.nodes, ...summary.tests, ...summary.others]) {
     const type = vertex.resourceType.replace("_", " ");

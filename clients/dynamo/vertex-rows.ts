@@ -46,7 +46,9 @@ export function vertexRows(table: DynamoTable, expiries: RunExpiry): VertexRows 
       const given = statusAttributes(task, write, await expiries.of(run));
       let row: Row = {};
       for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt += 1) {
-        const refusal = await table.update(key, { ...given, ...within(task, write, row) });
+        const { remove = [], ...place } = within(task, write, row);
+        const taken = [...new Set([...remove, ...takenBack(write)])];
+        const refusal = await table.update(key, { ...given, ...place, remove: taken });
         if (refusal === null) return true;
         row = refusal.row ?? {};
         if (row.final !== undefined || (row.ownerTask !== undefined && row.ownerTask !== task)) return false;
@@ -118,10 +120,16 @@ function within(task: number, write: VertexWrite, row: Row): Change {
   return { when: allOf(open(task), isTerminal(write.status) ? sameTry : allOf(sameTry, absent("endedAtMs"))) };
 }
 
+/** What the word says to be nothing, of which an earlier word of the try said something. */
+function takenBack(write: VertexWrite): string[] {
+  return Object.entries(write).flatMap(([attribute, value]) => (value === null ? [attribute] : []));
+}
+
 function statusAttributes(task: number, { uniqueId: _, ...status }: VertexWrite, expiresAt: number): Change {
   const tried = { tryTasks: new Set([task]) };
+  const said = Object.fromEntries(Object.entries(status).filter(([, value]) => value !== null));
   return {
-    set: { ...status, ownerTask: task, statusTask: task, expiresAt },
+    set: { ...said, ownerTask: task, statusTask: task, expiresAt },
     // dbt 2.0 prints starts for what it then skips: the skip takes the try back.
     ...(status.evidence ? { add: tried } : { takeOut: tried }),
   };

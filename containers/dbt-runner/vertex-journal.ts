@@ -1,7 +1,7 @@
 import type { VertexWrite } from "#clients/ledger.ts";
 import type { Change } from "#core/dbt/build-log.ts";
 import type { StatusWriter } from "./status-writer.ts";
-import { vertexWrite, waitOf, worthWriting } from "./vertex-words.ts";
+import { afterWord, vertexWrite, waitOf, worthWriting } from "./vertex-words.ts";
 
 /** What this build has told the ledger, vertex by vertex, so that nothing is written twice. O(vertices) in memory. */
 export class VertexJournal {
@@ -15,9 +15,10 @@ export class VertexJournal {
   record(changes: readonly Change[]): void {
     for (const change of changes) {
       const write = vertexWrite(change.vertex);
-      if (!worthWriting(this.#told.get(change.uniqueId), write)) continue;
+      const told = this.#told.get(change.uniqueId);
+      if (!worthWriting(told, write)) continue;
       this.#told.set(change.uniqueId, write);
-      this.#writer.put(write, waitOf(change));
+      this.#writer.put(afterWord(told, write), waitOf(change));
     }
   }
 

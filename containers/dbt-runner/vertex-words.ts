@@ -71,6 +71,22 @@ export function vertexWrite(vertex: VertexReading): VertexWrite {
 export function worthWriting(before: VertexWrite | undefined, after: VertexWrite): boolean {
   if (!before || before.status !== after.status || before.evidence !== after.evidence) return true;
   if (JSON.stringify(before.batches) !== JSON.stringify(after.batches)) return true;
-  if (before.failures !== after.failures) return true;
-  return before.message !== after.message && classOfStatus(after.status) !== "good";
+  if (before.failures !== after.failures || before.relation !== after.relation) return true;
+  return before.message !== after.message && tellsAPerson(after.status);
+}
+
+/** A message of what ended well is the database's own word; of a warning it is what the warning says (behaviour A5). */
+const tellsAPerson = (status: string): boolean => status === "warn" || classOfStatus(status) !== "good";
+
+/** What one word of a build may say and a later one take back. */
+const TAKEN_BACK = ["message", "failures", "executionSeconds", "rowsAffected", "relation"] as const;
+
+/**
+ * The word as it is to be written after the one before it: what that said and this one does not is taken back, since a
+ * word that leaves something out leaves it in the ledger as it was. dbt 2 names a table for the failures of each test;
+ * only run_results.json, at the end, says that there is none.
+ */
+export function afterWord(before: VertexWrite | undefined, after: VertexWrite): VertexWrite {
+  const gone = TAKEN_BACK.filter((field) => after[field] === undefined && (before?.[field] ?? null) !== null);
+  return gone.length === 0 ? after : { ...after, ...Object.fromEntries(gone.map((field) => [field, null])) };
 }

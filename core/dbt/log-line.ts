@@ -13,7 +13,7 @@ import type {
   VertexFacts,
 } from "./log-events.ts";
 import { cutMessage, stripColours } from "./message-text.ts";
-import { isTerminal } from "./status.ts";
+import { classOfStatus, isKnownStatus, isTerminal } from "./status.ts";
 import { statusOf } from "./status-of-line.ts";
 
 /** Longest line worth parsing: 1.x debug lines reach 81 kB with 200 nodes. A caller may drop what is longer. */
@@ -107,6 +107,8 @@ function eventOf(line: LineFacts, data: Fields): LogEvent {
 
 /** Lines that dbt prints about one vertex, the end of the vertex first. */
 function vertexEventOf(line: LineFacts, data: Fields, vertex: VertexFacts): LogEvent | null {
+  if (line.name === "LogStartOverload") return startOf(line, data, vertex, "executing");
+  if (line.name === "LogOverloadResult") return overloadOf(line, data, vertex);
   if (line.name === "LogStartBatch" || line.name === "LogBatchResult") return batchOf(line, data, vertex);
   if (line.name === "LogStartLine" || line.name === "NodeStart") return startOf(line, data, vertex, "started");
   if (line.name === "NodeCompiling") return startOf(line, data, vertex, "compiling");
@@ -123,7 +125,7 @@ function startOf(line: LineFacts, data: Fields, vertex: VertexFacts, status: str
     kind: "started",
     vertex,
     status,
-    proves: line.name === "LogStartLine" || line.name === "NodeExecuting",
+    proves: line.name === "LogStartLine" || line.name === "NodeExecuting" || /Overload/.test(line.name),
     total: numberOf(data.total),
   };
 }
@@ -153,6 +155,18 @@ function batchOf(line: LineFacts, data: Fields, vertex: VertexFacts): BatchEvent
   const name = /^batch (.+?) of /.exec(description)?.[1] ?? (index === null ? description : `batch ${index}`);
   const status = line.name === "LogStartBatch" ? "started" : statusOf(line, data);
   return { ...line, kind: "batch", vertex, batch: { name, index, total: numberOf(data.total_batches), status } };
+}
+
+/**
+ * One overload of a function is made (dbt 1.12): never the end of the function, which has a line of its own after its
+ * last overload. One that failed fails the function, whatever else is printed.
+ */
+function overloadOf(line: LineFacts, data: Fields, vertex: VertexFacts): StartedEvent | MessageEvent {
+  const word = textOf(data.status);
+  if (word === "skipped" || (isKnownStatus(word) && classOfStatus(word) !== "failed"))
+    return startOf(line, data, vertex, "executing");
+  const message = messageOf(data.description) ?? messageOf(line.text);
+  return { ...line, kind: "message", vertex, says: "failed", final: false, weight: 6, message, compiledPath: null };
 }
 
 /**

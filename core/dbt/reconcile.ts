@@ -90,7 +90,8 @@ function fill(log: BuildLog, result: RunResult): Change[] {
 /** What the log did not say: the database's message, affected rows, failures. Never a status. */
 function addDetail(log: BuildLog, result: RunResult): Change[] {
   return changeVertex(log, result.uniqueId, (record) => {
-    const isNews = result.message !== null && !/^(?:Error|Pass|Succeeded|OK)$/i.test(result.message);
+    const isNews =
+      result.message !== null && !/^(?:Error|Fail|Pass|Warn|Succeeded|Skipped|Reused|OK)$/i.test(result.message);
     if (record.text === null && isNews) record.text = { weight: 1, message: result.message ?? "" };
     // dbt 2 prints of each test where it would keep its failures; only the file says whether it did.
     if (isTestType(record.resourceType)) record.relationName = result.relationName;

@@ -28,6 +28,8 @@ export interface VertexReport {
   readonly rootCause: string | null;
   readonly reason: string | null;
   readonly failures: number | null;
+  /** Good by dbt's state, which had it already: not built by this run (dbt 2's `reused`). */
+  readonly reused: boolean;
   readonly relation: string | null;
 }
 
@@ -78,6 +80,7 @@ export function vertexReport(view: VertexView): VertexReport {
     rootCause: row?.rootCause ?? null,
     reason: row?.finalReason ?? view.plan.leftOut ?? null,
     failures: row?.failures ?? null,
+    reused: row?.status === "reused",
     relation: row?.relation ?? null,
   };
 }
@@ -117,5 +120,9 @@ export function taskReport(task: TaskRow): TaskReport {
 }
 
 /** The line of a vertex that warned, as `warnings` has it; null for any other vertex. */
-export const warningOf = ({ uniqueId, status, message }: Pick<VertexReport, "uniqueId" | "status" | "message">) =>
-  status === "warn" ? `${uniqueId}: ${message ?? "warn"}` : null;
+export const warningOf = (report: Pick<VertexReport, "uniqueId" | "status" | "message" | "failures">): string | null =>
+  report.status === "warn" ? `${report.uniqueId}: ${report.message ?? rowsFound(report.failures)}` : null;
+
+/** dbt 2 has no sentence for a test that warned, only the count. */
+const rowsFound = (failures: number | null): string =>
+  failures === null ? "warn" : `warned, ${failures} ${failures === 1 ? "result" : "results"}`;

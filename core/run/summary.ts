@@ -26,6 +26,8 @@ export interface RunSummary {
   readonly verdict: string | null;
   readonly causes: readonly RunCause[];
   readonly counts: Readonly<Record<ReportClass, number>>;
+  /** Of the good ones, those that dbt reused and did not build. */
+  readonly reused: number;
   readonly timings: {
     readonly startedAt: string;
     readonly finishedAt: string | null;
@@ -84,6 +86,7 @@ export function summarise(input: SummaryInput): RunSummary {
     verdict: run.verdict ?? null,
     causes: result?.causes ?? [],
     counts: countsOf([...reports.values()]),
+    reused: [...reports.values()].filter((report) => report.reused).length,
     timings: timingsOf(input),
     tasks: tasks.map(taskReport),
     nodes: all.filter(isNode).map((view) => nodeReport(view, plan, reports)),

@@ -20,6 +20,7 @@ function node(name: string, changes: Partial<NodeReport>): NodeReport {
     rootCause: null,
     reason: null,
     failures: null,
+    reused: false,
     relation: null,
   };
   return {

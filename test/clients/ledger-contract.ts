@@ -261,6 +261,15 @@ export function ledgerContract(name: string, open: () => Promise<Ledger>): void 
         });
       });
 
+      it("C11: a later word of the try takes back what an earlier one said, by null", async () => {
+        await ledger.writeVertex(key, 1, failed);
+        await ledger.writeVertex(key, 1, { ...failed, relation: null, message: null });
+        const { relation: _, message: __, ...rest } = failed;
+        expect(await vertex()).toEqual(expect.objectContaining(rest));
+        expect(await vertex()).not.toHaveProperty("relation");
+        expect(await vertex()).not.toHaveProperty("message");
+      });
+
       it("C3: a replayed result is counted once", async () => {
         await ledger.writeVertex(key, 1, started);
         await ledger.writeVertex(key, 1, failed);

@@ -22,7 +22,8 @@ const event = (name: string, level: string, data: object, msg = ""): Step => ({
 
 const typeOf = (uniqueId: string) => uniqueId.slice(0, uniqueId.indexOf("."));
 
-const nodeInfo = (uniqueId: string, status: string) => ({
+const nodeInfo = (uniqueId: string, status: string, relation?: string) => ({
+  ...(relation === undefined ? {} : { node_relation: { relation_name: relation } }),
   unique_id: uniqueId,
   resource_type: typeOf(uniqueId),
   materialized: typeOf(uniqueId) === "model" ? "table" : typeOf(uniqueId),
@@ -61,7 +62,11 @@ export const started = (uniqueId: string): Step =>
     `START ${uniqueId}`,
   );
 
-export function ended(uniqueId: string, status = typeOf(uniqueId).endsWith("test") ? "pass" : "success"): Step {
+export function ended(
+  uniqueId: string,
+  status = typeOf(uniqueId).endsWith("test") ? "pass" : "success",
+  relation?: string,
+): Step {
   const data = {
     description: uniqueId,
     status,
@@ -69,7 +74,7 @@ export function ended(uniqueId: string, status = typeOf(uniqueId).endsWith("test
     total: 9,
     execution_time: 0.1,
     num_failures: 0,
-    node_info: nodeInfo(uniqueId, status),
+    node_info: nodeInfo(uniqueId, status, relation),
   };
   return event(
     LINE_OF[typeOf(uniqueId)] ?? "LogModelResult",
@@ -96,6 +101,9 @@ export const skipped = (uniqueId: string): Step =>
 
 export const failureText = (uniqueId: string, msg: string): Step =>
   event("RunResultError", "error", { msg, node_info: nodeInfo(uniqueId, "None") }, msg);
+
+export const warningText = (uniqueId: string, msg: string): Step =>
+  event("RunResultWarningMessage", "warn", { msg, node_info: nodeInfo(uniqueId, "None") }, msg);
 
 export const nothingSelected = (): Step =>
   event("NothingToDo", "warn", {}, "Nothing to do. Try checking your model configs and model specification args");

@@ -13,6 +13,7 @@ import {
   skipped,
   started,
   version,
+  warningText,
 } from "./dbt-lines.ts";
 
 const A = "model.shop.a";
@@ -254,6 +255,25 @@ test("D1: a failed build is recorded with exit code, cause and dbt's message, wh
   });
   expect(await it.vertex(B)).toMatchObject({ status: "skipped", evidence: false, tryTasks: [] });
   expect((await it.task()).end).toMatchObject({ inOrder: true, exitCode: 1, cause: { kind: "node" } });
+});
+
+test("A5: what a warning says comes after the test's end, and is in the ledger", async () => {
+  const warning = "Got 1 result, configured to warn if != 0";
+  const build = [version(), { manifest: true }, concurrency(2), started(A), ended(A), started(T), ended(T, "warn")];
+  const it = await newBench({ script: { build: [...build, warningText(T, warning), closing()], manifest } });
+  await it.container();
+  expect(await it.vertex(T)).toMatchObject({ status: "warn", message: warning });
+});
+
+test("C11: where dbt 2 would keep a test's failures is taken back once run_results.json says that it kept none", async () => {
+  const fails = ended(T, "fail", "db.audit.t");
+  const build = [version("2.0.0"), { manifest: true }, started(A), ended(A), started(T), fails, closing()];
+  const results = runResultsOf([{ id: T, status: "fail" }]);
+  const script = { build: [...build, { runResults: true }, { exitCode: 1 }], manifest, runResults: results };
+  const it = await newBench({ script });
+  await it.container();
+  expect(await it.vertex(T)).toMatchObject({ status: "fail" });
+  expect((await it.vertex(T))?.relation).toBeUndefined();
 });
 
 test("B8: a build that may fail fast and has no failure did not: its silence on a vertex counts", async () => {

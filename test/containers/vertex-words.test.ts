@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Change } from "#core/dbt/build-log.ts";
 import type { VertexReading } from "#core/dbt/vertex-reading.ts";
-import { vertexWrite, waitOf } from "../../containers/dbt-runner/vertex-words.ts";
+import { afterWord, vertexWrite, waitOf, worthWriting } from "../../containers/dbt-runner/vertex-words.ts";
 
 const wait = (what: Change["what"], changes: Partial<VertexReading>): number => {
   const vertex = { resourceType: "model", materialized: "table", batches: [], ...changes } as unknown as VertexReading;
@@ -28,6 +28,18 @@ test("E3, G15: a row keeps 500 batches, whatever a model has: the ends of its wi
   expect(vertexWrite({ ...reading, batches: batches.slice(0, 500) } as unknown as VertexReading).batches).toHaveLength(
     500,
   );
+});
+
+test("C11, A5: what a word leaves out is taken back; a warning's text and a table that is gone are worth a write", () => {
+  const word = (changes: object) => ({ uniqueId: "test.shop.t", status: "warn", evidence: true, ...changes });
+  expect(afterWord(word({ relation: "db.t", failures: 1 }), word({ failures: 1 }))).toEqual(
+    word({ failures: 1, relation: null }),
+  );
+  expect(afterWord(word({ relation: null }), word({}))).toEqual(word({}));
+  expect(afterWord(undefined, word({}))).toEqual(word({}));
+  expect(worthWriting(word({}), word({ message: "Got 1 result" }))).toBe(true);
+  expect(worthWriting(word({ relation: "db.t" }), word({}))).toBe(true);
+  expect(worthWriting(word({ status: "pass" }), word({ status: "pass", message: "OK" }))).toBe(false);
 });
 
 test("E3: other words wait for the next one about the same vertex, an end never", () => {

@@ -293,7 +293,8 @@ const newVertex = (uniqueId: string, ownerTask: number): StoredVertex => ({
 function withStatus(row: StoredVertex, task: number, write: VertexWrite): StoredVertex {
   const others = row.tryTasks.filter((other) => other !== task);
   const tryTasks = write.evidence ? withNumber(row.tryTasks, task) : others;
-  return { ...row, ...(copy(write) as Partial<StoredVertex>), statusTask: task, tryTasks };
+  const written = { ...row, ...copy(write), statusTask: task, tryTasks };
+  return Object.fromEntries(Object.entries(written).filter(([, value]) => value !== null)) as unknown as StoredVertex;
 }
 
 function withoutTry(row: StoredVertex): StoredVertex {

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { buildEnded } from "#core/dbt/build-end.ts";
 import { applyEvent, LAST_LINES, markSignalled, newBuildLog } from "#core/dbt/build-log.ts";
 import { readLine } from "#core/dbt/log-line.ts";
+import { closeBuildLog } from "#core/dbt/outcome.ts";
 import {
   batchEnd,
   batchStart,
@@ -150,6 +152,54 @@ describe("changes", () => {
       status: "warn",
       message: "Got 3 results, configured to warn if != 0",
     });
+  });
+});
+
+describe("A24: a function with several overloads (dbt 1.12)", () => {
+  const F = "function.p.f";
+  const overload = (n: number, status: string, at: number, level = "info") =>
+    line({
+      name: "LogOverloadResult",
+      id: F,
+      nodeStatus: "started",
+      status,
+      level,
+      at,
+      data: {
+        description: `function f overload f_${n}.sql${status === "error" ? ": no such type" : ""}`,
+        overload_index: n,
+        total_overloads: 2,
+      },
+    });
+  const begun = line({ name: "LogStartOverload", id: F, nodeStatus: "started", data: { overload_index: 1 } });
+  const end = (status: string) => line({ name: "LogFunctionResult", id: F, nodeStatus: status, status, at: 50 });
+  const of = (lines: string[]) => readLines([version("1.12.6"), start(F), ...lines]).vertices.get(F);
+
+  it("does not end with its first overload", () => {
+    expect(of([begun, overload(1, "success", 10)])).toMatchObject({ class: null, evidence: true });
+    expect(of([overload(1, "success", 10), overload(2, "success", 11), end("success")])).toMatchObject({
+      class: "good",
+      status: "success",
+    });
+    expect(of([overload(1, "skipped", 10)])?.class).toBeNull();
+  });
+
+  it("is failed by one failed overload, with its reason, in any order", () => {
+    const failed = overload(1, "error", 10, "error");
+    const late = line({ name: "RunResultError", level: "error", id: F, data: { msg: "PARTIAL SUCCESS f" }, at: 60 });
+    for (const lines of [
+      [failed, overload(2, "success", 11), end("partial success"), late],
+      [late, end("partial success"), overload(2, "success", 11), failed],
+      [failed, end("success")],
+    ]) {
+      expect(of(lines)).toMatchObject({ class: "failed", message: "function f overload f_1.sql: no such type" });
+    }
+  });
+
+  it("that was killed between its overloads is not good", () => {
+    const log = readLines([version("1.12.6"), start(F), overload(1, "success", 10)]);
+    closeBuildLog(log, buildEnded(log, { exitCode: null, signal: "SIGKILL", signalledByUs: false }));
+    expect(log.vertices.get(F)?.class).toBe("interrupted");
   });
 });
 

@@ -46,6 +46,17 @@ describe("the summary", () => {
     expect(countsLine(summary)).toContain("2 models, 1 test, 1 exposure, 1 saved query");
   });
 
+  test("B13: what dbt reused is good, counted apart from what it built; a reused warning is still a warning", () => {
+    const warns = "test.shop.not_null_days.1";
+    const reusing = planOf([vertex(DAYS), vertex(BOARD), dataTest(warns, [DAYS])]);
+    const rowsOf = [row(DAYS, "reused"), row(BOARD, "no-op"), { ...row(warns, "warn"), failures: 2 }];
+    const told = summarise({ run: runOf(), plan: reusing, rows: rowsOf, tasks: [over(1)], nowMs: 15_000 });
+    expect(told).toMatchObject({ reused: 1, counts: { good: 3 } });
+    expect(told.nodes[0]).toMatchObject({ class: "good", status: "reused", reused: true });
+    expect(told.warnings).toEqual([`${warns}: warned, 2 results`]);
+    expect(countsLine(told)).toContain("3 good, 1 of them reused");
+  });
+
   test("C11: what a failed test found and where it is kept is told", () => {
     expect(verdictText(summary, plain).join("\n")).toContain(
       `found  ${TEST}: 3 failures, kept in "shop"."audit"."unique_days"`,
