@@ -48,7 +48,7 @@ export async function runBuild(command: DbtCommand, log: BuildLog, deps: BuildDe
     signal: exit.signal,
     signalledByUs: log.signalledAtMs !== null,
     outOfMemory,
-    stderrTail: exit.stderrTail,
+    stderrTail: deps.output.masked(exit.stderrTail),
   };
   deps.output.say("dbt ended", { exitCode: exit.exitCode, signal: exit.signal, outOfMemory, tookMs: exit.tookMs });
   return { log, end, tookMs: exit.tookMs, notStarted: exit.notStarted };
@@ -64,7 +64,8 @@ export function buildThatNeverStarted(): FinishedBuild {
   };
 }
 
-function readOutput(line: string, droppedBytes: number, log: BuildLog, deps: BuildDeps): void {
+function readOutput(printed: string, droppedBytes: number, log: BuildLog, deps: BuildDeps): void {
+  const line = deps.output.masked(printed);
   deps.output.line(line);
   if (droppedBytes > 0) deps.output.say("a line was too long to be kept", { droppedBytes });
   if (droppedBytes > 0 || line.length > MAX_LINE_CHARACTERS) return;

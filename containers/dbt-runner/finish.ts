@@ -7,6 +7,7 @@ import { reconcile } from "#core/dbt/reconcile.ts";
 import { type RunResults, readRunResults } from "#core/dbt/run-results.ts";
 import type { FinishedBuild } from "./build.ts";
 import { describeEnd, type EndFacts } from "./describe-end.ts";
+import type { LogOutput } from "./log-output.ts";
 import { noLaterThan } from "./patience.ts";
 import { type EndRecord, recordEnd, StatusesUnwritten } from "./record-end.ts";
 import type { StatusWriter } from "./status-writer.ts";
@@ -37,7 +38,7 @@ export async function finishBuild(
   task: Pick<EndFacts, "planProblem" | "claimed">,
 ): Promise<void> {
   const { log } = build;
-  const runResults = await readResults(deps.artefacts.folders.build.targetDir);
+  const runResults = await readResults(deps.artefacts.folders.build.targetDir, deps.artefacts.output);
   const reconciliation = reconcile(log, runResults, { invocationId: log.invocationId });
   deps.journal.record(reconciliation.changes);
   const ended = buildEnded(log, build.end);
@@ -83,9 +84,9 @@ function uploadsUntilMs({ stop, record }: FinishDeps): number {
 }
 
 /** The file of this build's own target folder, if dbt came so far. Another invocation's is told apart by `reconcile`. */
-async function readResults(targetDir: string): Promise<RunResults | null> {
+async function readResults(targetDir: string, output: Pick<LogOutput, "masked">): Promise<RunResults | null> {
   try {
-    return readRunResults(await readFile(join(targetDir, "run_results.json"), "utf8"));
+    return readRunResults(output.masked(await readFile(join(targetDir, "run_results.json"), "utf8")));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw error;

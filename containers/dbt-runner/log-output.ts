@@ -23,14 +23,26 @@ export class LogOutput {
   #dropped = 0;
   #broken = false;
   #writing: Promise<void> | null = null;
+  #mask = (text: string): string => text;
 
   constructor(fd = 1, writeBytes: Write = (to, bytes, done) => write(to, bytes, done)) {
     this.#fd = fd;
     this.#write = writeBytes;
   }
 
+  /** From now on everything goes through this (behaviour A22). */
+  maskWith(mask: (text: string) => string): void {
+    this.#mask = mask;
+  }
+
+  /** The text as it may be kept: without the secrets that dbt does not mask itself. */
+  masked(text: string): string {
+    return this.#mask(text);
+  }
+
   /** One line, without its newline. Long ones are cut. */
-  line(text: string): void {
+  line(unmasked: string): void {
+    const text = this.#mask(unmasked);
     if (this.#broken) return;
     if (this.#waitingCharacters > MAX_WAITING_CHARACTERS) {
       this.#dropped += 1;

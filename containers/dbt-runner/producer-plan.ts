@@ -177,7 +177,7 @@ async function listSelected(deps: PlanDeps): Promise<ListedVertex[]> {
   const exit = await process.exit;
   silence();
   if (exit.exitCode === 0) return listed;
-  const words = [exit.notStarted, ...other, exit.stderrTail].filter(Boolean).join("\n");
+  const words = deps.output.masked([exit.notStarted, ...other, exit.stderrTail].filter(Boolean).join("\n"));
   throw new PlanImpossible(
     `dbt ls ended with ${exit.signal ?? `exit code ${exit.exitCode}`}: ${words.slice(0, 2_000) || "no message"}`,
   );

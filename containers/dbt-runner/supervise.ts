@@ -4,6 +4,14 @@ import type { RunnerEnvironment } from "#core/contracts/environment.ts";
 import { DbtFlagRefused } from "#core/dbt/argv.ts";
 import { newBuildLog } from "#core/dbt/build-log.ts";
 import { isUnsupportedDbt } from "#core/dbt/dbt-version.ts";
+import {
+  maskerOf,
+  secretsOf,
+  UNREADABLE_NEXT_STEP,
+  type UnreadableSecret,
+  unreadableSecret,
+  unreadableSentence,
+} from "#core/dbt/secrets.ts";
 import { InputError, RetryableError, RowMissing } from "#core/errors.ts";
 import { findDbtVersion } from "./dbt-version.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
@@ -11,6 +19,7 @@ import { startHeartbeat } from "./heartbeat.ts";
 import type { LogOutput } from "./log-output.ts";
 import type { OwnTask } from "./own-task.ts";
 import { patiently } from "./patience.ts";
+import { projectNames } from "./project-names.ts";
 import { type EndRecord, endWithoutDbt, FenceLost, recordEnd, StatusesUnwritten } from "./record-end.ts";
 import { runPlanTask, runProducer, runSetBuild, type TaskContext } from "./run-task.ts";
 import { StatusWriter } from "./status-writer.ts";
@@ -48,6 +57,7 @@ export async function supervise(deps: SupervisorDeps): Promise<ExitCode> {
   const startedAtMs = Date.now();
   let deadlineAtMs = startedAtMs + PATIENCE_MS;
   const untilMs = () => stopUntilMs(deps) ?? deadlineAtMs;
+  deps.output.maskWith(maskerOf(secretsOf(deps.processEnv)));
   try {
     if (!(await passFence(deps, startedAtMs, untilMs))) return EXIT.fenceLost;
     const record = endRecord(deps, untilMs);
@@ -156,6 +166,16 @@ async function runTask({ deps, ...parts }: Parts): Promise<void> {
   const dbtVersion = await findDbtVersion(environment.STEPWATCH_DBT_EXECUTABLE, processEnv);
   if (dbtVersion !== null && isUnsupportedDbt(dbtVersion))
     return recordEnd(parts.record, endWithoutDbt(unsupported(dbtVersion)), 0);
+  const secret = await refusedSecret(environment.STEPWATCH_DBT_PROJECT_DIR, processEnv);
+  if (secret !== null) {
+    deps.output.say("a secret is refused", { variable: secret.variable });
+    const refused = {
+      kind: "environment" as const,
+      sentence: unreadableSentence(secret),
+      nextStep: UNREADABLE_NEXT_STEP,
+    };
+    return recordEnd(parts.record, endWithoutDbt(refused), 0);
+  }
   const context: TaskContext = {
     ...deps,
     ...parts,
@@ -179,6 +199,12 @@ async function runTask({ deps, ...parts }: Parts): Promise<void> {
     const nextStep = "Take the refused argument out of the run's options.";
     await recordEnd(parts.record, endWithoutDbt({ kind: "flags", sentence: error.message, nextStep }), 0);
   }
+}
+
+/** A secret that dbt would mask in ids and words of its own log (behaviour A22). */
+async function refusedSecret(projectDir: string, env: NodeJS.ProcessEnv): Promise<UnreadableSecret | null> {
+  const secrets = secretsOf(env);
+  return secrets.length === 0 ? null : unreadableSecret(secrets, await projectNames(projectDir));
 }
 
 const unsupported = (version: string) => ({

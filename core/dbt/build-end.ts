@@ -44,7 +44,7 @@ const isFailed = (log: BuildLog, { uniqueId }: { uniqueId: string }) => log.vert
 function endedInOrder(log: BuildLog, end: ProcessEnd): boolean {
   if (end.signal !== null || end.signalledByUs || end.outOfMemory === true) return false;
   if (wasInterrupted(log) || log.tasksCancelled || isUnsupportedDbt(log.dbtVersion ?? "")) return false;
-  if (!log.sawLastSummary && !log.emptySelection) return false;
+  if (log.masked || (!log.sawLastSummary && !log.emptySelection)) return false;
   // dbt 2 builds nothing then, and says nothing of it either.
   if (isDbt2(log.dbtVersion ?? "") && log.hookFailures.some((hook) => hook.phase === "start")) return false;
   if (log.fatal !== null && end.exitCode !== 0) return false;

@@ -58,6 +58,8 @@ export interface BuildLog {
   /** A line has a code of dbt 2, which tells the version where its own line is lost. */
   sawCode: boolean;
   emptySelection: boolean;
+  /** dbt masked a secret in ids or in JSON: what it said there of a vertex is lost. */
+  masked: boolean;
   /** Relations that 1.x skipped without an id (children of an ephemeral model that failed). */
   skippedWithoutId: { relation: string; schema: string }[];
   signalledAtMs: number | null;
@@ -91,6 +93,7 @@ export function newBuildLog(): BuildLog {
     sawOwnFailure: false,
     sawCode: false,
     emptySelection: false,
+    masked: false,
     skippedWithoutId: [],
     signalledAtMs: null,
     lastLines: [],
@@ -165,6 +168,7 @@ export function markSignalled(log: BuildLog, atMs: number): Change[] {
 
 function applyToBuild(log: BuildLog, event: LogEvent): void {
   noteFailure(log, event);
+  if (event.kind === "masked") log.masked = true;
   if ((event.kind === "started" || event.kind === "ended") && event.total !== null) {
     log.nodeCount = Math.max(log.nodeCount ?? 0, event.total);
   }

@@ -54,7 +54,7 @@ const NEXT_STEP: Readonly<Record<Exclude<CauseKind, "unsupported_dbt">, string>>
   profile: "Check profiles.yml, the profile and the target named in stepwatch.yaml.",
   flags: "Take the refused argument out of the run's options.",
   empty_selection: "Check the selection for a typo; `dbt ls` with the same arguments lists what it finds.",
-  environment: "Give dbt the variable: `environment` or `secrets` of the project in stepwatch.yaml.",
+  environment: "Check the variables of dbt: `environment` and `secrets` of the project in stepwatch.yaml.",
   killed: "Look at the task's stop reason; the unfinished vertices can be built again.",
   out_of_memory: "Give the task more memory or the build fewer threads.",
   terminated: "Start a new run when it should go on.",
@@ -174,6 +174,12 @@ function hookCause(log: BuildLog): Told {
 }
 
 function quietCause(log: BuildLog, end: ProcessEnd): readonly [Kind, string] {
+  if (log.masked) {
+    return [
+      "environment",
+      "dbt masked the value of a DBT_ENV_SECRET_ variable in ids or words of its own log, which can not be read there.",
+    ];
+  }
   // With warnings as errors the exit code is not 0 then.
   if (log.emptySelection) {
     return ["empty_selection", "The selection found nothing to build."];

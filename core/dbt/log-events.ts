@@ -178,6 +178,14 @@ export interface ArgsEvent extends LineFacts {
   failFast: boolean;
 }
 
+/**
+ * dbt masked a secret in this line where the reader must not guess: in an id, or in the characters of JSON, so that it
+ * is an event no more. Nothing in it counts.
+ */
+export interface MaskedEvent extends LineFacts {
+  kind: "masked";
+}
+
 /** Anything else: for the log alone. */
 export interface TextEvent extends LineFacts {
   kind: "text";
@@ -199,4 +207,5 @@ export type LogEvent =
   | FailFastEvent
   | EmptySelectionEvent
   | ArgsEvent
+  | MaskedEvent
   | TextEvent;

@@ -13,6 +13,7 @@ import type {
   VertexFacts,
 } from "./log-events.ts";
 import { cutMessage, stripColours } from "./message-text.ts";
+import { MASK } from "./secrets.ts";
 import { classOfStatus, isKnownStatus, isTerminal } from "./status.ts";
 import { statusOf } from "./status-of-line.ts";
 
@@ -49,7 +50,13 @@ function gluedEvent(text: string): LogEvent | null {
     const parsed = index === 0 ? undefined : parsedOf(text.slice(index));
     if (parsed !== undefined) return eventFrom(parsed);
   }
-  return null;
+  return tried > 0 && text.includes(MASK) ? brokenByMask(text) : null;
+}
+
+/** An event that dbt masked into something that is no JSON. Whose it is its invocation still says. */
+function brokenByMask(text: string): LogEvent {
+  const invocationId = /"invocation_id": ?"([^"]+)"/.exec(text)?.[1] ?? null;
+  return { ...lineFacts("", {}), invocationId, kind: "masked" };
 }
 
 function parsedOf(text: string): unknown {
@@ -100,6 +107,7 @@ function vertexOf(data: Fields): VertexFacts | null {
 
 function eventOf(line: LineFacts, data: Fields): LogEvent {
   const vertex = vertexOf(data);
+  if (vertex?.uniqueId.includes(MASK) === true) return { ...line, kind: "masked" };
   const isHook = vertex?.resourceType === "operation" || line.name === "DatabaseErrorRunningHook";
   const event = isHook ? hookOf(line, data, vertex) : vertex === null ? null : vertexEventOf(line, data, vertex);
   return event ?? buildEventOf(line, data) ?? { ...line, kind: "text" };
