@@ -4,6 +4,7 @@ import { delimiter, dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import type { ProjectConfig } from "#core/config.ts";
 import { isUnsupportedDbt, OLDEST_DBT } from "#core/dbt/dbt-version.ts";
+import { secretsOf, UNREADABLE_NEXT_STEP, unreadableSecret, unreadableSentence } from "#core/dbt/secrets.ts";
 import { at, readYaml } from "../infra/dbt-files.ts";
 import { quoted } from "./command-line.ts";
 import { InfrastructureError, UsageError } from "./failure.ts";
@@ -26,6 +27,7 @@ export function checkProject(
       AGAIN,
     );
   }
+  checkSecrets(project);
   checkDependencies(project, projectFile);
   const profilesFile = join(project.profilesDir, "profiles.yml");
   if (!existsSync(profilesFile)) {
@@ -43,6 +45,12 @@ export function checkProject(
       "Add it there, or name another with --profile.",
     );
   checkTarget(profile, wanted, profilesFile, options.target ?? project.target);
+}
+
+/** What of stepwatch.yaml dbt would mask in its own log; the container looks at the project's names as well. */
+function checkSecrets(project: ProjectConfig): void {
+  const secret = unreadableSecret(secretsOf(project.environment));
+  if (secret !== null) throw new UsageError(unreadableSentence(secret), UNREADABLE_NEXT_STEP);
 }
 
 /** What a run of a small project writes: logs, artefacts, unpacked functions. */

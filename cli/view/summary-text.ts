@@ -98,9 +98,9 @@ function causeLines(summary: RunSummary, paint: Paint): string[] {
   const shown = summary.causes.slice(0, MAX_CAUSES).flatMap((cause) => {
     const gated = cause.gates > 0 ? ` (${cause.gates} not built because of it)` : "";
     const [first = "", ...more] = cause.sentence.split("\n");
-    const body = [...more, ...linesBeyond(cause)]
-      .slice(0, MAX_MESSAGE_LINES)
-      .map((line) => paint("dim", `         ${line}`.trimEnd()));
+    const body = beginningAndEnd([...more, ...linesBeyond(cause)], MAX_MESSAGE_LINES).map((line) =>
+      paint("dim", `         ${line}`.trimEnd()),
+    );
     const next = cause.nextStep === undefined ? [] : [`         → ${cause.nextStep}`];
     // The verdict above is this sentence, word for word, where there is nothing else to say.
     const head =
@@ -109,6 +109,12 @@ function causeLines(summary: RunSummary, paint: Paint): string[] {
   });
   const more = summary.causes.length - MAX_CAUSES;
   return more > 0 ? [...shown, `  … and ${more} more causes: use --json for all of them`] : shown;
+}
+
+/** The first lines and the last one, which alone tells what is wrong in a traceback. */
+function beginningAndEnd(lines: readonly string[], most: number): readonly string[] {
+  const told = lines.findLastIndex((line) => line.trim() !== "") + 1;
+  return told <= most ? lines.slice(0, most) : [...lines.slice(0, most - 2), "…", lines[told - 1]!];
 }
 
 /** The log's lines behind a cause, without those that its sentence has already. */

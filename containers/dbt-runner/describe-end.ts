@@ -33,6 +33,7 @@ export function describeEnd(facts: EndFacts): BuildEnd {
     inOrder: ended.inOrder && build.notStarted === null,
     cause: withPlanProblem(causeOf(facts), facts.planProblem),
     retryableLaunch: ended.retryableLaunch || interruptedBeforeAnything(facts),
+    lostWarehouse: ended.cause.kind === "connection" && hasLoss(build.log),
     failFast: (build.log.failFast || facts.failFastAsked) && hasFailure(build.log),
     hookFailures: build.log.hookFailures.slice(0, LISTED).map((hook) => hookFailure(hook, build.log)),
     filled: reconciliation.filled.slice(0, LISTED),
@@ -85,6 +86,10 @@ function straysOf(log: BuildLog, claimed: readonly string[]): BuildEnd["strays"]
   const isHarmed = (vertex: VertexReading) =>
     isBuilt(vertex) && vertex.evidence && (vertex.class === "failed" || vertex.class === "interrupted");
   return reported.filter(isHarmed).map(({ uniqueId, status }) => ({ uniqueId, status }));
+}
+
+function hasLoss(log: BuildLog): boolean {
+  return [...log.vertices.values()].some((vertex) => vertex.class === "failed" || vertex.class === "interrupted");
 }
 
 function hasFailure(log: BuildLog): boolean {

@@ -47,6 +47,7 @@ export function endWithoutDbt(cause: Omit<Cause, "lines">, inOrder = false): Bui
     cause: { ...cause, lines: [] },
     retryableLaunch: false,
     failFast: false,
+    lostWarehouse: false,
     hookFailures: [],
     filled: [],
     contradictions: [],

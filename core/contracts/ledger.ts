@@ -55,6 +55,8 @@ export const buildEndSchema = z.object({
   /** A producer that ended before any status and whose cause lies outside the dbt project may be launched again. */
   retryableLaunch: z.boolean().default(false),
   failFast: z.boolean().default(false),
+  /** The warehouse went away while vertices were built, which failed by it: they and the rest may be built again. */
+  lostWarehouse: z.boolean().default(false),
   hookFailures: z
     .array(z.object({ name: z.string(), message: z.string(), phase: z.enum(["start", "end"]) }))
     .default([]),

@@ -2,7 +2,7 @@ import { isCancelCode } from "./dbt-code.ts";
 import { isDbt2 } from "./dbt-version.ts";
 import { type FatalKind, fatalKind } from "./fatal-kind.ts";
 import type { FatalEvent, HookEvent, HookTextEvent, LogEvent } from "./log-events.ts";
-import { cutMessage } from "./message-text.ts";
+import { cutMessage, withoutNoise } from "./message-text.ts";
 import { classOfStatus, isTerminal } from "./status.ts";
 import type { VertexReading } from "./vertex-reading.ts";
 import { addToRecord, type BuildFacts, newVertexRecord, readingOf, type VertexRecord } from "./vertex-record.ts";
@@ -253,7 +253,8 @@ function applyFatal(log: BuildLog, event: FatalEvent): void {
 function keepLine(log: BuildLog, event: LogEvent): void {
   const failed = event.kind === "ended" && classOfStatus(event.status) === "failed";
   if (event.level !== "error" && event.level !== "warn" && !failed) return;
-  const line = cutMessage(event.text.trim(), LAST_LINE_CHARACTERS);
+  if (event.kind === "fatal" && event.part === "trace" && log.fatal !== null) return;
+  const line = cutMessage(withoutNoise(event.text.trim()), LAST_LINE_CHARACTERS);
   if (line === "" || log.lastLines.includes(line)) return;
   log.lastLines.push(line);
   if (log.lastLines.length > LAST_LINES) log.lastLines.shift();

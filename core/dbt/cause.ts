@@ -1,5 +1,6 @@
 import type { BuildLog } from "./build-log.ts";
-import { type FatalKind, fatalKind } from "./fatal-kind.ts";
+import { type FatalKind, fatalKind, saysConnectionLost } from "./fatal-kind.ts";
+import { withoutNoise } from "./message-text.ts";
 import { isTestType } from "./tested-nodes.ts";
 import type { VertexReading } from "./vertex-reading.ts";
 
@@ -75,8 +76,9 @@ const FATAL_CAUSE: Readonly<Record<FatalKind, Kind>> = {
 
 /** Why the build ended as it did: from the outside (signals, memory) to the inside (hooks, nodes, tests). */
 export function causeOf(log: BuildLog, end: ProcessEnd): Cause {
-  const [kind, sentence] = outsideCause(log, end) ?? fatalCause(log, end) ?? vertexCause(log) ?? quietCause(log, end);
-  const stderr = end.stderrTail?.trim();
+  const [kind, sentence] =
+    outsideCause(log, end) ?? fatalCause(log, end) ?? lostConnection(log) ?? vertexCause(log) ?? quietCause(log, end);
+  const stderr = withoutNoise(end.stderrTail ?? "").trim();
   const lines = log.lastLines.length > 0 || !stderr ? log.lastLines : stderr.split("\n").slice(-10);
   return { kind, sentence, nextStep: NEXT_STEP[kind], lines: kind === "none" ? [] : [...lines] };
 }
@@ -90,7 +92,9 @@ type Told = readonly [Kind, string] | null;
  */
 export function wasInterrupted(log: BuildLog): boolean {
   const byFailFast = log.failFast && hasFailed(log);
-  return log.keyboardInterrupt || ((log.tasksCancelled || log.allCancelled) && !byFailFast);
+  // dbt 1 says so too where the server went away under its threads; then it tells of the connection at its end.
+  const byKeyboard = log.keyboardInterrupt && log.fatal?.kind !== "connection";
+  return byKeyboard || ((log.tasksCancelled || log.allCancelled) && !byFailFast);
 }
 
 function outsideCause(log: BuildLog, end: ProcessEnd): Told {
@@ -135,6 +139,21 @@ const FATAL_SENTENCE: Partial<Record<Kind, string>> = {
   environment: "dbt misses a variable of its environment",
 };
 
+/** The server went away while vertices were built: each of them says so, and dbt too where it gave up. */
+function lostConnection(log: BuildLog): Told {
+  const failed = [...log.vertices.values()].filter((vertex) => vertex.class === "failed" || isSaidFailed(log, vertex));
+  if (failed.length === 0 || !failed.every((vertex) => saysConnectionLost(vertex.message ?? ""))) return null;
+  const text = log.fatal?.kind === "connection" ? log.fatal.text : (failed[0]?.message ?? "");
+  return ["connection", `dbt lost the warehouse while it built ${counted(failed)}: ${firstLines(text)}`];
+}
+
+/** `2 nodes and 1 test`. */
+function counted(vertices: readonly VertexReading[]): string {
+  const tests = vertices.filter((vertex) => isTestType(vertex.resourceType)).length;
+  const nodes = vertices.length - tests;
+  return [...(nodes > 0 ? [count(nodes, "node")] : []), ...(tests > 0 ? [count(tests, "test")] : [])].join(" and ");
+}
+
 function vertexCause(log: BuildLog): Told {
   const red = [...log.vertices.values()]
     .filter((vertex) => vertex.class === "failed" || vertex.class === "interrupted" || isSaidFailed(log, vertex))
@@ -143,17 +162,8 @@ function vertexCause(log: BuildLog): Told {
   const ownFault = red.filter((vertex) => vertex.status !== "cancelled");
   const told = ownFault.length > 0 ? ownFault : red;
   const nodes = told.filter((vertex) => !isTestType(vertex.resourceType));
-  const tests = told.length - nodes.length;
-  const parts = [
-    ...(nodes.length > 0 ? [count(nodes.length, "node")] : []),
-    ...(tests > 0 ? [count(tests, "test")] : []),
-  ];
-  if (told.length > 0) {
-    return [
-      nodes.length > 0 ? "node" : "test",
-      `${parts.join(" and ")} failed, ${(nodes[0] ?? told[0])?.uniqueId} first.`,
-    ];
-  }
+  if (told.length > 0)
+    return [nodes.length > 0 ? "node" : "test", `${counted(told)} failed, ${(nodes[0] ?? told[0])?.uniqueId} first.`];
   return log.hookFailures.length > 0 ? hookCause(log) : ephemeralCause(log);
 }
 
@@ -210,9 +220,11 @@ function count(n: number, noun: string): string {
 }
 
 function firstLines(text: string): string {
-  const lines = text
+  const lines = withoutNoise(text)
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "");
-  return lines.slice(0, 3).join(" ").slice(0, 400);
+  // Of a traceback only the last line says what is wrong.
+  const told = lines.some((line) => line.startsWith("Traceback (")) ? [lines[0], lines.at(-1)] : lines.slice(0, 3);
+  return told.join(" ").slice(0, 400);
 }

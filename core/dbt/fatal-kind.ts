@@ -33,13 +33,23 @@ const KINDS: readonly (readonly [FatalKind, RegExp])[] = [
   ["hook", /on-run-(?:start|end)|'Exposure' object has no attribute/i],
   [
     "connection",
-    /could not set lock on file|not a valid \w+ database|file is not a database|cannot open (?:file|database)|failed to create schema|could not connect|connection (?:refused|reset|timed out|to server|already closed)|failed to connect|could not translate host|timeout expired|temporar(?:y|ily) unavailable|network is unreachable|name or service not known|ssl (?:error|syscall)|OperationalError|authentication failed|access denied|DbDriverFailed|failed to load \w+ driver/i,
+    /could not set lock on file|not a valid \w+ database|file is not a database|cannot open (?:file|database)|failed to create schema|could not connect|server closed the connection|terminating connection|the database system is (?:shutting down|starting up|in recovery)|connection (?:refused|reset|timed out|to server|already closed)|failed to connect|could not translate host|timeout expired|temporar(?:y|ily) unavailable|network is unreachable|name or service not known|ssl (?:error|syscall)|OperationalError|authentication failed|access denied|DbDriverFailed|failed to load \w+ driver/i,
   ],
   [
     "parse",
     /Compilation Error|Parsing Error|YAML|syntax error|depends on a (?:node|source|macro) named|not found in project|cannot contain spaces|MacroSyntaxInvalid|SerializationError|DependencyNotFound|Duplicate|found a cycle|CyclicDependency|dbt found two resources|Validator Error|schema\.yml|dbt_project\.yml|dbt deps|packages|-->\s+\S+\.(?:sql|py|ya?ml|csv|md)\b/i,
   ],
 ];
+
+/**
+ * What a database's client says when the server went away while it was used: narrower than a connection that could not
+ * be opened, since this is looked for in the messages of vertices, where a table may well deny access.
+ */
+const LOST =
+  /server closed the connection|terminating connection|the database system is (?:shutting down|starting up|in recovery)|connection (?:refused|reset|already closed|timed out|to server .*failed|was lost)|lost connection|could not connect|failed to connect|ssl syscall|broken pipe|network is unreachable/i;
+
+/** Whether a vertex's message says that the warehouse went away. */
+export const saysConnectionLost = (message: string): boolean => LOST.test(message);
 
 /**
  * A database answered, and did not like the SQL: no connection is to blame, though dbt 2 says it under the code of the

@@ -21,6 +21,8 @@ function noRecoveryAfter(producer: TaskRow | null, views: ReadonlyMap<string, Ve
   const startHook = end.hookFailures.find((hook) => hook.phase === "start");
   if (startHook) return `The on-run-start hook ${startHook.name} failed: ${startHook.message}`;
   if (end.cause.kind === "hook" && end.hookFailures.length > 0) return null;
+  // The warehouse went away under a build that had begun: what it lost is built again.
+  if (end.lostWarehouse) return null;
   const final = new Set([
     "parse",
     "profile",

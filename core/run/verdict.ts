@@ -71,7 +71,7 @@ function causesOfRun(input: Parameters<typeof verdict>[0], producer: TaskRow | n
   if (end && end.cause.kind === "empty_selection") {
     const hasDeferred = input.plan?.vertices.some((vertex) => vertex.deferred) === true;
     if (!hasDeferred && !input.policy.allowEmpty && !input.selectsByState) causes.push(ofCause(end.cause));
-  } else if (end && WHOLE_RUN.has(end.cause.kind)) causes.push(ofCause(end.cause));
+  } else if (end && WHOLE_RUN.has(end.cause.kind) && !end.lostWarehouse) causes.push(ofCause(end.cause));
   else if (end && input.plan === null) causes.push(ofCause(end.cause, "The plan of the run is not known."));
   if (
     input.plan &&
@@ -103,7 +103,10 @@ function causesOfBuilds(input: Parameters<typeof verdict>[0]): RunCause[] {
       if (hook.phase === "end" && input.policy.hookFailure === "warn") continue;
       causes.set(`hook ${hook.name}`, {
         ...ofRun(`The on-run-${hook.phase} hook ${hook.name} failed: ${hook.message}`),
-        nextStep: "Mend the hook; hookFailure: warn keeps a failed on-run-end hook from making a run red.",
+        nextStep:
+          hook.phase === "end"
+            ? "Mend the hook; hookFailure: warn keeps a failed on-run-end hook from making a run red."
+            : "Mend the hook, or what it needs: nothing is built while it fails, or what was built stands as it ended.",
       });
     }
     if (task.end?.cause.kind === "unexplained_exit")

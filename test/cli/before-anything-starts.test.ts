@@ -41,6 +41,18 @@ test("packages that are not installed: the command that installs them, where dbt
   expect(refusal(() => checkProject(shop!, {}))).toBeNull();
 });
 
+test("A22: a secret in stepwatch.yaml that dbt would mask in its own log: usage (2), without its value", () => {
+  const projectDir = join(folder, "secretive");
+  const shop = { projectDir, environment: { DBT_ENV_SECRET_X: "1", PLAIN: "1" } };
+  const parsed = parseConfig({ projects: { shop } }, folder, (_from, path) => path).projects;
+  mkdirSync(projectDir);
+  writeFileSync(join(projectDir, "dbt_project.yml"), "name: shop\nprofile: shop\n");
+  expect(refusal(() => checkProject(parsed.shop!, {}))).toMatchObject({
+    exitCode: 2,
+    message: expect.stringMatching(/^The value of DBT_ENV_SECRET_X has fewer than 6 characters/),
+  });
+});
+
 test("a full disk: infrastructure (3), asked of the nearest folder that is there", () => {
   const asked: string[] = [];
   const free = (mebibytes: number) => (path: string) => {

@@ -64,6 +64,7 @@ export function buildEnd(changes: Partial<BuildEnd> = {}): BuildEnd {
     cause: { kind: "none", sentence: "Every vertex is good.", lines: [] },
     retryableLaunch: false,
     failFast: false,
+    lostWarehouse: false,
     hookFailures: [],
     filled: [],
     contradictions: [],

@@ -78,6 +78,17 @@ describe("how the producer ended", () => {
     expect(verdictAfter(good, decide(good))).toMatchObject({ state: "red", causes: [{ sentence: cause.sentence }] });
   });
 
+  it("D3: a warehouse that went away under what was built: that, and the rest, is built again", () => {
+    const cause = { kind: "connection" as const, sentence: "dbt lost the warehouse.", lines: [] };
+    const end = { inOrder: false, exitCode: 2, cause, lostWarehouse: true };
+    const situation = { plan, rows: [row("a", "success"), row("x", "error")], tasks: [over(1, end)] };
+    const decision = decide(situation);
+    expect(decision).toMatchObject({ settle: false, finals: [] });
+    expect(decision.launches.length).toBeGreaterThan(0);
+    const good = { ...situation, rows: ["a", "x", "b", "y"].map((id) => row(id, "success")) };
+    expect(verdictAfter(good, decide(good)).state).toBe("green");
+  });
+
   it("B8: a model that failed below an ephemeral is retried although fail-fast left the ephemeral unsaid", () => {
     const below = planOf([ephemeral("e"), vertex("a", ["e"]), vertex("z")]);
     const decision = decide({
@@ -96,9 +107,9 @@ describe("how the producer ended", () => {
     const decision = decide(situation);
     expect(decision).toMatchObject({ launches: [], settle: true });
     expect(finalsOf(decision)).toMatchObject({ x: "dead", y: "doomed by x" });
-    expect(verdictAfter(situation, decision).causes[0]!.sentence).toBe(
-      "The on-run-start hook audit failed: relation is locked",
-    );
+    const [first] = verdictAfter(situation, decision).causes;
+    expect(first!.sentence).toBe("The on-run-start hook audit failed: relation is locked");
+    expect(first!.nextStep).not.toContain("hookFailure");
   });
 
   it("B10: a recovery build whose start hook failed says nothing of its set by its silence: it is built again", () => {

@@ -1,0 +1,92 @@
+import { describe, expect, it } from "vitest";
+import { buildEnded } from "#core/dbt/build-end.ts";
+import { cutMessage, MAX_MESSAGE_CHARACTERS, withoutNoise } from "#core/dbt/message-text.ts";
+import { lateError, line, result, start, stats, version } from "../../support/dbt-lines.ts";
+import { readLines, readRecording } from "../../support/read-recording.ts";
+import { recordedCase } from "../../support/recorded-cases.ts";
+
+const [A, B] = ["model.p.a", "model.p.b"];
+const U = "unit_test.p.a.u";
+const closed = "Database Error in model a\n  server closed the connection unexpectedly";
+
+const endOf = (lines: string[], exitCode = 1) =>
+  buildEnded(readLines([version("1.11.16"), ...lines, stats()]), { exitCode, signal: null, signalledByUs: false });
+
+const failed = (id: string, message: string) => [start(id), result(id, "error"), lateError(id, message)];
+const interrupted = line({ name: "EndOfRunSummary", data: { keyboard_interrupt: true } });
+const gaveUp = (exc: string) =>
+  line({ name: "MainEncounteredError", level: "error", msg: `Encountered an error:\n${exc}`, data: { exc } });
+
+describe("D3: a warehouse that goes away while dbt builds", () => {
+  it("is the cause in the recorded stop of a Postgres, which dbt calls a keyboard interrupt", () => {
+    const { end } = readRecording(recordedCase("1.11.16", "server_stops"));
+    expect(end).toMatchObject({ inOrder: false, retryableLaunch: false, cause: { kind: "connection" } });
+    expect(end.cause.sentence).toMatch(/^dbt lost the warehouse while it built 2 nodes: .*Connection refused/);
+    expect(end.cause.lines.join("\n")).not.toContain("Encountered an error");
+  });
+
+  it("is the cause where all that failed says so, also if dbt came to its end", () => {
+    expect(endOf([...failed(A, closed), ...failed(B, "connection refused")])).toMatchObject({
+      inOrder: true,
+      cause: { kind: "connection", sentence: expect.stringContaining("server closed the connection") },
+    });
+  });
+
+  it("is not the cause where something else failed, and a keyboard interrupt stays one", () => {
+    expect(endOf([...failed(A, closed), ...failed(B, "column x does not exist")]).cause.kind).toBe("node");
+    expect(endOf([...failed(A, "canceled"), interrupted, gaveUp("")], 2).cause.kind).toBe("killed");
+    expect(endOf([...failed(A, "Access Denied: Table t")]).cause.kind).toBe("node");
+  });
+});
+
+describe("a cause's sentence and lines", () => {
+  it("counts nodes and tests", () => {
+    const tests = [start(U), result(U, "fail"), start("test.p.t.1"), result("test.p.t.1", "fail")];
+    expect(endOf([...failed(A, "boom"), ...tests]).cause).toMatchObject({
+      kind: "node",
+      sentence: `1 node and 2 tests failed, ${A} first.`,
+    });
+    expect(endOf(tests).cause).toMatchObject({ kind: "test", sentence: expect.stringMatching(/^2 tests failed/) });
+  });
+
+  it("leaves out what tells nothing", () => {
+    const stderr = [
+      "/venv/lib/multiprocessing/resource_tracker.py:254: UserWarning: resource_tracker: There appear to be 6 leaked semaphore objects to clean up at shutdown",
+      "  warnings.warn('resource_tracker: There appear to be %d '",
+      "Fatal Python error",
+    ].join("\n");
+    const end = buildEnded(readLines([]), { exitCode: 70, signal: null, signalledByUs: false, stderrTail: stderr });
+    expect(end.cause.lines).toEqual(["Fatal Python error"]);
+    expect(withoutNoise("Encountered an error:\nIO Error: x")).toBe("IO Error: x");
+    expect(endOf([gaveUp("IO Error: Could not set lock on file")], 2).cause.sentence).not.toContain("Encountered");
+  });
+
+  it("of a traceback it is the last line that tells", () => {
+    const exc = [
+      "Runtime Error",
+      "Traceback (most recent call last):",
+      ...Array(20).fill('  File "x.py"'),
+      "KeyError: 'vat'",
+    ];
+    expect(endOf([gaveUp(exc.join("\n"))], 2).cause.sentence).toMatch(/Runtime Error KeyError: 'vat'$/);
+  });
+});
+
+describe("a message that is cut", () => {
+  const long = `first line\n${"in between\n".repeat(2_000)}ValueError: the last line`;
+
+  it("keeps its beginning and its end, is within the limit and is not cut twice", () => {
+    const once = cutMessage(long);
+    expect(once).toMatch(/^first line/);
+    expect(once).toMatch(/ValueError: the last line$/);
+    expect(once).toMatch(/\d+ more characters in dbt's log/);
+    expect(once.length).toBeLessThanOrEqual(MAX_MESSAGE_CHARACTERS);
+    expect(cutMessage(once)).toBe(once);
+    expect(cutMessage("short")).toBe("short");
+  });
+
+  it("is so in a vertex's message of a Python model", () => {
+    const log = readLines([version("1.11.16"), ...failed(A, long)]);
+    expect(log.vertices.get(A)?.message).toMatch(/ValueError: the last line$/);
+  });
+});
