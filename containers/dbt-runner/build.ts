@@ -14,6 +14,8 @@ export interface BuildDeps {
   readonly journal: VertexJournal;
   readonly stop: StopSwitch;
   readonly stopTimeoutSeconds: number;
+  /** Whether dbt was given a selection. */
+  readonly selects?: boolean;
   /** Each event of dbt, after it was taken in. */
   readonly onEvent: (event: LogEvent) => void;
   /** Out-of-memory kills of the container so far; null where nobody counts. */
@@ -49,6 +51,7 @@ export async function runBuild(command: DbtCommand, log: BuildLog, deps: BuildDe
     signalledByUs: log.signalledAtMs !== null,
     outOfMemory,
     stderrTail: deps.output.masked(exit.stderrTail),
+    ...(deps.selects === undefined ? {} : { selects: deps.selects }),
   };
   deps.output.say("dbt ended", { exitCode: exit.exitCode, signal: exit.signal, outOfMemory, tookMs: exit.tookMs });
   return { log, end, tookMs: exit.tookMs, notStarted: exit.notStarted };

@@ -6,6 +6,7 @@ import type { RunnerEnvironment } from "#core/contracts/environment.ts";
 import { type BuildOptions, buildArgv, recoveryOptions, testArgv } from "#core/dbt/argv.ts";
 import type { BuildLog } from "#core/dbt/build-log.ts";
 import { compareReported, exactSelection, SELECTION_VARIABLES } from "#core/dbt/exact-selection.ts";
+import { nameSkips } from "#core/dbt/skipped-without-id.ts";
 import { TEST_TYPES } from "#core/run/plan.ts";
 import { buildThatNeverStarted, type FinishedBuild, runBuild } from "./build.ts";
 import type { DbtCommand } from "./dbt-process.ts";
@@ -52,7 +53,8 @@ export async function runProducer(context: TaskContext): Promise<void> {
   const argv = buildArgv(context.folders.build, brief.options);
   await plan.begin();
   const build = await dbtUnlessStopped(context, argv, (event) => plan.watch(event));
-  const { problem } = await plan.outcome(build.log);
+  const { plan: made, problem } = await plan.outcome(build.log);
+  context.journal.record(nameSkips(build.log, made?.vertices ?? []));
   await finishBuild(finishDeps(context), build, { planProblem: problem, claimed: null });
   if (build.end.exitCode === 0) await savePartialParse(context.folders);
 }
@@ -81,6 +83,8 @@ export async function runSetBuild(context: TaskContext, set: BuildSet): Promise<
       missing: missing.slice(0, 50),
       unexpected: unexpected.slice(0, 50),
     });
+  const named = set.vertices.map(({ uniqueId, fqn }) => ({ uniqueId, name: fqn.at(-1) ?? "" }));
+  context.journal.record(nameSkips(build.log, named));
   await finishBuild(finishDeps(context), build, { planProblem: null, claimed });
 }
 
@@ -128,11 +132,18 @@ async function dbtUnlessStopped(
     stop,
     stopTimeoutSeconds: environment.STEPWATCH_STOP_TIMEOUT_SECONDS,
     onEvent,
+    selects: context.brief.set !== null || selects(context.brief.options),
     ...(memoryKills ? { memoryKills } : {}),
   });
   if (stop.request?.reason === "fence_lost") throw new FenceLost(stop.request.sentence);
   return build;
 }
+
+/** Whether these options leave anything of a project out. */
+const selects = ({ select, exclude, selector, resourceTypes, excludeResourceTypes }: BuildOptions): boolean =>
+  [select, exclude, selector, resourceTypes, excludeResourceTypes].some(
+    (given) => given !== undefined && given.length > 0,
+  );
 
 /** Variables may hold what is nobody's business in a log group; the run's row has them. */
 function withoutValueOf(flag: string, argv: readonly string[]): string[] {

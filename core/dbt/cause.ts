@@ -42,6 +42,8 @@ export interface ProcessEnd {
   outOfMemory?: boolean;
   /** Tail of stderr: dbt refuses bad flags there, before it logs anything. */
   stderrTail?: string;
+  /** Whether the build was given a selection; undefined where nobody knows. */
+  selects?: boolean;
 }
 
 /** What to do next, by cause. */
@@ -62,6 +64,10 @@ const NEXT_STEP: Readonly<Record<Exclude<CauseKind, "unsupported_dbt">, string>>
   unexplained_exit: "Read the end of dbt's log.",
 };
 
+/** … where nothing was selected that could have a typo. */
+const NOTHING_THERE =
+  "Check that the project has models (model-paths in dbt_project.yml) and that they are enabled: `dbt ls` lists them.";
+
 const FATAL_CAUSE: Readonly<Record<FatalKind, Kind>> = {
   parse: "parse",
   connection: "connection",
@@ -80,7 +86,13 @@ export function causeOf(log: BuildLog, end: ProcessEnd): Cause {
     outsideCause(log, end) ?? fatalCause(log, end) ?? lostConnection(log) ?? vertexCause(log) ?? quietCause(log, end);
   const stderr = withoutNoise(end.stderrTail ?? "").trim();
   const lines = log.lastLines.length > 0 || !stderr ? log.lastLines : stderr.split("\n").slice(-10);
-  return { kind, sentence, nextStep: NEXT_STEP[kind], lines: kind === "none" ? [] : [...lines] };
+  const hasNothing = kind === "empty_selection" && end.selects === false;
+  return {
+    kind,
+    sentence,
+    nextStep: hasNothing ? NOTHING_THERE : NEXT_STEP[kind],
+    lines: kind === "none" ? [] : [...lines],
+  };
 }
 
 type Kind = keyof typeof NEXT_STEP;
@@ -192,7 +204,9 @@ function quietCause(log: BuildLog, end: ProcessEnd): readonly [Kind, string] {
   }
   // With warnings as errors the exit code is not 0 then.
   if (log.emptySelection) {
-    return ["empty_selection", "The selection found nothing to build."];
+    const nothing =
+      end.selects === false ? "The project has nothing to build." : "The selection found nothing to build.";
+    return ["empty_selection", nothing];
   }
   if (end.exitCode !== null && end.exitCode !== 0) {
     return ["unexplained_exit", `dbt ended with exit code ${end.exitCode} although no vertex failed.`];

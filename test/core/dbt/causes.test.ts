@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { buildEnded } from "#core/dbt/build-end.ts";
 import { cutMessage, MAX_MESSAGE_CHARACTERS, withoutNoise } from "#core/dbt/message-text.ts";
+import { nameSkips } from "#core/dbt/skipped-without-id.ts";
 import { lateError, line, result, start, stats, version } from "../../support/dbt-lines.ts";
 import { readLines, readRecording } from "../../support/read-recording.ts";
 import { recordedCase } from "../../support/recorded-cases.ts";
@@ -61,6 +62,15 @@ describe("a cause's sentence and lines", () => {
     expect(endOf([gaveUp("IO Error: Could not set lock on file")], 2).cause.sentence).not.toContain("Encountered");
   });
 
+  it("C10: an empty project is no selection with a typo", () => {
+    const nothing = [line({ name: "NothingToDo", level: "warn", msg: "Nothing to do." })];
+    const end = (selects: boolean) =>
+      buildEnded(readLines(nothing), { exitCode: 0, signal: null, signalledByUs: false, selects }).cause;
+    expect(end(false)).toMatchObject({ kind: "empty_selection", sentence: "The project has nothing to build." });
+    expect(end(false).nextStep).not.toContain("typo");
+    expect(end(true)).toMatchObject({ kind: "empty_selection", nextStep: expect.stringContaining("typo") });
+  });
+
   it("of a traceback it is the last line that tells", () => {
     const exc = [
       "Runtime Error",
@@ -88,5 +98,28 @@ describe("a message that is cut", () => {
   it("is so in a vertex's message of a Python model", () => {
     const log = readLines([version("1.11.16"), ...failed(A, long)]);
     expect(log.vertices.get(A)?.message).toMatch(/ValueError: the last line$/);
+  });
+});
+
+describe("B4: what dbt 1 skips below an ephemeral that can not be compiled, and names without an id", () => {
+  const T = "test.harbour.not_null_e1_a.abc";
+  const read = () => readLines(recordedCase("1.11.16", "eph_test_compile").lines());
+
+  it("is the one planned vertex of that name", () => {
+    const log = read();
+    const changes = nameSkips(log, [
+      { uniqueId: T, name: "not_null_e1_a" },
+      { uniqueId: A, name: "a" },
+    ]);
+    expect(changes).toMatchObject([{ uniqueId: T, what: "ended" }]);
+    expect(log.vertices.get(T)).toMatchObject({ status: "skipped", class: "not_built", evidence: false });
+    expect(nameSkips(log, [{ uniqueId: T, name: "not_null_e1_a" }])).toEqual([]);
+  });
+
+  it("is nothing where two could be it, or dbt said something else of it", () => {
+    const log = read();
+    const two = [T, "test.annex.not_null_e1_a.def"].map((uniqueId) => ({ uniqueId, name: "not_null_e1_a" }));
+    expect(nameSkips(log, two)).toEqual([]);
+    expect(nameSkips(log, [{ uniqueId: "model.harbour.e1_child", name: "not_null_e1_a" }])).toEqual([]);
   });
 });
