@@ -6,7 +6,7 @@ import { ensureVenv } from "#local/python.ts";
 import { EXIT } from "../../containers/dbt-runner/exit-codes.ts";
 import { type Bench, type BenchOptions, bench } from "./bench.ts";
 
-const CASES = join(import.meta.dirname, "../fixtures/projects/field-cases");
+const CASES = join(import.meta.dirname, "../fixtures/field-cases");
 const JAFFLE_SHOP = join(import.meta.dirname, "../../examples/jaffle-shop");
 const PROFILES = "field_cases:\n  target: dev\n  outputs:\n    dev: {type: duckdb, path: field.duckdb, threads: 2}\n";
 
