@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import { App } from "aws-cdk-lib";
+import { Annotations, App } from "aws-cdk-lib";
 import { DockerImageAsset, Platform } from "aws-cdk-lib/aws-ecr-assets";
 import { ContainerImage } from "aws-cdk-lib/aws-ecs";
 import { Code } from "aws-cdk-lib/aws-lambda";
@@ -30,8 +30,11 @@ async function main(): Promise<void> {
         return ContainerImage.fromRegistry(
           localImageReference(project.name, localImageHash(project, bundles.runnerFile)),
         );
+      const context = assembleImageContext(root, project, bundles.runnerFile);
+      for (const warning of context.warnings)
+        Annotations.of(scope).addWarningV2(`stepwatch:keys:${project.name}`, warning);
       const asset = new DockerImageAsset(scope, `${project.name}-image`, {
-        directory: assembleImageContext(root, project, bundles.runnerFile),
+        directory: context.folder,
         platform: Platform.LINUX_AMD64,
         buildArgs: { DBT_PACKAGES: project.dbt.packages.join(" "), DBT_TARGET: project.target ?? "" },
       });

@@ -99,7 +99,7 @@ describe("the image on AWS", () => {
     ])
       write(file);
     for (const file of ["dbt/dbt_packages/utils/dbt_project.yml", "containers/dbt-runner/Dockerfile"]) write(file);
-    const context = assembleImageContext(folder, shop, runnerFile);
+    const context = assembleImageContext(folder, shop, runnerFile).folder;
     const has = (path: string) => existsSync(join(context, path));
     expect(
       [

@@ -1,0 +1,81 @@
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { at, readYaml } from "./dbt-files.ts";
+
+/** dbt's path settings with their defaults: whatever lies below one of them is the project, whatever it is called. */
+const SOURCE_PATHS: Readonly<Record<string, readonly string[]>> = {
+  "model-paths": ["models"],
+  "source-paths": [],
+  "seed-paths": ["seeds"],
+  "data-paths": [],
+  "snapshot-paths": ["snapshots"],
+  "test-paths": ["tests"],
+  "macro-paths": ["macros"],
+  "analysis-paths": ["analyses"],
+  "function-paths": ["functions"],
+  "docs-paths": [],
+  "asset-paths": [],
+  "packages-install-path": ["dbt_packages"],
+};
+
+/** Which folders of a dbt project dbt reads, and which it writes. All paths are absolute. */
+export interface ProjectPaths {
+  /** The folders that dbt reads, installed and local packages among them. */
+  readonly sources: readonly string[];
+  /** The folders that dbt writes: they can be made again, and would change the image's hash with each build. */
+  readonly outputs: readonly string[];
+  /** The packages that packages.yml or dependencies.yml takes from a folder, each as it is written there. */
+  readonly localPackages: readonly string[];
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Reads a project's paths as dbt does: dbt_project.yml, then dbt's variables, then the defaults. */
+export function projectPaths(projectDir: string, environment: Environment = process.env): ProjectPaths {
+  const settings = readYaml(join(projectDir, "dbt_project.yml"));
+  const localPackages = localPackagesOf(projectDir);
+  const named = Object.entries(SOURCE_PATHS).flatMap(([key, defaults]) =>
+    texts(at(settings, key), defaults).map((text) => rendered(text, environment)),
+  );
+  const sources = [...named.filter((path) => path !== null), ...localPackages].map((path) => resolve(projectDir, path));
+  const outputs = [
+    environment.DBT_ENGINE_TARGET_PATH ?? environment.DBT_TARGET_PATH,
+    environment.DBT_ENGINE_LOG_PATH ?? environment.DBT_LOG_PATH,
+    ...outputOf(settings, "target-path", "target", environment),
+    ...outputOf(settings, "log-path", "logs", environment),
+  ].flatMap((path) => (path === undefined || path === "" ? [] : [resolve(projectDir, path)]));
+  return { sources, outputs: outputs.filter((path) => !sources.includes(path)), localPackages };
+}
+
+function outputOf(settings: unknown, key: string, usual: string, environment: Environment): string[] {
+  const [text] = texts(at(settings, key), [usual]);
+  return [rendered(text ?? usual, environment) ?? usual];
+}
+
+function localPackagesOf(projectDir: string): string[] {
+  return ["packages.yml", "dependencies.yml"].flatMap((file) => {
+    const listed = at(readYaml(join(projectDir, file)), "packages");
+    return Array.isArray(listed) ? listed.map((entry) => at(entry, "local")).filter((path) => isText(path)) : [];
+  });
+}
+
+const isText = (value: unknown): value is string => typeof value === "string" && value !== "";
+
+function texts(value: unknown, defaults: readonly string[]): readonly string[] {
+  if (isText(value)) return [value];
+  return Array.isArray(value) ? value.filter(isText) : defaults;
+}
+
+const ENV_VAR = /\{\{\s*env_var\(\s*["']([^"']+)["']\s*(?:,\s*["']([^"']*)["']\s*)?\)\s*\}\}/g;
+
+/** A setting with its `env_var`s filled in; null where it needs more of Jinja than that. */
+function rendered(text: string, environment: Environment): string | null {
+  const filled = text.replace(ENV_VAR, (all, name: string, usual?: string) => environment[name] ?? usual ?? all);
+  return filled.includes("{{") ? null : filled;
+}
+
+/** Whether packages are wanted by a project, and its folder of installed packages is there. */
+export function hasInstalledPackages(projectDir: string): boolean {
+  const folder = texts(at(readYaml(join(projectDir, "dbt_project.yml")), "packages-install-path"), ["dbt_packages"]);
+  return folder.some((path) => path.includes("{{") || existsSync(resolve(projectDir, path)));
+}
