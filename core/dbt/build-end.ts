@@ -1,4 +1,4 @@
-import type { BuildLog } from "./build-log.ts";
+import { type BuildLog, cancelsTasks } from "./build-log.ts";
 import { type Cause, causeOf, type ProcessEnd, wasInterrupted } from "./cause.ts";
 import { isDbt2, isUnsupportedDbt, OLDEST_DBT } from "./dbt-version.ts";
 import type { VertexReading } from "./vertex-reading.ts";
@@ -43,7 +43,7 @@ const isFailed = (log: BuildLog, { uniqueId }: { uniqueId: string }) => log.vert
 
 function endedInOrder(log: BuildLog, end: ProcessEnd): boolean {
   if (end.signal !== null || end.signalledByUs || end.outOfMemory === true) return false;
-  if (wasInterrupted(log) || log.tasksCancelled || isUnsupportedDbt(log.dbtVersion ?? "")) return false;
+  if (wasInterrupted(log) || cancelsTasks(log) || isUnsupportedDbt(log.dbtVersion ?? "")) return false;
   if (log.masked || (!log.sawLastSummary && !log.emptySelection)) return false;
   // dbt 2 builds nothing then, and says nothing of it either.
   if (isDbt2(log.dbtVersion ?? "") && log.hookFailures.some((hook) => hook.phase === "start")) return false;

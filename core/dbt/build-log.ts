@@ -1,5 +1,4 @@
 import { isCancelCode } from "./dbt-code.ts";
-import { isDbt2 } from "./dbt-version.ts";
 import { type FatalKind, fatalKind } from "./fatal-kind.ts";
 import type { FatalEvent, HookEvent, HookTextEvent, LogEvent } from "./log-events.ts";
 import { cutMessage, withoutNoise } from "./message-text.ts";
@@ -44,7 +43,7 @@ export interface BuildLog {
   hookFailures: HookFailure[];
   /** Texts of dbt 2 about hooks that failed, before each is joined to its hook. */
   hookTexts: HookTextEvent[];
-  fatal: { text: string; kind: FatalKind } | null;
+  fatal: { text: string; kind: FatalKind; atMs: number; isTrace: boolean } | null;
   /** dbt cancelled what was running: fail-fast or an interrupt. */
   cancelled: boolean;
   /** dbt 2 says that it cancels all that is left: by fail-fast, or by a signal. */
@@ -116,9 +115,10 @@ export function applyEvent(log: BuildLog, event: LogEvent): Change[] {
 
 /** What is learned of the build as a whole may throw a light on what was printed of vertices before. */
 function rereadIfDoubtful(log: BuildLog, change: () => void): Change[] {
-  const before = JSON.stringify(buildFacts(log));
+  const before = buildFacts(log);
   change();
-  if (JSON.stringify(buildFacts(log)) === before) return [];
+  const { isDbt2, cutShort, doubtsErrors } = buildFacts(log);
+  if (before.isDbt2 === isDbt2 && before.cutShort === cutShort && before.doubtsErrors === doubtsErrors) return [];
   return [...log.records.keys()].flatMap((uniqueId) => changeVertex(log, uniqueId, () => {}));
 }
 
@@ -128,14 +128,22 @@ function rereadIfDoubtful(log: BuildLog, change: () => void): Change[] {
  * vertex failed first: as long as none has such a line, the errors are believed.
  */
 function buildFacts(log: BuildLog): BuildFacts {
-  const ofDbt2 = log.dbtVersion === null ? log.sawCode : isDbt2(log.dbtVersion);
-  const cutShort = (log.failFast && log.sawFailure) || log.cancelled || log.tasksCancelled;
+  const ofDbt2 = log.dbtVersion === null ? log.sawCode : Number.parseInt(log.dbtVersion, 10) >= 2;
+  const cutShort = ofDbt2 && ((log.failFast && log.sawFailure) || log.cancelled || cancelsTasks(log));
   return {
     signalledAtMs: log.signalledAtMs,
     isDbt2: ofDbt2,
-    doubtsSuccess: ofDbt2 && cutShort,
-    doubtsErrors: ofDbt2 && cutShort && (!log.failFast || log.sawOwnFailure),
+    cutShort,
+    doubtsErrors: cutShort && (!log.failFast || log.sawOwnFailure),
   };
+}
+
+/**
+ * Whether dbt 2 cancelled tasks itself. A database cancels statements as well (a timeout), which it tells by the same
+ * code: there dbt goes on to its last line, and never says that the whole operation was cancelled.
+ */
+export function cancelsTasks(log: BuildLog): boolean {
+  return log.tasksCancelled && (log.allCancelled || !log.sawLastSummary);
 }
 
 /** Changes one vertex's record and tells what became of its reading. */
@@ -244,10 +252,27 @@ function sameHook(a: string, b: string): boolean {
   return x === y || x.includes(y) || y.includes(x);
 }
 
+/** Of several such lines the earliest of a known kind counts, in whatever order they come; a trace only alone. */
 function applyFatal(log: BuildLog, event: FatalEvent): void {
-  const known = log.fatal;
-  if (known !== null && (event.part === "trace" || known.kind !== "unknown")) return;
-  log.fatal = { text: event.message, kind: fatalKind(event.message, event.code) };
+  if (event.part === "trace" && log.fatal !== null) return;
+  const isTrace = event.part === "trace";
+  const found = {
+    text: event.message,
+    kind: fatalKind(event.message, event.code),
+    atMs: event.atMs ?? Infinity,
+    isTrace,
+  };
+  if (log.fatal === null || fatalRank(found, log.fatal) < 0) log.fatal = found;
+}
+
+function fatalRank(a: NonNullable<BuildLog["fatal"]>, b: NonNullable<BuildLog["fatal"]>): number {
+  const unknown = (one: typeof a) => Number(one.kind === "unknown");
+  return (
+    Number(a.isTrace) - Number(b.isTrace) ||
+    unknown(a) - unknown(b) ||
+    a.atMs - b.atMs ||
+    (a.text < b.text ? -1 : Number(a.text > b.text))
+  );
 }
 
 function keepLine(log: BuildLog, event: LogEvent): void {

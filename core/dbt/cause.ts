@@ -1,4 +1,4 @@
-import type { BuildLog } from "./build-log.ts";
+import { type BuildLog, cancelsTasks } from "./build-log.ts";
 import { type FatalKind, fatalKind, saysConnectionLost } from "./fatal-kind.ts";
 import { withoutNoise } from "./message-text.ts";
 import { isTestType } from "./tested-nodes.ts";
@@ -106,7 +106,7 @@ export function wasInterrupted(log: BuildLog): boolean {
   const byFailFast = log.failFast && hasFailed(log);
   // dbt 1 says so too where the server went away under its threads; then it tells of the connection at its end.
   const byKeyboard = log.keyboardInterrupt && log.fatal?.kind !== "connection";
-  return byKeyboard || ((log.tasksCancelled || log.allCancelled) && !byFailFast);
+  return byKeyboard || ((cancelsTasks(log) || log.allCancelled) && !byFailFast);
 }
 
 function outsideCause(log: BuildLog, end: ProcessEnd): Told {

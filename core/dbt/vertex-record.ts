@@ -198,15 +198,19 @@ export function bareWord(status: string, vertexClass: VertexClass, atMs: number 
   };
 }
 
-/** When dbt said that the vertex failed; null where it did not. */
-function failureOf(record: VertexRecord, isDbt2: boolean): { atMs: number | null; final: boolean } | null {
-  if (record.saidFailed !== null || !isDbt2 || record.saidFailedInDbt2 === null) return record.saidFailed;
-  return { atMs: record.saidFailedInDbt2.atMs, final: false };
+/**
+ * When dbt said that the vertex failed; null where it did not. What was cancelled in a build that nobody cut short, the
+ * database cancelled: a failure like any other.
+ */
+function failureOf(record: VertexRecord, build: BuildFacts): { atMs: number | null; final: boolean } | null {
+  if (record.saidFailed !== null || !build.isDbt2) return record.saidFailed;
+  const said = record.saidFailedInDbt2 ?? (build.cutShort ? null : record.saidCancelled);
+  return said === null ? null : { atMs: said.atMs, final: false };
 }
 
 /** What the log alone says of the vertex's end, before any signal of ours is thought of. */
-function printedWord(record: VertexRecord, isDbt2: boolean): LastWord | null {
-  const saidFailed = failureOf(record, isDbt2);
+function printedWord(record: VertexRecord, build: BuildFacts): LastWord | null {
+  const saidFailed = failureOf(record, build);
   // 1.x prints NodeFinished for each batch of a microbatch model, under the model's own id.
   const finish = record.batches.size > 0 ? null : record.finish;
   const printed = detailed(worse(record.line, finish), record.line, finish);
@@ -242,7 +246,7 @@ export interface BuildFacts {
   signalledAtMs: number | null;
   isDbt2: boolean;
   /** dbt 2 was cut short: it prints successes of what it had only compiled. */
-  doubtsSuccess: boolean;
+  cutShort: boolean;
   /** … and errors of what it was running, without a line that tells an error. */
   doubtsErrors: boolean;
 }
@@ -253,15 +257,14 @@ const NEVER_RUN_MESSAGE = "dbt printed a success and had never run it: it was ca
 
 /** The printed word, unless dbt 2 printed it of what it cancelled: a good one of what was never run, or an error. */
 function believedWord(record: VertexRecord, build: BuildFacts): LastWord | null {
-  const { doubtsSuccess } = build;
-  const word = printedWord(record, build.isDbt2);
+  const word = printedWord(record, build);
   if (word === null || !isBuilt(record)) return word;
   if (isVictim(record, word, build)) {
     return { ...word, status: "cancelled", class: "interrupted", message: CANCELLED_MESSAGE };
   }
   if (word.class !== "good") return word;
   const isNoOp = isCancelled(word.status, record);
-  const neverRan = doubtsSuccess && !record.executed && word.status !== "reused";
+  const neverRan = build.cutShort && !record.executed && word.status !== "reused";
   if (!isNoOp && !neverRan) return word;
   return { ...word, status: "cancelled", class: "interrupted", message: isNoOp ? NO_OP_MESSAGE : NEVER_RUN_MESSAGE };
 }
@@ -271,7 +274,7 @@ function believedWord(record: VertexRecord, build: BuildFacts): LastWord | null 
  * a line of an error, and before with a success. Its skips stand, and so does a failure that has its own line.
  */
 function isVictim(record: VertexRecord, word: LastWord, build: BuildFacts): boolean {
-  if (!build.isDbt2 || word.class === "not_built" || failureOf(record, build.isDbt2) !== null) return false;
+  if (!build.cutShort || word.class === "not_built" || failureOf(record, build) !== null) return false;
   return record.saidCancelled !== null || (build.doubtsErrors && word.status === "error");
 }
 

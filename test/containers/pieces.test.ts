@@ -29,7 +29,7 @@ const failedReading = (uniqueId: string): VertexReading => ({
   ...readingOf(newVertexRecord(uniqueId), {
     signalledAtMs: null,
     isDbt2: false,
-    doubtsSuccess: false,
+    cutShort: false,
     doubtsErrors: false,
   }),
   resourceType: "model",

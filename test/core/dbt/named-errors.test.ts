@@ -186,6 +186,21 @@ describe("A21: dbt 2, cut short since preview 203", () => {
     }
   });
 
+  it("what a database cancels by itself, or a model says in dbt's words, is a failure: dbt was not cut short", () => {
+    const timeout = coded("TaskCancelled", 1404, "Cancelled: statement timeout", { id: B });
+    const words = coded("JinjaError", 1501, "Cancelled: SQL statement execution was cancelled, says a model", {
+      id: B,
+    });
+    for (const said of [timeout, words]) {
+      const lines = [executing(A), result(A, "success"), said, ...victim];
+      expect(of([...lines, CLOSING]).vertices.get(B)).toMatchObject({ class: "failed", status: "error" });
+      expect(endOf(lines)).toMatchObject({
+        inOrder: true,
+        cause: { kind: "node", sentence: `1 node failed, ${B} first.` },
+      });
+    }
+  });
+
   it("a cancel without fail-fast is an interruption and no ordered end, though dbt prints its last line", () => {
     const end = endOf([...victim, cancelled]);
     expect(end).toMatchObject({ inOrder: false, cause: { kind: "killed" } });

@@ -18,7 +18,7 @@ import {
   stats,
   version,
 } from "../../support/dbt-lines.ts";
-import { readLines } from "../../support/read-recording.ts";
+import { endOf, readLines } from "../../support/read-recording.ts";
 import { recordedCases } from "../../support/recorded-cases.ts";
 
 const GOOD = ["success", "pass", "warn", "no-op", "reused"];
@@ -165,6 +165,28 @@ describe("recorded streams, damaged", () => {
         for (const vertex of part.vertices.values()) expect(vertex.class).not.toBeNull();
       }),
       { numRuns: 150 },
+    );
+  });
+
+  const ofDbt2 = recordedCases().filter((one) => one.version.startsWith("2.") && one.lines().length > 2);
+
+  it("A8: why a build of dbt 2 ended, and what of it failed, does not depend on the order of its lines", () => {
+    const told = (lines: string[], recorded: (typeof ofDbt2)[number]) => {
+      const log = readLines(lines);
+      const { inOrder, cause, retryableLaunch } = buildEnded(log, endOf(recorded));
+      const classes = [...log.vertices].map(([one, vertex]) => `${one} ${vertex.class} ${vertex.message}`).sort();
+      return { inOrder, cause: { kind: cause.kind, sentence: cause.sentence }, retryableLaunch, classes };
+    };
+    fc.assert(
+      fc.property(fc.constantFrom(...ofDbt2), fc.func(fc.integer()), (recorded, key) => {
+        const lines = recorded.lines().filter((text) => text !== "");
+        const shuffled = lines
+          .map((text, n) => [key(n, text), text] as const)
+          .sort(([a], [b]) => a - b)
+          .map(([, text]) => text);
+        expect(told(shuffled, recorded)).toEqual(told(lines, recorded));
+      }),
+      { numRuns: 120 },
     );
   });
 
