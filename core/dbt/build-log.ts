@@ -221,7 +221,7 @@ function noteFailure(log: BuildLog, event: LogEvent): void {
 }
 
 function applyHook(log: BuildLog, event: HookEvent): void {
-  if (!isTerminal(event.status) || ["good", "not_built"].includes(classOfStatus(event.status))) return;
+  if (!isTerminal(event.status) || ["good", "not_built", "interrupted"].includes(classOfStatus(event.status))) return;
   const known = log.hookFailures.find((hook) => hook.phase === event.phase && sameHook(hook.name, event.hookName));
   const { hookName: name, message, phase, atMs } = event;
   if (known === undefined) log.hookFailures.push({ name, message, phase, atMs });

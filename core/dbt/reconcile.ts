@@ -3,7 +3,7 @@ import type { RunResult, RunResults } from "./run-results.ts";
 import { classOfStatus, isCancelled, isTerminal } from "./status.ts";
 import { isTestType } from "./tested-nodes.ts";
 import type { VertexReading } from "./vertex-reading.ts";
-import { bareWord } from "./vertex-record.ts";
+import { bareWord, type VertexRecord } from "./vertex-record.ts";
 
 /** A vertex of which the file says something else than the log did. The log counts (row A19). */
 export interface Contradiction {
@@ -83,8 +83,16 @@ function fill(log: BuildLog, result: RunResult): Change[] {
       executionSeconds: result.executionSeconds,
       rowsAffected: result.rowsAffected,
     };
-    record.relationName ??= result.relationName;
+    takeRelation(record, result);
   });
+}
+
+/** dbt 2 prints of each test where it would keep its failures: the file's word counts, also that it kept none. */
+function takeRelation(record: VertexRecord, result: RunResult): void {
+  record.relationIsSure = true;
+  record.relationName = isTestType(record.resourceType)
+    ? result.relationName
+    : (record.relationName ?? result.relationName);
 }
 
 /** What the log did not say: the database's message, affected rows, failures. Never a status. */
@@ -93,9 +101,7 @@ function addDetail(log: BuildLog, result: RunResult): Change[] {
     const isNews =
       result.message !== null && !/^(?:Error|Fail|Pass|Warn|Succeeded|Skipped|Reused|OK)$/i.test(result.message);
     if (record.text === null && isNews) record.text = { weight: 1, message: result.message ?? "" };
-    // dbt 2 prints of each test where it would keep its failures; only the file says whether it did.
-    if (isTestType(record.resourceType)) record.relationName = result.relationName;
-    else record.relationName ??= result.relationName;
+    takeRelation(record, result);
     for (const word of [record.line, record.finish]) {
       if (word === null) continue;
       word.failures ??= result.failures;

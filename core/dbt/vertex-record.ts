@@ -1,5 +1,6 @@
 import type { BatchEvent, EndedEvent, MessageEvent, StartedEvent, VertexFacts } from "./log-events.ts";
 import { classOfStatus, isBuilt, isCancelled, isTerminal, type VertexClass } from "./status.ts";
+import { isTestType } from "./tested-nodes.ts";
 import type { BatchReading, VertexReading } from "./vertex-reading.ts";
 
 /** One of dbt's final words on a vertex. */
@@ -25,6 +26,8 @@ export interface VertexRecord {
   resourceType: string;
   materialized: string;
   relationName: string | null;
+  /** run_results.json has spoken of the relation. */
+  relationIsSure: boolean;
   checksum: string | null;
   startedAtMs: number | null;
   /** A start was printed that is more than 1.x's `NodeStart`. */
@@ -58,6 +61,7 @@ export function newVertexRecord(uniqueId: string): VertexRecord {
     resourceType: "",
     materialized: "",
     relationName: null,
+    relationIsSure: false,
     checksum: null,
     startedAtMs: null,
     proved: false,
@@ -310,12 +314,17 @@ export function readingOf(record: VertexRecord, build: BuildFacts): VertexReadin
     failures: word?.failures ?? null,
     executionSeconds: word?.executionSeconds ?? null,
     rowsAffected: word?.rowsAffected ?? null,
-    relationName: record.relationName,
+    relationName: relationFor(record, build),
     checksum: record.checksum,
     compiledPath: record.compiledPath,
     thread: word?.thread ?? record.startThread,
     batches: batchesOf(record),
   };
+}
+
+/** dbt 2 prints of each test where it would keep its failures; only the file says whether it did. */
+function relationFor(record: VertexRecord, { isDbt2 }: BuildFacts): string | null {
+  return isDbt2 && isTestType(record.resourceType) && !record.relationIsSure ? null : record.relationName;
 }
 
 function textFor(record: VertexRecord, { isDbt2 }: BuildFacts): string | null {

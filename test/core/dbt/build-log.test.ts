@@ -155,6 +155,16 @@ describe("changes", () => {
   });
 });
 
+describe("C11: where a test's failures are kept", () => {
+  const T = "test.p.t.1";
+  const of = (release: string) => readLines([version(release), result(T, "fail")]).vertices.get(T)?.relationName;
+
+  it("is told by dbt 1's line, and by dbt 2's file alone, which prints a table for each test", () => {
+    expect(of("1.11.16")).toBe('"db"."main"."1"');
+    expect(of("2.0.0-beta.2")).toBeNull();
+  });
+});
+
 describe("A24: a function with several overloads (dbt 1.12)", () => {
   const F = "function.p.f";
   const overload = (n: number, status: string, at: number, level = "info") =>
