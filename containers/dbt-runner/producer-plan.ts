@@ -114,6 +114,7 @@ export class ProducerPlan {
       source,
       testsAfterAll,
       windowIsGiven,
+      fullRefresh: options.fullRefresh === true,
       dbtVersion: dbtVersion ?? "unknown",
     });
   }
@@ -139,8 +140,8 @@ export class ProducerPlan {
 }
 
 /** Whether each build of a microbatch model covers the same batches by itself: see core/run/event-window. */
-const givesWindow = ({ eventTimeStart, sample, fullRefresh }: BuildOptions): boolean =>
-  eventTimeStart !== undefined || sample !== undefined || fullRefresh === true;
+const givesWindow = ({ eventTimeStart, sample }: BuildOptions): boolean =>
+  eventTimeStart !== undefined || sample !== undefined;
 
 /** A plan that can not be made is told at the end of the build; until then nothing waits for it. */
 function settled(making: Promise<Plan>): Promise<PlanOutcome> {

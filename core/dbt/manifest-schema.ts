@@ -1,6 +1,18 @@
 import { z } from "zod";
 
 const optionalText = z.string().nullish().catch(null);
+/** A hook as text stands in its model's transaction, as dbt reads it; one that nobody can read is taken for the worst. */
+const hookSchema = z
+  .union([
+    z.string().transform((sql) => ({ sql, transaction: true })),
+    z.object({ sql: z.string().catch(""), transaction: z.boolean().catch(false) }),
+  ])
+  .catch({ sql: "", transaction: false });
+const hooksSchema = z
+  .union([z.array(hookSchema), hookSchema.transform((hook) => [hook])])
+  .nullish()
+  .catch(null);
+const optionsSchema = z.record(z.string(), z.unknown()).nullish().catch(null);
 const metaSchema = z.record(z.string(), z.unknown()).nullish().catch(null);
 
 /** One entry of any section; unknown fields are left out, bad ones read as absent. */
@@ -31,6 +43,13 @@ export const nodeSchema = z.object({
       on_error: optionalText,
       incremental_strategy: optionalText,
       batch_size: optionalText,
+      lookback: z.number().nullish().catch(null),
+      begin: optionalText,
+      full_refresh: z.boolean().nullish().catch(null),
+      "post-hook": hooksSchema,
+      post_hook: hooksSchema,
+      grants: optionsSchema,
+      persist_docs: optionsSchema,
       unique_key: z
         .union([z.string(), z.array(z.string())])
         .nullish()

@@ -26,6 +26,15 @@ export interface ManifestNode {
   batchSize: string | null;
   /** `config.unique_key` names at least one column. */
   hasUniqueKey: boolean;
+  /** Of a microbatch model: how many batches before its newest it builds again; dbt's default is 1. */
+  lookback: number | null;
+  /** Of a microbatch model: where its first build begins. ISO 8601. */
+  begin: string | null;
+  /** The model's own `full_refresh`, which wins over the run's option. */
+  fullRefresh: boolean | null;
+  postHooks: { sql: string; transaction: boolean }[];
+  hasGrants: boolean;
+  persistsDocs: boolean;
   /** `config.meta.stepwatch` or `meta.stepwatch`, unread; undefined when there is none. */
   stepwatchMeta: unknown;
   compiledPath: string | null;
@@ -96,6 +105,12 @@ function nodeOf(entry: unknown): ManifestNode[] {
       incrementalStrategy: data.config?.incremental_strategy ?? null,
       batchSize: data.config?.batch_size ?? null,
       hasUniqueKey: (data.config?.unique_key?.length ?? 0) > 0,
+      lookback: data.config?.lookback ?? null,
+      begin: data.config?.begin ?? null,
+      fullRefresh: data.config?.full_refresh ?? null,
+      postHooks: data.config?.["post-hook"] ?? data.config?.post_hook ?? [],
+      hasGrants: Object.keys(data.config?.grants ?? {}).length > 0,
+      persistsDocs: Object.values(data.config?.persist_docs ?? {}).includes(true),
       stepwatchMeta: meta,
       compiledPath: data.compiled_path || null,
     },

@@ -5,6 +5,7 @@ import { nodesOf } from "#core/dbt/tested-nodes.ts";
 import { inOurWords } from "#core/zod-sentences.ts";
 import { gateGraph, isBuilt, PLANNED_TYPES } from "./gate-graph.ts";
 import { type Plan, type PlanVertex, planVertexSchema, TEST_TYPES } from "./plan.ts";
+import { type RepeatContext, repeatSafety } from "./repeat-safety.ts";
 
 export interface PlanSource {
   readonly project: string;
@@ -15,8 +16,10 @@ export interface PlanSource {
   readonly source: Plan["source"];
   /** Tests run after all nodes, hence gate none of them (behaviour C7). */
   readonly testsAfterAll?: boolean;
-  /** The run's own options give every build the same event-time window, or build microbatch models from their begin. */
+  /** The run's own options give every build the same event-time window. */
   readonly windowIsGiven?: boolean;
+  /** The run builds incremental models anew, microbatch models from their begin, unless their own configuration forbids it. */
+  readonly fullRefresh?: boolean;
   /** dbt's version where the manifest does not name it. */
   readonly dbtVersion: string;
 }
@@ -33,6 +36,7 @@ export function makePlan(input: PlanSource): Plan {
   const isDeferred = (id: string) =>
     input.testsAfterAll === true && TEST_TYPES.has(manifest.nodes.get(id)?.resourceType ?? "");
   const gating = ids.filter((id) => !isDeferred(id));
+  const context = { adapterType: manifest.adapterType, fullRefresh: input.fullRefresh === true };
   const gates = gateGraph(dbtGraph(manifest), gating);
   const chosen = new Set(ids);
   const vertices = ids.map((id) => {
@@ -40,8 +44,16 @@ export function makePlan(input: PlanSource): Plan {
     const nodes = nodesOf(manifest, id).filter((tested) => chosen.has(tested));
     const deferred = isDeferred(id);
     const gateParents = deferred ? nodes : (gates.get(id) ?? []).filter((parent) => chosen.has(parent));
-    const batchSize = input.windowIsGiven === true ? {} : batchSizeOf(node);
-    return { ...planVertex(node), ...batchSize, gateParents, nodes, deferred, overrides: overridesOf(node, warnings) };
+    const fromBegin = node.fullRefresh ?? context.fullRefresh;
+    const batchSize = input.windowIsGiven === true || fromBegin ? {} : batchSizeOf(node);
+    return {
+      ...planVertex(node, context),
+      ...batchSize,
+      gateParents,
+      nodes,
+      deferred,
+      overrides: overridesOf(node, warnings),
+    };
   });
   const hooks = [...manifest.nodes.values()].filter((node) => node.resourceType === "operation");
   warnings.push(...hookWarnings(hooks));
@@ -59,7 +71,10 @@ export function makePlan(input: PlanSource): Plan {
   };
 }
 
-function planVertex(node: ManifestNode): Omit<PlanVertex, "gateParents" | "nodes" | "overrides" | "deferred"> {
+function planVertex(
+  node: ManifestNode,
+  context: RepeatContext,
+): Omit<PlanVertex, "gateParents" | "nodes" | "overrides" | "deferred"> {
   return {
     uniqueId: node.uniqueId,
     name: node.version === null ? node.name : `${node.name}.v${node.version}`,
@@ -69,7 +84,7 @@ function planVertex(node: ManifestNode): Omit<PlanVertex, "gateParents" | "nodes
     fqn: [...node.fqn],
     packageName: node.packageName,
     originalFilePath: node.originalFilePath,
-    safeToRepeat: safeToRepeat(node),
+    ...repeatSafety(node, context),
     onErrorContinue: node.onError === "continue",
   };
 }
@@ -81,7 +96,11 @@ function batchSizeOf(node: ManifestNode): Pick<PlanVertex, "batchSize"> {
   return { batchSize: (known.success ? known.data : undefined) ?? "day" };
 }
 
-const overridesSchema = z.strictObject({ retries: z.int().min(0).max(20).optional() });
+const overridesSchema = z.strictObject({
+  retries: z.int().min(0).max(20).optional(),
+  /** A person's word that building it twice doubles nothing, or does; read by `repeatSafety`. */
+  safeToRepeat: z.boolean().optional(),
+});
 
 /** `meta.stepwatch`; dbt may be building by now, so that a bad value is ignored with a warning (behaviour H5). */
 function overridesOf(node: ManifestNode, warnings: string[]): PlanVertex["overrides"] {
@@ -91,37 +110,6 @@ function overridesOf(node: ManifestNode, warnings: string[]): PlanVertex["overri
   const why = parsed.error.issues.map((issue) => `${issue.path.join(".") || "value"}: ${issue.message}`).join("; ");
   warnings.push(`meta.stepwatch of ${node.uniqueId} is ignored (${why}).`);
   return {};
-}
-
-/**
- * Materializations of a model that leave the same rows when they are built twice, also after a first time that was cut
- * off. Of the other types: a seed is replaced; a snapshot compares with what stands in its table and adds only what
- * differs from it; a test and a function leave nothing, or replace what they leave.
- */
-const REPEATABLE: ReadonlySet<string> = new Set([
-  "view",
-  "table",
-  "ephemeral",
-  "materialized_view",
-  "dynamic_table",
-  "streaming_table",
-  "external",
-]);
-
-/** Strategies of an incremental model that find a row again by its key. */
-const REPEATABLE_STRATEGIES: ReadonlySet<string> = new Set(["merge", "delete+insert"]);
-
-/**
- * Whether a vertex whose build was killed may be built again without doubling rows (behaviour D12). Not safe: an
- * incremental model that appends, that has no `unique_key` to find its rows again, or that overwrites partitions, which
- * some warehouses do outside a transaction; and any materialization of the project's own, of which nobody knows.
- */
-function safeToRepeat(node: ManifestNode): boolean {
-  if (node.resourceType !== "model") return true;
-  if (node.materialized !== "incremental") return REPEATABLE.has(node.materialized);
-  if (node.incrementalStrategy === "microbatch") return true;
-  const replaces = node.incrementalStrategy === null || REPEATABLE_STRATEGIES.has(node.incrementalStrategy);
-  return replaces && node.hasUniqueKey;
 }
 
 /** on-run hooks run in every dbt process of a run, hence again in each fallback and recovery build (behaviour G18). */

@@ -32,8 +32,18 @@ export const planVertexSchema = z.object({
   originalFilePath: z.string(),
   /** `meta.stepwatch`, as far as it is valid. */
   overrides: z.object({ retries: z.int().min(0).optional() }).default({}),
-  /** The materialization can be built twice without doubling rows or history. */
+  /** The materialization can be built twice without doubling rows or history, also over a first build that was killed. */
   safeToRepeat: z.boolean().default(true),
+  /**
+   * What a build of it that failed has left (behaviour G28). `repeat`: nothing that another build would double.
+   * `rolled_back`: nothing, unless its connection was lost while it committed. `unknown`: perhaps all of its rows.
+   */
+  afterFailure: z.enum(["repeat", "rolled_back", "unknown"]).default("repeat"),
+  /**
+   * What a query that its killed build left running can do to the next build's rows (behaviour G31). `must_be_gone`: it
+   * could collide with them, and the container sees to it that it is gone; `unknowable`: nobody can tell there.
+   */
+  orphan: z.enum(["harmless", "must_be_gone", "unknowable"]).default("harmless"),
   onErrorContinue: z.boolean().default(false),
   /** Of a microbatch model whose window dbt chooses, since the run gives none: a retry has to be given that window. */
   batchSize: z.enum(["hour", "day", "month", "year"]).optional(),

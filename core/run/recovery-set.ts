@@ -126,8 +126,13 @@ export function fallbackSet(root: VertexView, policy: Policy, standing: Standing
   return [...nodes, root.plan.uniqueId, ...ready.map((view) => view.plan.uniqueId)];
 }
 
+/** A good node whose rows a second build would double is not built again for its test either (behaviour C12, G28). */
 const isRebuildable = (view: VertexView | undefined, standing: Standing): boolean =>
-  isGood(view) && view!.free && NODE_TYPES.has(view!.plan.resourceType) && gatesAreGood(view!, standing);
+  isGood(view) &&
+  view!.free &&
+  view!.plan.afterFailure === "repeat" &&
+  NODE_TYPES.has(view!.plan.resourceType) &&
+  gatesAreGood(view!, standing);
 
 /** What live builds may be reading: a good node is not built again under them (onTestFailure: node). */
 export function readNow(standing: Standing): Set<string> {

@@ -36,6 +36,7 @@ export function givenUp(view: VertexView, policy: Policy): string | null {
   if (view.launchGivenUp)
     return `Its task could not be started: ${view.owner?.lastLaunchFailure ?? view.owner?.stop?.stoppedReason ?? "no reason given"}`;
   if (view.class === "interrupted") return interruptedForGood(view, policy);
+  if (mayHaveWritten(view)) return MAY_HAVE_WRITTEN;
   if (isWindowUnknown(view)) return WINDOW_UNKNOWN;
   const isTest = view.plan.resourceType === "test";
   if (isTest && policy.onTestFailure === "none") return "Its tries are used up: onTestFailure is none.";
@@ -48,6 +49,28 @@ export function givenUp(view: VertexView, policy: Policy): string | null {
   return null;
 }
 
+/**
+ * dbt tells a failure before any row was written from one after the commit in no word of its own (behaviour G28). What
+ * proves that nothing was written: a connection that never came about, or a transaction that the warehouse rolled back.
+ */
+function mayHaveWritten({ plan, row }: VertexView): boolean {
+  if (plan.afterFailure === "repeat") return false;
+  const message = row?.message ?? "";
+  if (NEVER_CONNECTED.test(message)) return false;
+  return plan.afterFailure === "unknown" || CONNECTION_LOST.test(message);
+}
+
+/** Drivers that open one connection for a whole vertex, before its first statement: libpq's words, and Snowflake's. */
+const NEVER_CONNECTED =
+  /connection to server .* failed:|could not connect to server|could not translate host name|250001 .*failed to connect/i;
+
+/** The end of a transaction that nobody saw: the commit may have arrived before the line was cut. */
+const CONNECTION_LOST =
+  /server closed the connection|connection (?:already closed|reset|timed out|was lost|not open|has been closed)|terminating connection|ssl (?:connection|syscall)|could not (?:send data to|receive data from) server|broken pipe|timed? ?out|timeout|did not complete|remote end closed|eof detected/i;
+
+const MAY_HAVE_WRITTEN =
+  "It may have written: not tried again, since another build could double its rows. Look at the table before you run it again; meta.stepwatch.safeToRepeat: true says that repeating is safe.";
+
 const isWindowUnknown = (view: VertexView): boolean =>
   view.plan.batchSize !== undefined && eventWindowOf(view) === null;
 
@@ -59,6 +82,8 @@ function interruptedForGood(view: VertexView, policy: Policy): string | null {
   if (!repeatable) {
     return `Outcome unknown: its build was killed while it ran, and building a ${view.plan.materialized ?? view.plan.resourceType} twice may double rows. Look at the table before you run it again.`;
   }
+  if (view.plan.orphan === "unknowable")
+    return `Outcome unknown: its build was killed while it ran, and nobody can tell whether its query still runs on the warehouse and writes beside another build. Look at the table before you run it again; meta.stepwatch.safeToRepeat: true says that repeating is safe.`;
   if (isWindowUnknown(view)) return WINDOW_UNKNOWN;
   if (view.lost > policy.losses) return `Each of ${view.lost} builds that ran it was killed.`;
   return null;

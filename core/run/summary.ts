@@ -180,6 +180,8 @@ function viewOfRow(row: VertexRow, tasks: readonly TaskRow[]): VertexView {
     originalFilePath: "",
     overrides: {},
     safeToRepeat: true,
+    afterFailure: "repeat",
+    orphan: "harmless",
     onErrorContinue: false,
     deferred: false,
   };

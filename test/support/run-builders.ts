@@ -35,6 +35,8 @@ export function vertex(
     originalFilePath: `models/${uniqueId}.sql`,
     overrides: {},
     safeToRepeat: true,
+    afterFailure: "repeat",
+    orphan: "harmless",
     onErrorContinue: false,
     deferred: false,
     ...rest,

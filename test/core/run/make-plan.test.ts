@@ -214,3 +214,17 @@ test("G17: a microbatch model is planned with its batch size, unless the run's o
   const given = makePlan({ ...base, manifest: manifest(nodes), selectedIds: nodes.map((node) => node.id) });
   expect(sizes(given)).toEqual({ m: undefined, unread: undefined, merge: undefined });
 });
+
+test("G17: under --full-refresh a microbatch model begins at its begin, unless its own configuration forbids a full refresh", () => {
+  const config = { materialized: "incremental", incremental_strategy: "microbatch", batch_size: "hour" };
+  const nodes = [
+    { id: "model.shop.m", config },
+    { id: "model.shop.kept", config: { ...config, full_refresh: false } },
+  ];
+  const base = { project: "shop", runId: "r", source: "ls", dbtVersion: "1.11.16", fullRefresh: true } as const;
+  const made = makePlan({ ...base, manifest: manifest(nodes), selectedIds: nodes.map((node) => node.id) });
+  expect(made.vertices.map((one) => [one.name, one.batchSize])).toEqual([
+    ["kept", "hour"],
+    ["m", undefined],
+  ]);
+});
