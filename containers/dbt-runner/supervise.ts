@@ -16,6 +16,7 @@ import { InputError, RetryableError, RowMissing } from "#core/errors.ts";
 import { findDbtVersion } from "./dbt-version.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { startHeartbeat } from "./heartbeat.ts";
+import { ClockNotHeld } from "./held-clock.ts";
 import type { LogOutput } from "./log-output.ts";
 import type { OwnTask } from "./own-task.ts";
 import { patiently } from "./patience.ts";
@@ -195,6 +196,8 @@ async function runTask({ deps, ...parts }: Parts): Promise<void> {
     else if (context.brief.set) await runSetBuild(context, context.brief.set);
     else await runProducer(context);
   } catch (error) {
+    if (error instanceof ClockNotHeld)
+      return recordEnd(parts.record, endWithoutDbt({ kind: "environment", sentence: error.message }), 0);
     if (!(error instanceof DbtFlagRefused)) throw error;
     const nextStep = "Take the refused argument out of the run's options.";
     await recordEnd(parts.record, endWithoutDbt({ kind: "flags", sentence: error.message, nextStep }), 0);

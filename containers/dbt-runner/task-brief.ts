@@ -5,6 +5,7 @@ import type { RunRow, TaskRow } from "#core/contracts/ledger.ts";
 import { effectiveOptions } from "#core/contracts/run-input.ts";
 import { taskSetSchema } from "#core/contracts/task-set.ts";
 import type { BuildOptions } from "#core/dbt/argv.ts";
+import type { OrphanSearch } from "#core/dbt/orphans.ts";
 import { InputError, RowMissing } from "#core/errors.ts";
 import type { EventWindow } from "#core/run/event-window.ts";
 import { type PlanVertex, planSchema } from "#core/run/plan.ts";
@@ -25,8 +26,13 @@ export interface TaskBrief {
 export interface BuildSet {
   readonly vertices: readonly PlanVertex[];
   readonly dbtVersion: string;
+  readonly adapterType: string | null;
   /** The event-time window that a microbatch model is to be built with again (behaviour G17). */
   readonly eventWindow?: EventWindow | undefined;
+  /** The moment at which microbatch models without such a window are to choose theirs (behaviour G27). */
+  readonly asOfMs?: number | undefined;
+  /** Queries of an earlier build that may still run (behaviour D12). */
+  readonly orphans?: OrphanSearch | undefined;
 }
 
 /** Claims are the decision maker's. */
@@ -81,13 +87,13 @@ async function readSet(artefacts: Pick<Artefacts, "getJson">, run: RunRow, task:
   const [set, planned] = await Promise.all([artefacts.getJson(task.setKey), artefacts.getJson(run.planKey)]);
   const plan = read(planSchema, planned, run.planKey);
   const vertexOf = new Map(plan.vertices.map((vertex) => [vertex.uniqueId, vertex]));
-  const { uniqueIds, eventWindow } = read(buildSetSchema, set, task.setKey);
+  const { uniqueIds, eventWindow, asOfMs, orphans } = read(buildSetSchema, set, task.setKey);
   const vertices = uniqueIds.map((id) => {
     const vertex = vertexOf.get(id);
     if (vertex) return vertex;
     throw new InputError(`The set of task ${task.task} does not fit the plan`, [`${id}: the plan does not have it.`]);
   });
-  return { vertices, dbtVersion: plan.dbtVersion, eventWindow };
+  return { vertices, dbtVersion: plan.dbtVersion, adapterType: plan.adapterType, eventWindow, asOfMs, orphans };
 }
 
 function read<S extends z.ZodType>(schema: S, value: unknown, key: string): z.infer<S> {

@@ -11,6 +11,8 @@ export interface TaskFolders {
   readonly plan: DbtFolders;
   /** Synthetic state for an exact selection. */
   readonly stateDir: string;
+  /** What Python imports before dbt where a build is to choose its batches as of another moment; not made beforehand. */
+  readonly clockDir: string;
 }
 
 export interface FolderPlace {
@@ -32,6 +34,7 @@ export async function makeTaskFolders(place: FolderPlace): Promise<TaskFolders> 
     build: dbtFolders(place, join(root, "target"), join(root, "logs")),
     plan: dbtFolders(place, join(root, "plan-target"), join(root, "plan-logs")),
     stateDir: join(root, "state"),
+    clockDir: join(root, "clock"),
   };
   for (const dir of [
     folders.build.targetDir,

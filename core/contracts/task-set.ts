@@ -11,5 +11,9 @@ export const taskSetSchema = z.object({
   claims: z.array(z.object({ uniqueId: z.string(), from: z.number().nullable(), lostTask: z.number().optional() })),
   /** Of a microbatch model that is built again: the event-time window of its first build (behaviour G17). */
   eventWindow: z.object({ start: z.string(), end: z.string() }).optional(),
+  /** Of a set with microbatch models that choose their own window: the moment at which they are to choose it (G27). */
+  asOfMs: z.number().optional(),
+  /** Queries that an earlier build may have left running, to be ended before this one (behaviour D12). */
+  orphans: z.object({ uniqueIds: z.array(z.string()), openedBeforeMs: z.number() }).optional(),
 });
 export type TaskSet = z.infer<typeof taskSetSchema>;

@@ -154,6 +154,17 @@ export function lsArgv(folders: DbtFolders, options: BuildOptions): string[] {
   ];
 }
 
+/** `dbt compile --inline`: Jinja of ours through dbt's own connection. It runs no hook, builds nothing and reads no cache. */
+export function inlineArgv(folders: DbtFolders, options: BuildOptions, jinja: string): string[] {
+  return [
+    "compile",
+    ...["--log-format", "text", "--log-level", "info", "--no-quiet", "--no-debug", "--no-populate-cache"],
+    ...foldersOf(folders),
+    ...targetOf(options),
+    ...["--threads", "1", "--inline", jinja],
+  ];
+}
+
 /**
  * The options that a fallback or a recovery build takes over from the run (row G2). Left out: what selects, and
  * `favorState`, with which dbt would read production for a node that this run has built (row G24). Fail-fast is

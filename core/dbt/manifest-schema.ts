@@ -43,7 +43,6 @@ export const nodeSchema = z.object({
       on_error: optionalText,
       incremental_strategy: optionalText,
       batch_size: optionalText,
-      lookback: z.number().nullish().catch(null),
       begin: optionalText,
       full_refresh: z.boolean().nullish().catch(null),
       "post-hook": hooksSchema,

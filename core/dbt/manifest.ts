@@ -26,8 +26,6 @@ export interface ManifestNode {
   batchSize: string | null;
   /** `config.unique_key` names at least one column. */
   hasUniqueKey: boolean;
-  /** Of a microbatch model: how many batches before its newest it builds again; dbt's default is 1. */
-  lookback: number | null;
   /** Of a microbatch model: where its first build begins. ISO 8601. */
   begin: string | null;
   /** The model's own `full_refresh`, which wins over the run's option. */
@@ -105,7 +103,6 @@ function nodeOf(entry: unknown): ManifestNode[] {
       incrementalStrategy: data.config?.incremental_strategy ?? null,
       batchSize: data.config?.batch_size ?? null,
       hasUniqueKey: (data.config?.unique_key?.length ?? 0) > 0,
-      lookback: data.config?.lookback ?? null,
       begin: data.config?.begin ?? null,
       fullRefresh: data.config?.full_refresh ?? null,
       postHooks: data.config?.["post-hook"] ?? data.config?.post_hook ?? [],

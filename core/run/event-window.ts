@@ -1,5 +1,5 @@
 import type { VertexView } from "#core/run/vertex-view.ts";
-import type { BatchSize } from "./plan.ts";
+import type { BatchSize, PlanVertex } from "./plan.ts";
 
 /** dbt's `--event-time-start` (in the window) and `--event-time-end` (the first moment after it), UTC. */
 export interface EventWindow {
@@ -30,8 +30,27 @@ export function eventWindowOf({ plan, row, endedAtMs }: VertexView): EventWindow
   return eventWindow(plan.batchSize, row?.batches ?? [], row?.startedAtMs ?? endedAtMs);
 }
 
-/** dbt names a batch by its start: `2024-03-01`, or `2024-03-01 22:00:00+00:00` where batches are hours. */
-const startOfBatch = (name: string): number => Date.parse(name.replace(" ", "T"));
+/**
+ * Whether microbatch models of a set would choose other batches by now than at that moment: the end of a batch lies
+ * between, or may while dbt starts (behaviour G27).
+ */
+export function windowMoves(
+  vertices: readonly Pick<PlanVertex, "batchSize">[],
+  asOfMs: number,
+  nowMs: number,
+): boolean {
+  const untilMs = nowMs + DBT_STARTS_MS;
+  return vertices.some(({ batchSize }) => batchSize !== undefined && endOfBatch(batchSize, asOfMs) <= untilMs);
+}
+
+/** How long dbt may need from the decision to its own look at the clock: a cold parse of a large project. */
+const DBT_STARTS_MS = 15 * 60_000;
+
+/**
+ * dbt names a batch by its start: `2024-03-01`, `2024-03` or `2024` by its size, and where batches are hours
+ * `2024-03-01T22`, or `2024-03-01 22:00:00+00:00` before 1.11.
+ */
+const startOfBatch = (name: string): number => Date.parse(/T\d\d$/.test(name) ? `${name}:00Z` : name.replace(" ", "T"));
 
 /** The end of the batch in which a moment lies. */
 function endOfBatch(size: BatchSize, ms: number): number {

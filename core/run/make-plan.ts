@@ -90,10 +90,11 @@ function planVertex(
 }
 
 /** dbt knows no other sizes; one that it learns some day is planned as a day, whose window is too wide, never too narrow. */
-function batchSizeOf(node: ManifestNode): Pick<PlanVertex, "batchSize"> {
+function batchSizeOf(node: ManifestNode): Pick<PlanVertex, "batchSize" | "begin"> {
   if (node.incrementalStrategy !== "microbatch") return {};
   const known = planVertexSchema.shape.batchSize.safeParse(node.batchSize?.toLowerCase());
-  return { batchSize: (known.success ? known.data : undefined) ?? "day" };
+  const begin = node.begin === null ? {} : { begin: node.begin };
+  return { batchSize: (known.success ? known.data : undefined) ?? "day", ...begin };
 }
 
 const overridesSchema = z.strictObject({

@@ -68,6 +68,10 @@ const NEVER_CONNECTED =
 const CONNECTION_LOST =
   /server closed the connection|connection (?:already closed|reset|timed out|was lost|not open|has been closed)|terminating connection|ssl (?:connection|syscall)|could not (?:send data to|receive data from) server|broken pipe|timed? ?out|timeout|did not complete|remote end closed|eof detected/i;
 
+/** Killed in its query, or cut off from it: the warehouse may still be at work on it (behaviour D12). */
+export const mayHaveLeftQuery = ({ class: cls, row }: VertexView): boolean =>
+  cls === "interrupted" || (cls === "failed" && CONNECTION_LOST.test(row?.message ?? ""));
+
 const MAY_HAVE_WRITTEN =
   "It may have written: not tried again, since another build could double its rows. Look at the table before you run it again; meta.stepwatch.safeToRepeat: true says that repeating is safe.";
 

@@ -1,5 +1,6 @@
 import type { TaskKind, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import type { Policy } from "#core/contracts/settings.ts";
+import { endsOrphans, type OrphanSearch } from "#core/dbt/orphans.ts";
 import { backOffMs } from "#core/run/back-off.ts";
 import { type Closing, closeRest, closings } from "#core/run/closing.ts";
 import { type EventWindow, eventWindowOf } from "#core/run/event-window.ts";
@@ -14,7 +15,7 @@ import {
   recoverySet,
   type Standing,
 } from "#core/run/recovery-set.ts";
-import { retryAtMs } from "#core/run/retry-rule.ts";
+import { mayHaveLeftQuery, retryAtMs } from "#core/run/retry-rule.ts";
 import { quietUntilMs } from "#core/run/silent-tasks.ts";
 import { currentProducer, isOver, overAtMs, type VertexView, viewVertices } from "#core/run/vertex-view.ts";
 
@@ -41,6 +42,10 @@ export interface LaunchDecision {
   readonly size: "producer" | "queue";
   /** Of a fallback of a microbatch model: the window of its first build. */
   readonly eventWindow?: EventWindow;
+  /** Of a build with microbatch models that choose their window themselves: as of when (behaviour G27). */
+  readonly asOfMs?: number;
+  /** What an earlier build may have left running of it (behaviour D12). */
+  readonly orphans?: OrphanSearch;
   readonly reason: string;
 }
 
@@ -203,7 +208,9 @@ const unwritten = (closed: ReadonlyMap<string, Closing>, views: ReadonlyMap<stri
 
 /** Fallbacks that are due now and for which there is room: those that gate most first. */
 function dueSingles(input: StepInput, standing: Standing, plan: Plan, room: number): LaunchDecision[] {
-  const grace = SINGLE_WRITERS.has(plan.adapterType ?? "") ? 0 : input.policy.orphanGraceSeconds;
+  // Where orphans can be ended, the container does so before it builds, and waits only if it can not.
+  const noGrace = SINGLE_WRITERS.has(plan.adapterType ?? "") || endsOrphans(plan.adapterType);
+  const grace = noGrace ? 0 : input.policy.orphanGraceSeconds;
   const due = [...standing.views.values()].filter((view) => isDue(view, input, standing, grace));
   if (room <= 0 || due.length === 0) return [];
   const gated = gatedCounts(
@@ -229,11 +236,38 @@ function dueSingles(input: StepInput, standing: Standing, plan: Plan, room: numb
       uniqueIds,
       claims: claimsOf(uniqueIds, standing),
       size: "queue",
-      ...(eventWindow ? { eventWindow } : {}),
+      ...(eventWindow ? { eventWindow } : asOf(uniqueIds, standing, input.tasks)),
+      ...orphansOf(uniqueIds, standing, plan, input.tasks),
       reason: `${view.plan.uniqueId} ${what}: it is built alone.`,
     });
   }
   return launches;
+}
+
+/** The producer's start: what dbt would have taken for now had it reached the model then. A queued run has not begun before. */
+function asOf(uniqueIds: readonly string[], standing: Standing, tasks: readonly TaskRow[]): { asOfMs?: number } {
+  const startedAtMs = currentProducer(tasks)?.startedAtMs;
+  const isAsked = uniqueIds.some((id) => standing.views.get(id)!.plan.batchSize !== undefined);
+  return isAsked && startedAtMs !== undefined ? { asOfMs: startedAtMs } : {};
+}
+
+/** Milliseconds by which the clocks of warehouse and container may differ. */
+const CLOCKS_DIFFER_MS = 60_000;
+
+/** Vertices whose last build was killed, or lost its connection: their queries may still run (behaviour D12). */
+function orphansOf(
+  uniqueIds: readonly string[],
+  standing: Standing,
+  plan: Plan,
+  tasks: readonly TaskRow[],
+): { orphans?: OrphanSearch } {
+  if (!endsOrphans(plan.adapterType)) return {};
+  const left = uniqueIds.map((id) => standing.views.get(id)!).filter(mayHaveLeftQuery);
+  if (left.length === 0) return {};
+  const last = Math.max(...left.map((view) => view.row?.statusTask ?? 0));
+  const task = tasks.find((one) => one.task === last);
+  const openedBeforeMs = (task ? overAtMs(task) : 0) + CLOCKS_DIFFER_MS;
+  return { orphans: { uniqueIds: left.map((view) => view.plan.uniqueId), openedBeforeMs } };
 }
 
 function isDue(view: VertexView, input: StepInput, standing: Standing, graceSeconds: number): boolean {
@@ -275,7 +309,14 @@ function recoveryWave(
   if (isYoung && anyWaitsForRecovering(standing)) return { launch: null, held: true };
   const reason = `${uniqueIds.length} ${uniqueIds.length === 1 ? "vertex was" : "vertices were"} not built, and all that gates them is good.`;
   return {
-    launch: { kind: "recovery", uniqueIds, claims: claimsOf(uniqueIds, standing), size: "queue", reason },
+    launch: {
+      kind: "recovery",
+      uniqueIds,
+      claims: claimsOf(uniqueIds, standing),
+      size: "queue",
+      ...asOf(uniqueIds, standing, input.tasks),
+      reason,
+    },
     held: false,
   };
 }

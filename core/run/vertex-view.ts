@@ -1,4 +1,5 @@
 import type { TaskRow, VertexRow } from "#core/contracts/ledger.ts";
+import { isCollision } from "#core/dbt/orphans.ts";
 import { classOfStatus, isTerminal, type VertexClass } from "#core/dbt/status.ts";
 import { parentsFirst } from "#core/run/parents-first.ts";
 import { NO_OPS, type Plan, type PlanVertex } from "#core/run/plan.ts";
@@ -217,8 +218,16 @@ function classify(seen: Evidence, free: boolean): VertexView["class"] {
 
 function classOfWord(word: string, seen: Evidence, free: boolean): VertexClass {
   const cls = classOfStatus(word);
+  if (cls === "failed" && free && metAnOrphan(seen)) return "interrupted";
   if (cls === "good" && isStale(seen)) return "not_built";
   return cls === "not_built" && free && isNoOp(seen) ? "good" : cls;
+}
+
+/** Its build before was killed, and what it failed with is what two writers say to each other: no try (behaviour D12). */
+function metAnOrphan({ row }: Evidence): boolean {
+  if (row?.statusTask === undefined || !isCollision(row.message ?? "")) return false;
+  const before = row.tryTasks.filter((task) => task < row.statusTask!);
+  return before.length > 0 && row.lostTasks.includes(Math.max(...before));
 }
 
 /** A data test says nothing of a node that was built again after it. */

@@ -34,11 +34,17 @@ export async function claimTask(
   launch: LaunchDecision,
   deps: LaunchDeps,
 ): Promise<boolean> {
-  const { claims, eventWindow } = launch;
+  const { claims, eventWindow, asOfMs, orphans } = launch;
   const uniqueIds = [...launch.uniqueIds];
   const hasSet = uniqueIds.length > 0;
   const setKey = hasSet ? artefactKeys.set(run.project, run.runId, task, setHash(uniqueIds)) : undefined;
-  const set: TaskSet = { uniqueIds, claims: [...claims], eventWindow };
+  const set: TaskSet = {
+    uniqueIds,
+    claims: [...claims],
+    eventWindow,
+    asOfMs,
+    orphans: orphans && { ...orphans, uniqueIds: [...orphans.uniqueIds] },
+  };
   if (setKey) await deps.artefacts.putJson(setKey, set);
   const row: TaskRow = {
     task,

@@ -1,6 +1,7 @@
 import { describe, expect, it, test } from "vitest";
-import { eventWindow } from "#core/run/event-window.ts";
+import { eventWindow, windowMoves } from "#core/run/event-window.ts";
 import {
+  dataTest,
   decide,
   finalsOf,
   killed,
@@ -27,12 +28,21 @@ describe("the window of a microbatch model", () => {
       "2024-03-02T00:00:00",
     ],
     [
+      "hour",
+      batches("2024-03-01T22", "2024-03-01T23"),
+      "2024-03-01T23:10:00Z",
+      "2024-03-01T22:00:00",
+      "2024-03-02T00:00:00",
+    ],
+    ["month", batches("2023-11", "2023-12"), "2023-12-09T00:00:00Z", "2023-11-01T00:00:00", "2024-01-01T00:00:00"],
+    [
       "month",
       batches("2023-11-01", "2023-12-01"),
       "2023-12-09T00:00:00Z",
       "2023-11-01T00:00:00",
       "2024-01-01T00:00:00",
     ],
+    ["year", batches("2023", "2024"), "2024-05-05T00:00:00Z", "2023-01-01T00:00:00", "2025-01-01T00:00:00"],
     ["year", batches("2023-01-01"), "2023-05-05T00:00:00Z", "2023-01-01T00:00:00", "2024-01-01T00:00:00"],
   ] as const)("G17: of batches by %s", (size, named, at, start, end) => {
     expect(eventWindow(size, named, Date.parse(at))).toEqual({ start, end });
@@ -46,6 +56,42 @@ describe("the window of a microbatch model", () => {
   it("G17: batches that nobody can read give no window", () => {
     expect(eventWindow("day", [], AT)).toBeNull();
     expect(eventWindow("day", batches("batch 1"), AT)).toBeNull();
+  });
+});
+
+describe("a microbatch model that a root below kept from being built", () => {
+  const at = (time: string) => Date.parse(`2024-02-29T${time}Z`);
+  test.each([
+    ["hour", "22:58:00", "23:02:00", true],
+    ["hour", "22:10:00", "22:20:00", false],
+    ["hour", "22:10:00", "22:50:00", true],
+    ["day", "22:58:00", "23:02:00", false],
+    ["day", "23:58:00", "24:00:00", true],
+    ["month", "23:58:00", "24:00:00", true],
+    ["year", "23:58:00", "24:00:00", false],
+  ] as const)(
+    "G27: by %s, from %s to %s its window moves, or may while dbt starts: %s",
+    (batchSize, from, to, moves) => {
+      expect(windowMoves([{}, { batchSize }], at(from), at(to))).toBe(moves);
+    },
+  );
+
+  it("G27: is built as of the producer's start, in a recovery build and with a node that is built again for its test", () => {
+    const tides = vertex("tides", ["root"], { materialized: "incremental", batchSize: "day" });
+    const plan = planOf([vertex("root"), tides, dataTest("test.tides", ["tides"])]);
+    const producer = over(1, {}, { startedAtMs: 123 });
+    const built = row("root", "success", { task: 2 });
+    const tasks = [producer, over(2, {}, { kind: "fallback" })];
+    const decision = decide({ plan, rows: [built, row("tides", "skipped")], tasks });
+    expect(decision.launches).toMatchObject([{ kind: "recovery", asOfMs: 123 }]);
+    const rows = [built, row("tides", "success"), row("test.tides", "error")];
+    const again = decide({ plan, rows, tasks, policy: { onTestFailure: "node" } });
+    expect(again.launches).toMatchObject([{ kind: "fallback", asOfMs: 123 }]);
+  });
+
+  it("G27: a set without such a model has no such moment, and one of a known window has that", () => {
+    const plain = decide({ plan: planOf([vertex("a")]), rows: [row("a", "error")] });
+    expect(plain.launches[0]).not.toHaveProperty("asOfMs");
   });
 });
 

@@ -117,9 +117,41 @@ describe("a build that was killed in the middle", () => {
     const at = (nowMs: number, adapterType: string) =>
       decide({ plan: planOf([vertex("m3")], { adapterType }), rows: [row("m3", "started")], tasks: [killed(1)], nowMs })
         .launches.length;
-    expect([at(LONG_AGO + 9_999, "postgres"), at(LONG_AGO + 10_000, "postgres"), at(LONG_AGO, "duckdb")]).toEqual([
+    expect([at(LONG_AGO + 9_999, "redshift"), at(LONG_AGO + 10_000, "redshift"), at(LONG_AGO, "duckdb")]).toEqual([
       0, 1, 1,
     ]);
+    // Where the container itself ends the query, nothing is to be waited for.
+    expect(at(LONG_AGO, "postgres")).toBe(1);
+  });
+
+  it("D12: its build is told whose queries to end: of what was killed or lost its connection, and of no later connection", () => {
+    const plan = planOf([vertex("m3", [], { materialized: "table" }), dataTest("test.m3", ["m3"])]);
+    const orphans = (status: string, message = "", adapterType = "postgres") =>
+      decide({ plan: { ...plan, adapterType }, rows: [row("m3", status, { message })], tasks: [killed(1)] }).launches[0]
+        ?.orphans;
+    const search = { uniqueIds: ["m3"], openedBeforeMs: LONG_AGO + 60_000 };
+    expect(orphans("started")).toEqual(search);
+    expect(orphans("error", "server closed the connection unexpectedly")).toEqual(search);
+    expect(orphans("error", "division by zero")).toBeUndefined();
+    expect(orphans("started", "", "snowflake")).toBeUndefined();
+  });
+
+  it.each([
+    'duplicate key value violates unique constraint "pg_type_typname_nsp_index"',
+    "canceling statement due to lock timeout",
+    "tuple concurrently updated",
+    'relation "m3__dbt_tmp" already exists',
+  ])("D12: what an orphan explains is an interruption and no try: %s", (message) => {
+    const plan = planOf([vertex("m3")]);
+    const tasks = [killed(1), over(2, {}, fallback)];
+    const met = row("m3", "error", { task: 2, tryTasks: [1, 2], lostTasks: [1], message });
+    const [launch] = decide({ plan, rows: [met], tasks }).launches;
+    expect(launch?.claims).toEqual([{ uniqueId: "m3", from: 2, lostTask: 2 }]);
+    const first = decide({ plan, rows: [row("m3", "error", { message })], policy: { retries: { node: 0 } } });
+    expect(finalsOf(first)).toEqual({ m3: "dead" });
+    const often = row("m3", "error", { task: 4, tryTasks: [1, 2, 3, 4], lostTasks: [1, 2, 3], message });
+    const four = [...tasks, over(3, {}, fallback), over(4, {}, fallback)];
+    expect(finalsOf(decide({ plan, rows: [often], tasks: four }))).toEqual({ m3: "dead" });
   });
 
   it.each([

@@ -1,0 +1,110 @@
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { RunSummary } from "#core/run/summary.ts";
+import { type LocalPostgres, startPostgres } from "#local/postgres.ts";
+import { type RealRun, type RealRunOptions, realRun } from "../support/real-runs.ts";
+import { dbtBin } from "../support/warehouse.ts";
+import { until } from "./bench.ts";
+
+const HOUR_MS = 3_600_000;
+
+let postgres: LocalPostgres;
+let bin: string;
+
+beforeAll(async () => {
+  bin = await dbtBin();
+  postgres = await startPostgres();
+});
+afterAll(() => postgres?.stop());
+
+const SQL = `import json, os, sys, psycopg2
+c = psycopg2.connect(host=os.environ["PGHOST"], port=os.environ["PGPORT"], user=os.environ["PGUSER"], password=os.environ["PGPASSWORD"], dbname=os.environ["PGDATABASE"])
+c.autocommit = True
+q = c.cursor(); q.execute(sys.argv[1]); print(json.dumps(q.fetchall() if q.description else [], default=str))`;
+
+/** One statement in a session of its own, through dbt's own driver. */
+async function ask(sql: string): Promise<unknown[][]> {
+  const env = { ...process.env, ...postgres.environment };
+  const { stdout } = await promisify(execFile)(join(bin, "python"), ["-c", SQL, sql], { env });
+  return JSON.parse(stdout) as unknown[][];
+}
+
+const start = (project: string, schema: string, more: Partial<RealRunOptions> = {}): RealRun =>
+  realRun({
+    project,
+    dbt: join(bin, "dbt"),
+    environment: { ...postgres.environment, PGSCHEMA: schema, ORCHARD_TARGET: "postgres" },
+    ...more,
+  });
+
+const kindsOf = (summary: RunSummary) => summary.tasks.map((task) => task.kind);
+const nodeOf = (summary: RunSummary, name: string) => summary.nodes.find((one) => one.uniqueId.endsWith(`.${name}`))!;
+
+test("G28: an append model whose post-hook failed after the commit is red and not built again: its rows are there once", async () => {
+  expect((await start("append_after_commit", "fc_append").end).state).toBe("green");
+  const second = await start("append_after_commit", "fc_append").end;
+  expect(second.state).toBe("red");
+  expect(kindsOf(second)).toEqual(["producer"]);
+  expect(nodeOf(second, "app")).toMatchObject({ class: "failed", tries: 1 });
+  expect(nodeOf(second, "app").reason).toContain("may have written: not tried again");
+  expect(await ask("select count(*) from fc_append.app")).toEqual([[2]]);
+});
+
+test("G27: a microbatch model below a root that recovers after the hour has turned takes the batches of the run's start", async () => {
+  const schema = "fc_hours";
+  const first = await start("microbatch_below_flaky", schema).end;
+  expect([first.state, kindsOf(first)]).toEqual(["green", ["producer", "fallback", "recovery"]]);
+  await ask(`alter sequence ${schema}.stg_calls restart`);
+  // As if begun three hours ago: with a lookback of 1 dbt would have taken that hour and the one before.
+  const began = new Date(Date.now() - 3 * HOUR_MS);
+  const second = await start("microbatch_below_flaky", schema, { beganEarlierMs: 3 * HOUR_MS }).end;
+  expect([second.state, kindsOf(second)]).toEqual(["green", ["producer", "fallback", "recovery"]]);
+  const hour = (ms: number) => new Date(ms).toISOString().slice(0, 13);
+  expect(nodeOf(second, "fct_events").batches.map((batch) => batch.name)).toEqual([
+    hour(began.getTime() - HOUR_MS),
+    hour(began.getTime()),
+  ]);
+});
+
+test("G27: a model whose table is not there yet still begins at its begin", async () => {
+  const run = await start("microbatch_below_flaky", "fc_first", { beganEarlierMs: 3 * HOUR_MS }).end;
+  expect(run.state).toBe("green");
+  const names = nodeOf(run, "fct_events").batches.map((batch) => batch.name);
+  expect(names.length).toBeGreaterThan(68);
+  expect(
+    await ask(
+      "select count(distinct at) = count(*), min(at)::date = (now() at time zone 'utc')::date - 3 from fc_first.fct_events",
+    ),
+  ).toEqual([[true, true]]);
+});
+
+test("D12 D4: after a SIGKILL of dbt its orphaned query is ended, and nobody else's; the node is built once more, without its block", async () => {
+  const others = ask(
+    `/* {"app": "dbt", "dbt_version": "1.11.16", "profile_name": "orchard", "target_name": "dev", "node_id": "model.orchard.apple_juice"} */ select pg_sleep(45)`,
+  ).then(
+    () => "ended by itself",
+    () => "was ended",
+  );
+  const run = start("orchard", "fc_orphans", { input: { vars: { slow: { apple_juice: 90 } } } });
+  await until(
+    async () =>
+      (
+        await ask(
+          "select count(*) from pg_stat_activity where pid <> pg_backend_pid() and state = 'active' and query like '%orchard.apple_juice%pg_sleep(90%'",
+        )
+      )[0]![0] !== 0,
+    "the long query",
+    60_000,
+  );
+  const killedAtMs = Date.now();
+  process.kill(await run.dbtPid("build"), "SIGKILL");
+  const summary = await run.end;
+  expect(summary.state).toBe("green");
+  expect(run.said("orphaned queries")[0]).toMatchObject({ answer: { ended: 1, left: 0 }, exitCode: 0 });
+  expect(kindsOf(summary)).toEqual(["producer", "fallback", "recovery"]);
+  expect(nodeOf(summary, "apple_juice")).toMatchObject({ tries: 1, class: "good" });
+  expect(Date.now() - killedAtMs).toBeLessThan(85_000);
+  expect(await others).toBe("ended by itself");
+});
