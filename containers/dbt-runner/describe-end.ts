@@ -17,6 +17,8 @@ export interface EndFacts {
   readonly reconciliation: Reconciliation;
   readonly stop: StopRequest | null;
   readonly failFastAsked: boolean;
+  /** Models that dbt has run by the files that it left. */
+  readonly ranFiles: number;
   /** Why there is no plan; null if there is one, or none was to be made. */
   readonly planProblem: string | null;
   /** The vertices that the task was to build; null for a producer, who owns whatever it builds. */
@@ -26,20 +28,36 @@ export interface EndFacts {
 /** The end of a build as the ledger keeps it. */
 export function describeEnd(facts: EndFacts): BuildEnd {
   const { build, ended, reconciliation } = facts;
+  const ranUnseen = saidNothing(build.log) ? facts.ranFiles : 0;
   return {
     endedAtMs: Date.now(),
     exitCode: build.end.exitCode,
     signal: build.end.signal,
     inOrder: ended.inOrder && build.notStarted === null,
-    cause: withPlanProblem(causeOf(facts), facts.planProblem),
-    retryableLaunch: ended.retryableLaunch || interruptedBeforeAnything(facts),
+    cause: withPlanProblem(ranUnseen > 0 ? unseen(causeOf(facts), ranUnseen) : causeOf(facts), facts.planProblem),
+    retryableLaunch: ranUnseen === 0 && (ended.retryableLaunch || interruptedBeforeAnything(facts)),
     lostWarehouse: ended.cause.kind === "connection" && hasLoss(build.log),
     failFast: (build.log.failFast || facts.failFastAsked) && hasFailure(build.log),
     hookFailures: build.log.hookFailures.slice(0, LISTED).map((hook) => hookFailure(hook, build.log)),
+    endHooksDone: build.log.endHooksDone.slice(0, LISTED),
+    ranUnseen,
     filled: reconciliation.filled.slice(0, LISTED),
     contradictions: reconciliation.contradictions.slice(0, LISTED),
     strays: facts.claimed === null ? [] : straysOf(build.log, facts.claimed).slice(0, LISTED),
     dbtMs: build.tookMs,
+  };
+}
+
+/** dbt, or what stands between it and us, printed no line about any vertex, and yet it has run some. */
+const saidNothing = (log: BuildLog): boolean => ![...log.vertices.values()].some((vertex) => vertex.evidence);
+
+function unseen(cause: Cause, ran: number): Cause {
+  const what = ran === 1 ? "one model" : `${ran} models`;
+  return {
+    ...cause,
+    kind: cause.kind === "none" ? "unexplained_exit" : cause.kind,
+    sentence: `Outcome unknown: dbt printed nothing of any node and has run ${what}, by the files that it left. ${cause.sentence}`,
+    nextStep: "Look at the tables before you run again, and find out what keeps dbt's lines from its standard output.",
   };
 }
 

@@ -1,4 +1,5 @@
-import { readFile } from "node:fs/promises";
+import type { Dirent } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildEnded } from "#core/dbt/build-end.ts";
 import type { BuildLog } from "#core/dbt/build-log.ts";
@@ -52,6 +53,7 @@ export async function finishBuild(
     reconciliation,
     stop: deps.stop.request,
     failFastAsked: deps.failFastAsked,
+    ranFiles: await countRanFiles(deps.artefacts.folders.build.targetDir),
     ...task,
   };
   const end = describeEnd(facts);
@@ -62,6 +64,14 @@ export async function finishBuild(
     inOrder: end.inOrder,
     ...deps.writer.counts,
   });
+}
+
+/** dbt writes each model's final SQL below `target/run` just before it runs it; hooks lie there by the project's file. */
+async function countRanFiles(targetDir: string): Promise<number> {
+  const entries = await readdir(join(targetDir, "run"), { recursive: true, withFileTypes: true }).catch(() => []);
+  const isModel = (entry: Dirent) =>
+    entry.isFile() && /\.(sql|py)$/.test(entry.name) && !entry.parentPath.includes("dbt_project.yml");
+  return entries.filter(isModel).length;
 }
 
 async function flushAll(deps: FinishDeps): Promise<void> {

@@ -49,6 +49,8 @@ export function endWithoutDbt(cause: Omit<Cause, "lines">, inOrder = false): Bui
     failFast: false,
     lostWarehouse: false,
     hookFailures: [],
+    endHooksDone: [],
+    ranUnseen: 0,
     filled: [],
     contradictions: [],
     strays: [],

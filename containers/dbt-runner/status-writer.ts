@@ -11,7 +11,7 @@ const LOOK_AGAIN_MS = 500;
 export interface StatusWriterOptions {
   /** Writes one vertex; false: refused, since the vertex is another task's. */
   readonly write: (write: VertexWrite) => Promise<boolean>;
-  /** Holds everything back until `flush` (policy `backup: end`). */
+  /** Holds back until `flush` whatever may wait (policy `backup: end`). */
   readonly hold: boolean;
   /** Told of each write that can never succeed. */
   readonly onLost: (write: VertexWrite, error: unknown) => void;
@@ -34,6 +34,8 @@ interface Slot {
   dueAtMs: number;
   inFlight: boolean;
   attempts: number;
+  /** Is not held back. */
+  evenHeld: boolean;
 }
 
 /**
@@ -66,12 +68,15 @@ export class StatusWriter {
     return this.#slots.size;
   }
 
-  /** Takes a word about a vertex; it is written `delayMs` from now at the latest, together with what came before. */
-  put(write: VertexWrite, delayMs = 0): void {
+  /**
+   * Takes a word about a vertex; it is written `delayMs` from now at the latest, together with what came before.
+   * `evenHeld`: also while others are held back.
+   */
+  put(write: VertexWrite, delayMs = 0, evenHeld = false): void {
     if (this.#closed) return;
     const dueAtMs = Date.now() + delayMs;
     const slot = this.#slots.get(write.uniqueId);
-    if (!slot) this.#slots.set(write.uniqueId, { next: write, dueAtMs, inFlight: false, attempts: 0 });
+    if (!slot) this.#slots.set(write.uniqueId, { next: write, dueAtMs, inFlight: false, attempts: 0, evenHeld });
     else {
       slot.dueAtMs =
         slot.next && slot.attempts === 0 ? Math.min(slot.dueAtMs, dueAtMs) : Math.max(slot.dueAtMs, dueAtMs);
@@ -101,12 +106,12 @@ export class StatusWriter {
   }
 
   #turn(): void {
-    if (this.#holding || this.#closed) return;
+    if (this.#closed) return;
     const nowMs = Date.now();
     let nextDueMs = Number.POSITIVE_INFINITY;
     for (const [uniqueId, slot] of this.#slots) {
       if (this.#inFlight >= CONCURRENCY) break;
-      if (slot.inFlight || !slot.next) continue;
+      if (slot.inFlight || !slot.next || (this.#holding && !slot.evenHeld)) continue;
       if (slot.dueAtMs <= nowMs) void this.#send(uniqueId, slot, slot.next);
       else nextDueMs = Math.min(nextDueMs, slot.dueAtMs);
     }

@@ -1,5 +1,6 @@
 import type { VertexWrite } from "#clients/ledger.ts";
 import type { Change } from "#core/dbt/build-log.ts";
+import { mayDouble } from "#core/run/repeat-safety.ts";
 import type { StatusWriter } from "./status-writer.ts";
 import { afterWord, vertexWrite, waitOf, worthWriting } from "./vertex-words.ts";
 
@@ -18,7 +19,7 @@ export class VertexJournal {
       const told = this.#told.get(change.uniqueId);
       if (!worthWriting(told, write)) continue;
       this.#told.set(change.uniqueId, write);
-      this.#writer.put(afterWord(told, write), waitOf(change));
+      this.#writer.put(afterWord(told, write), waitOf(change), mayDouble(change.vertex));
     }
   }
 

@@ -60,6 +60,10 @@ export const buildEndSchema = z.object({
   hookFailures: z
     .array(z.object({ name: z.string(), message: z.string(), phase: z.enum(["start", "end"]) }))
     .default([]),
+  /** On-run-end hooks that the log shows as done: dbt may have been cut off after them. */
+  endHooksDone: z.array(z.string()).default([]),
+  /** Models that dbt has run by the files that it left, although it said nothing of any vertex: outcome unknown. */
+  ranUnseen: z.int().default(0),
   /** Selected vertices that run_results.json supplied because the log had a start and no end. */
   filled: z.array(z.string()).default([]),
   contradictions: z

@@ -41,6 +41,8 @@ export interface BuildLog {
   /** dbt 2 cancelled a running vertex: after a signal, or by fail-fast. */
   tasksCancelled: boolean;
   hookFailures: HookFailure[];
+  /** On-run-end hooks that are done, by name. */
+  endHooksDone: string[];
   /** Texts of dbt 2 about hooks that failed, before each is joined to its hook. */
   hookTexts: HookTextEvent[];
   fatal: { text: string; kind: FatalKind; atMs: number; isTrace: boolean } | null;
@@ -83,6 +85,7 @@ export function newBuildLog(): BuildLog {
     keyboardInterrupt: false,
     tasksCancelled: false,
     hookFailures: [],
+    endHooksDone: [],
     hookTexts: [],
     fatal: null,
     cancelled: false,
@@ -221,6 +224,9 @@ function noteFailure(log: BuildLog, event: LogEvent): void {
 }
 
 function applyHook(log: BuildLog, event: HookEvent): void {
+  const isDone = isTerminal(event.status) && classOfStatus(event.status) === "good";
+  if (isDone && event.phase === "end" && !log.endHooksDone.some((name) => sameHook(name, event.hookName)))
+    log.endHooksDone.push(event.hookName);
   if (!isTerminal(event.status) || ["good", "not_built", "interrupted"].includes(classOfStatus(event.status))) return;
   const known = log.hookFailures.find((hook) => hook.phase === event.phase && sameHook(hook.name, event.hookName));
   const { hookName: name, message, phase, atMs } = event;

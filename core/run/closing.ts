@@ -46,6 +46,7 @@ export function closings(
   policy: Policy,
   producer: TaskRow | null,
   noRecovery: string | null = null,
+  windowGone: (view: VertexView) => string | null = () => null,
 ): Map<string, Closing> {
   const closed = new Map<string, Closing>();
   const forbidden = noRecoveryAfter(producer, views) ?? noRecovery;
@@ -54,7 +55,7 @@ export function closings(
       standingWord(view) ??
       failureWord(view, policy, closed, forbidden) ??
       gatedWord(view, closed) ??
-      forbiddenWord(view, forbidden);
+      forbiddenWord(view, forbidden ?? windowGone(view));
     if (word) closed.set(id, word);
   }
   if (producer?.end?.failFast && [...closed.values()].some((word) => word.final === "dead")) {

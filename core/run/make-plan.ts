@@ -56,6 +56,7 @@ export function makePlan(input: PlanSource): Plan {
     };
   });
   const hooks = [...manifest.nodes.values()].filter((node) => node.resourceType === "operation");
+  const endHooks = hooks.filter((hook) => hook.name.includes("on-run-end"));
   warnings.push(...hookWarnings(hooks));
   return {
     contract: 1,
@@ -66,7 +67,8 @@ export function makePlan(input: PlanSource): Plan {
     dbtProject: manifest.projectName ?? "",
     source: input.source,
     vertices,
-    endHooks: hooks.some((hook) => hook.name.includes("on-run-end")),
+    endHooks: endHooks.length > 0,
+    endHookCount: endHooks.length,
     warnings,
   };
 }

@@ -70,6 +70,8 @@ export const planSchema = z.object({
   vertices: z.array(planVertexSchema),
   /** The project has on-run-end hooks: a run of which no dbt process came to its end has not run them (B11). */
   endHooks: z.boolean().default(false),
+  /** How many they are. */
+  endHookCount: z.int().default(0),
   /** Known limits of this run that a person should see (hooks that run in every build, ignored meta values …). */
   warnings: z.array(z.string()),
 });

@@ -117,6 +117,13 @@ function afterFailure(node: ManifestNode, context: RepeatContext): PlanVertex["a
 const runsAfterCommit = (hook: { readonly sql: string; readonly transaction: boolean }): boolean =>
   !hook.transaction || /\bafter_commit\b|\bcommit\b|"transaction"\s*:\s*false/i.test(hook.sql);
 
+/**
+ * Whether a second build of it may double rows, by all that dbt's own lines say: its words are written at once even
+ * where others are held to the end, since a kill would take them away and it would be built again (behaviour E2, G28).
+ */
+export const mayDouble = (vertex: { readonly resourceType: string; readonly materialized: string }): boolean =>
+  vertex.resourceType === "snapshot" || (vertex.resourceType === "model" && !REPEATABLE.has(vertex.materialized));
+
 /** What a query that a killed dbt left running may still do to the rows of the next build (behaviour G31). */
 function orphan(node: ManifestNode, context: RepeatContext): PlanVertex["orphan"] {
   const adapter = context.adapterType ?? "";

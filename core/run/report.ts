@@ -63,6 +63,11 @@ export interface TaskReport {
 export const iso = (ms: number | undefined): string | null =>
   ms === undefined || ms === 0 ? null : new Date(ms).toISOString();
 
+/** Good, and a build that ran it before was killed. */
+const isRebuilt = (view: VertexView): boolean => view.class === "good" && view.lost > 0;
+
+const REBUILT = "Rebuilt after a kill.";
+
 /** One vertex. The times of an older try are left out once a newer task has it. */
 export function vertexReport(view: VertexView): VertexReport {
   const row = view.row;
@@ -78,7 +83,7 @@ export function vertexReport(view: VertexView): VertexReport {
     finishedAt: superseded ? null : iso(row?.endedAtMs),
     message: row?.message ?? null,
     rootCause: row?.rootCause ?? null,
-    reason: row?.finalReason ?? view.plan.leftOut ?? null,
+    reason: row?.finalReason ?? view.plan.leftOut ?? (isRebuilt(view) ? REBUILT : null),
     failures: row?.failures ?? null,
     reused: row?.status === "reused",
     relation: row?.relation ?? null,
@@ -117,6 +122,36 @@ export function taskReport(task: TaskRow): TaskReport {
     dbtVersion: task.dbtVersion ?? null,
     taskArn: task.fencedBy ?? task.taskArn ?? null,
   };
+}
+
+/**
+ * What every summary says of a build that a signal ended, green ones too (behaviour D4): a person should know that a
+ * task is too small, or that somebody ends it.
+ */
+export function cutShort(task: TaskRow, views: Iterable<VertexView>): string | null {
+  const how = endedBySignal(task);
+  if (how === null) return null;
+  const hit = [...views].filter((view) => isHitBy(view, task.task));
+  const again = hit.filter(isRebuilt).length;
+  const after =
+    again === 0
+      ? ""
+      : ` ${again} ${again === 1 ? "vertex that it ran was" : "vertices that it ran were"} rebuilt after the kill.`;
+  return `Task ${task.task} (${task.kind}) was cut short: ${how}${after}`;
+}
+
+const isHitBy = ({ row }: VertexView, task: number): boolean =>
+  row !== null && (row.lostTasks.includes(task) || (row.statusTask === task && row.status === "started"));
+
+const BY_SIGNAL: ReadonlySet<string> = new Set(["killed", "out_of_memory", "terminated"]);
+
+function endedBySignal({ end, stop, state }: TaskRow): string | null {
+  if (state !== "over") return null;
+  if (end) return BY_SIGNAL.has(end.cause.kind) ? end.cause.sentence : null;
+  if (stop === undefined || stop.neverStarted) return null;
+  if (stop.outOfMemory) return "its container ran out of memory.";
+  const code = stop.exitCode === 137 ? " (137: killed)" : stop.exitCode === null ? "" : ` (exit code ${stop.exitCode})`;
+  return `${(stop.stoppedReason ?? "its container ended without a word").replace(/\.$/, "")}${code}.`;
 }
 
 /** The line of a vertex that warned, as `warnings` has it; null for any other vertex. */

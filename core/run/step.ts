@@ -3,7 +3,7 @@ import type { Policy } from "#core/contracts/settings.ts";
 import { endsOrphans, type OrphanSearch } from "#core/dbt/orphans.ts";
 import { backOffMs } from "#core/run/back-off.ts";
 import { type Closing, closeRest, closings } from "#core/run/closing.ts";
-import { type EventWindow, eventWindowOf } from "#core/run/event-window.ts";
+import { type EventWindow, eventWindowOf, windowMoves } from "#core/run/event-window.ts";
 import { type Plan, SINGLE_WRITERS } from "#core/run/plan.ts";
 import {
   anyWaitsForRecovering,
@@ -120,6 +120,7 @@ function relaunchOfProducer(input: StepInput, producer: TaskRow): Decision | nul
  * is not this run (Spot, a deployment), or it was killed without a word.
  */
 function outsideCause(task: TaskRow): boolean {
+  if (task.end?.ranUnseen) return false;
   if (task.end) return task.end.retryableLaunch || task.end.cause.kind === "terminated";
   return task.stop !== undefined && !task.stop.neverStarted;
 }
@@ -152,8 +153,8 @@ function planless(input: StepInput): Decision {
 function recover(input: StepInput, plan: Plan, live: readonly TaskRow[], producer: TaskRow): Decision {
   const views = viewVertices(plan, input.rows, input.tasks);
   const begun = producer.end?.inOrder || touched(input.rows);
-  const forbidden = begun ? null : `Task ${producer.task} ended before any node began: ${endOf(producer)}`;
-  const closed = closings(views, input.policy, producer, forbidden);
+  const forbidden = begun ? null : unbegun(producer);
+  const closed = closings(views, input.policy, producer, forbidden, windowGone(plan, producer, input.nowMs));
   const standing: Standing = { views, closed: new Set(closed.keys()) };
   const cap = SINGLE_WRITERS.has(plan.adapterType ?? "") ? 1 : input.maxTasks;
   const quiet = quietUntilMs(input.tasks, input.rows, input.policy);
@@ -169,6 +170,22 @@ function recover(input: StepInput, plan: Plan, live: readonly TaskRow[], produce
   }
   return { ...nothing, ...ending(views, closed, live) };
 }
+
+const unbegun = (producer: TaskRow): string =>
+  producer.end?.ranUnseen ? endOf(producer) : `Task ${producer.task} ended before any node began: ${endOf(producer)}`;
+
+/**
+ * dbt 2 can not be told to choose the batches of another moment: a microbatch model that it has not built yet would by
+ * now leave some out, so that it stays unbuilt (behaviour G27). Of dbt 1 its container sees to that.
+ */
+function windowGone(plan: Plan, producer: TaskRow, nowMs: number): (view: VertexView) => string | null {
+  const startedAtMs = producer.startedAtMs;
+  if (plan.dbtVersion.startsWith("1.") || startedAtMs === undefined) return () => null;
+  return ({ plan: vertex }) => (windowMoves([vertex], startedAtMs, nowMs) ? WINDOW_GONE : null);
+}
+
+const WINDOW_GONE =
+  "Not built: dbt 2 would by now take later batches of it than when the run began, and leave those between missing. Start a run with --event-time-start and --event-time-end.";
 
 /** Task after task ended before any node began: what is not good by now is given up. */
 function silenced(

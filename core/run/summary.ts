@@ -1,6 +1,7 @@
 import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import { NODE_TYPES, type Plan, type PlanVertex, TEST_TYPES } from "#core/run/plan.ts";
 import {
+  cutShort,
   iso,
   type NodeReport,
   nodeReport,
@@ -97,6 +98,7 @@ export function summarise(input: SummaryInput): RunSummary {
       ...(plan?.warnings ?? []),
       ...[...reports.values()].flatMap((report) => warningOf(report) ?? []),
       ...builtOnFailed(all, views),
+      ...tasks.flatMap((task) => cutShort(task, all) ?? []),
     ],
     drift: {
       filled: tasks.flatMap((task) => task.end?.filled ?? []),
@@ -195,6 +197,7 @@ function viewOfRow(row: VertexRow, tasks: readonly TaskRow[]): VertexView {
     source: "ls",
     vertices: [vertex],
     endHooks: false,
+    endHookCount: 0,
     warnings: [],
   };
   return viewVertices(single, [row], tasks).get(row.uniqueId)!;

@@ -129,9 +129,15 @@ function lostEndHooks({ plan, tasks, policy }: Parameters<typeof verdict>[0]): R
   if (plan?.endHooks !== true || policy.hookFailure === "warn") return null;
   const builds = tasks.filter((task) => task.kind !== "plan" && task.startedAtMs !== undefined);
   if (builds.length === 0 || builds.some((task) => task.end?.inOrder)) return null;
+  // Cut off after its hooks, as its log shows: nothing that is done is to be done again by hand.
+  const done = builds.map((task) => task.end?.endHooksDone ?? []);
+  if (done.some((names) => names.length >= Math.max(1, plan.endHookCount))) return null;
+  const most = done.reduce((a, b) => (b.length > a.length ? b : a), []);
+  const others = most.length > 0 ? "the others of them do" : "they do";
+  const told = most.length > 0 ? ` (done by the log: ${most.join(", ")})` : "";
   return {
-    ...ofRun("No dbt process of the run came to its end: the project's on-run-end hooks were not all run."),
-    nextStep: "Do by hand what they do, or run again; hookFailure: warn lets such a run be green.",
+    ...ofRun(`No dbt process of the run came to its end: the project's on-run-end hooks were not all run${told}.`),
+    nextStep: `Do by hand what ${others}, or run again; hookFailure: warn lets such a run be green.`,
   };
 }
 

@@ -11,6 +11,7 @@ const plan: Plan = {
   dbtProject: "shop",
   source: "manifest",
   endHooks: false,
+  endHookCount: 0,
   vertices: [],
   warnings: [],
 };

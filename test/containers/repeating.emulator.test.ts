@@ -1,23 +1,32 @@
 import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { RunSummary } from "#core/run/summary.ts";
 import { type LocalPostgres, startPostgres } from "#local/postgres.ts";
+import { copyFieldCase, type FieldCase } from "../support/field-cases.ts";
 import { type RealRun, type RealRunOptions, realRun } from "../support/real-runs.ts";
 import { dbtBin } from "../support/warehouse.ts";
 import { until } from "./bench.ts";
 
+const ORCHARD = join(import.meta.dirname, "../fixtures/projects/orchard");
 const HOUR_MS = 3_600_000;
 
 let postgres: LocalPostgres;
 let bin: string;
+let folder: string;
 
 beforeAll(async () => {
   bin = await dbtBin();
+  folder = mkdtempSync(join(tmpdir(), "stepwatch-cases-"));
   postgres = await startPostgres();
 });
-afterAll(() => postgres?.stop());
+afterAll(async () => {
+  await postgres?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
 
 const SQL = `import json, os, sys, psycopg2
 c = psycopg2.connect(host=os.environ["PGHOST"], port=os.environ["PGPORT"], user=os.environ["PGUSER"], password=os.environ["PGPASSWORD"], dbname=os.environ["PGDATABASE"])
@@ -31,20 +40,22 @@ async function ask(sql: string): Promise<unknown[][]> {
   return JSON.parse(stdout) as unknown[][];
 }
 
-const start = (project: string, schema: string, more: Partial<RealRunOptions> = {}): RealRun =>
-  realRun({
-    project,
-    dbt: join(bin, "dbt"),
-    environment: { ...postgres.environment, PGSCHEMA: schema, ORCHARD_TARGET: "postgres" },
-    ...more,
-  });
+const start = (projectDir: string, environment: Readonly<Record<string, string>>, more: Partial<RealRunOptions> = {}) =>
+  realRun({ projectDir, dbt: join(bin, "dbt"), environment: { ...postgres.environment, ...environment }, ...more });
+
+/** Runs of one field case, which share a schema of their own. */
+function fieldCase(name: FieldCase, schema: string): (more?: Partial<RealRunOptions>) => RealRun {
+  const { projectDir, environment } = copyFieldCase(folder, name, { as: schema, postgres: postgres.environment });
+  return (more) => start(projectDir, environment, more);
+}
 
 const kindsOf = (summary: RunSummary) => summary.tasks.map((task) => task.kind);
 const nodeOf = (summary: RunSummary, name: string) => summary.nodes.find((one) => one.uniqueId.endsWith(`.${name}`))!;
 
 test("G28: an append model whose post-hook failed after the commit is red and not built again: its rows are there once", async () => {
-  expect((await start("append_after_commit", "fc_append").end).state).toBe("green");
-  const second = await start("append_after_commit", "fc_append").end;
+  const start = fieldCase("append_after_commit", "fc_append");
+  expect((await start().end).state).toBe("green");
+  const second = await start().end;
   expect(second.state).toBe("red");
   expect(kindsOf(second)).toEqual(["producer"]);
   expect(nodeOf(second, "app")).toMatchObject({ class: "failed", tries: 1 });
@@ -54,12 +65,13 @@ test("G28: an append model whose post-hook failed after the commit is red and no
 
 test("G27: a microbatch model below a root that recovers after the hour has turned takes the batches of the run's start", async () => {
   const schema = "fc_hours";
-  const first = await start("microbatch_below_flaky", schema).end;
+  const start = fieldCase("microbatch_below_flaky", schema);
+  const first = await start().end;
   expect([first.state, kindsOf(first)]).toEqual(["green", ["producer", "fallback", "recovery"]]);
   await ask(`alter sequence ${schema}.stg_calls restart`);
   // As if begun three hours ago: with a lookback of 1 dbt would have taken that hour and the one before.
   const began = new Date(Date.now() - 3 * HOUR_MS);
-  const second = await start("microbatch_below_flaky", schema, { beganEarlierMs: 3 * HOUR_MS }).end;
+  const second = await start({ beganEarlierMs: 3 * HOUR_MS }).end;
   expect([second.state, kindsOf(second)]).toEqual(["green", ["producer", "fallback", "recovery"]]);
   const hour = (ms: number) => new Date(ms).toISOString().slice(0, 13);
   expect(nodeOf(second, "fct_events").batches.map((batch) => batch.name)).toEqual([
@@ -69,7 +81,7 @@ test("G27: a microbatch model below a root that recovers after the hour has turn
 });
 
 test("G27: a model whose table is not there yet still begins at its begin", async () => {
-  const run = await start("microbatch_below_flaky", "fc_first", { beganEarlierMs: 3 * HOUR_MS }).end;
+  const run = await fieldCase("microbatch_below_flaky", "fc_first")({ beganEarlierMs: 3 * HOUR_MS }).end;
   expect(run.state).toBe("green");
   const names = nodeOf(run, "fct_events").batches.map((batch) => batch.name);
   expect(names.length).toBeGreaterThan(68);
@@ -87,7 +99,8 @@ test("D12 D4: after a SIGKILL of dbt its orphaned query is ended, and nobody els
     () => "ended by itself",
     () => "was ended",
   );
-  const run = start("orchard", "fc_orphans", { input: { vars: { slow: { apple_juice: 90 } } } });
+  const environment = { PGSCHEMA: "fc_orphans", ORCHARD_TARGET: "postgres" };
+  const run = start(ORCHARD, environment, { input: { vars: { slow: { apple_juice: 90 } } } });
   await until(
     async () =>
       (

@@ -66,6 +66,8 @@ export function buildEnd(changes: Partial<BuildEnd> = {}): BuildEnd {
     failFast: false,
     lostWarehouse: false,
     hookFailures: [],
+    endHooksDone: [],
+    ranUnseen: 0,
     filled: [],
     contradictions: [],
     strays: [],

@@ -22,8 +22,8 @@ const QUICK = { retryDelaySeconds: 0.5, holdSeconds: 0.5, heartbeatSeconds: 0.5,
 const TURN_MS = 200;
 
 export interface RealRunOptions {
-  /** A folder below test/fixtures/projects. */
-  readonly project: string;
+  /** Folder of a dbt project with its profiles.yml; the run works on a copy. */
+  readonly projectDir: string;
   readonly dbt: string;
   readonly environment: Readonly<Record<string, string>>;
   readonly policy?: Record<string, unknown>;
@@ -51,7 +51,7 @@ export function realRun(options: RealRunOptions): RealRun {
   const key = { project: "shop", runId: `run-${++runs}` };
   const dir = mkdtempSync(join(tmpdir(), "stepwatch-real-"));
   const projectDir = join(dir, "project");
-  cpSync(join(import.meta.dirname, "../fixtures/projects", options.project), projectDir, { recursive: true });
+  cpSync(options.projectDir, projectDir, { recursive: true });
   const ledger = memoryLedger();
   const objects = new Map<string, unknown>();
   const lines: string[] = [];

@@ -58,6 +58,7 @@ export function planOf(vertices: readonly PlanVertex[], changes: Partial<Plan> =
     source: "manifest",
     vertices: [...vertices],
     endHooks: false,
+    endHookCount: 0,
     warnings: [],
     ...changes,
   };
