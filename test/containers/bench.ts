@@ -30,6 +30,8 @@ export interface Script {
     stderr?: string;
     waitFor?: string;
   };
+  /** What `dbt compile --inline` prints. */
+  readonly compile?: string;
   readonly manifest?: object;
   readonly runResults?: object;
 }

@@ -62,6 +62,32 @@ test("E2: in flush mode nothing is written before the end", async () => {
   expect((await it.task()).sequence).toBe(3);
 });
 
+test("E2, G28: in flush mode what a second build could double is written at once: a kill must not take it away", async () => {
+  const of = (id: string, materialized: string, step: Step): Step => {
+    const { line } = step as { line: { data: { node_info: object } } };
+    const data = { ...line.data, node_info: { ...line.data.node_info, unique_id: id, materialized } };
+    return { line: { ...line, data } };
+  };
+  const [table, append, own] = ids(3) as [string, string, string];
+  const steps = [
+    started(table),
+    ended(table),
+    of(append, "incremental", started(append)),
+    of(append, "incremental", ended(append)),
+    of(own, "insert_by_period", started(own)),
+  ];
+  const manifest = manifestOf(ids(3).map((id) => ({ id })));
+  const it = await newBench({
+    script: { manifest, build: [version(), { manifest: true }, concurrency(3), ...steps, { waitFor: "end" }] },
+    policy: { backup: "end" },
+  });
+  const done = it.container();
+  await until(async () => Object.keys(await it.statuses()).length === 2, "both words");
+  expect(await it.statuses()).toEqual({ [append]: "success", [own]: "started" });
+  it.letGo("end");
+  await done;
+});
+
 test("E2: in flush mode a SIGTERM flushes", async () => {
   const { manifest, build } = buildOf(ids(3), []);
   const it = await newBench({

@@ -307,3 +307,16 @@ test("a task that the ledger does not have is not built, and the exit code says 
   expect(await it.container()).toBe(EXIT.taskUnreadable);
   expect(it.noted()).toEqual([]);
 });
+
+test("D3, D4: a dbt that printed nothing and has run models is told as outcome unknown, and is not launched again", async () => {
+  const run = (name: string) => ({ write: [`run/${name}`, "create table"] });
+  const of = (...build: object[]) => newBench({ script: { build: build as never } });
+  const it = await of(run("m0.sql"), run("m1.py"), run("dbt_project.yml"), { kill: "SIGKILL" });
+  await it.container();
+  const end = (await it.task()).end!;
+  expect(end).toMatchObject({ inOrder: false, retryableLaunch: false, ranUnseen: 2, cause: { kind: "killed" } });
+  expect(end.cause.sentence).toContain("Outcome unknown: dbt printed nothing of any node and has run 2 models");
+  const idle = await of({ kill: "SIGKILL" });
+  await idle.container();
+  expect((await idle.task()).end).toMatchObject({ retryableLaunch: true, ranUnseen: 0 });
+});

@@ -5,7 +5,7 @@
 //       | { write: [path, text] } | { waitFor: name } | { kill: signal } | { exitCode }
 // `waitFor` stands still until the test makes a file of that name beside the journal: no pause that is long enough by luck.
 // Every start and every signal is noted as a line of JSON in the file `journal`.
-import { appendFileSync, existsSync, readFileSync, writeFileSync, writeSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 const script = JSON.parse(readFileSync(process.env.FAKE_DBT, "utf8"));
@@ -38,6 +38,7 @@ async function play(steps, isCurrent) {
     if (step.stderr !== undefined) print(2, step.stderr);
     if (step.manifest) writeFileSync(join(folder, "manifest.json"), JSON.stringify(script.manifest));
     if (step.runResults) writeFileSync(join(folder, "run_results.json"), JSON.stringify(script.runResults));
+    if (step.write) mkdirSync(dirname(join(folder, step.write[0])), { recursive: true });
     if (step.write) writeFileSync(join(folder, step.write[0]), step.write[1]);
     if (step.sleepMs !== undefined) await sleep(step.sleepMs);
     if (step.waitFor !== undefined) await waitFor(step.waitFor);
@@ -60,6 +61,8 @@ const told = Object.fromEntries(Object.entries(process.env).filter(([name]) => /
 note({ started: argv[0], argv, cwd: process.cwd(), env: told });
 if (argv[0] === "--version") {
   print(1, `Core:\n  - installed: ${script.version}\n`);
+} else if (argv[0] === "compile") {
+  print(1, `${script.compile ?? ""}\n`);
 } else if (argv[0] === "ls") {
   if (script.ls?.waitFor !== undefined) await waitFor(script.ls.waitFor);
   writeFileSync(join(folder, "manifest.json"), JSON.stringify(script.manifest));

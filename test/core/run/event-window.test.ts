@@ -89,6 +89,21 @@ describe("a microbatch model that a root below kept from being built", () => {
     expect(again.launches).toMatchObject([{ kind: "fallback", asOfMs: 123 }]);
   });
 
+  it("G27: dbt 2, which can not be told the time, does not build it once its window has moved; its children are not built", () => {
+    const tides = vertex("tides", ["root"], { materialized: "incremental", batchSize: "day" });
+    const plan = planOf([vertex("root"), tides, vertex("child", ["tides"])], { dbtVersion: "2.0.9" });
+    const rows = [row("root", "success", { task: 2 }), row("tides", "skipped"), row("child", "skipped")];
+    const startedAtMs = at("22:58:00");
+    const tasks = [over(1, {}, { startedAtMs }), over(2, {}, { kind: "fallback" })];
+    const decision = decide({ plan, rows, tasks, nowMs: startedAtMs + 7_200_000 });
+    expect(launchesOf(decision)).toEqual([]);
+    expect(finalsOf(decision)).toEqual({ tides: "not_built", child: "not_built" });
+    expect(decision.finals[0]?.finalReason).toContain("--event-time-start");
+    expect(decide({ plan, rows, tasks, nowMs: startedAtMs + 60_000 }).launches).toMatchObject([
+      { asOfMs: startedAtMs },
+    ]);
+  });
+
   it("G27: a set without such a model has no such moment, and one of a known window has that", () => {
     const plain = decide({ plan: planOf([vertex("a")]), rows: [row("a", "error")] });
     expect(plain.launches[0]).not.toHaveProperty("asOfMs");

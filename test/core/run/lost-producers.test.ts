@@ -39,6 +39,16 @@ describe("a producer that ended before any vertex", () => {
     expect(decide({ tasks: thrice })).toMatchObject({ launches: [], settle: true });
   });
 
+  it("D3: not where dbt has run models without a word: outcome unknown, not launched again", () => {
+    const unseen = over(1, cut("killed", { ranUnseen: 4, retryableLaunch: false }));
+    const decision = decide({ plan, tasks: [unseen] });
+    expect(decision.launches).toEqual([]);
+    expect(decision.finals).toMatchObject([{ final: "not_built", finalReason: "It ended: killed." }]);
+    expect(verdictAfter({ plan, tasks: [unseen] }, decision).state).toBe("red");
+    const terminated = over(1, cut("terminated", { ranUnseen: 4 }));
+    expect(decide({ plan, tasks: [terminated] }).launches).toEqual([]);
+  });
+
   it("D4: one that ran out of memory is launched again on the larger size", () => {
     expect(decide({ tasks: [killed(1, { outOfMemory: true })] }).launches).toMatchObject([
       { kind: "producer", size: "queue" },

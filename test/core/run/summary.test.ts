@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { summarise, verdictOf } from "#core/run/summary.ts";
 import { plain } from "../../../cli/view/style.ts";
 import { countsLine, verdictText } from "../../../cli/view/summary-text.ts";
-import { dataTest, ephemeral, over, planOf, row, runOf, vertex } from "../../support/run-builders.ts";
+import { dataTest, ephemeral, killed, over, planOf, row, runOf, vertex } from "../../support/run-builders.ts";
 
 const DAYS = "model.shop.days";
 const EPHEMERAL = "model.shop.eph";
@@ -90,5 +90,37 @@ describe("the summary", () => {
     const input = { run, plan, rows, tasks: [over(1)], nowMs: 11_000 };
     expect(verdictOf(input).state).toBe("red");
     expect(verdictOf({ ...input, run: runOf({ deadlineAtMs: 10_000 }) }).state).toBe("stopped");
+  });
+});
+
+describe("a build that a signal ended", () => {
+  const two = planOf([vertex("a"), vertex("b", ["a"])]);
+  const rows = [
+    row("a", "success", { task: 2, tryTasks: [1, 2], lostTasks: [1] }),
+    row("b", "success", { task: 3, tryTasks: [3] }),
+  ];
+  const later = [over(2, {}, { kind: "fallback" }), over(3, {}, { kind: "recovery" })];
+  const told = (task: ReturnType<typeof over>) =>
+    summarise({ run: runOf({ state: "green" }), plan: two, rows, tasks: [task, ...later], nowMs: 15_000 });
+
+  test("D4: leaves a note in the summary of a green run, and its nodes say that they were rebuilt", () => {
+    const cause = {
+      kind: "killed" as const,
+      sentence: "dbt was ended by SIGKILL, which stepwatch did not send.",
+      lines: [],
+    };
+    const { causes, warnings, nodes } = told(over(1, { inOrder: false, signal: "SIGKILL", cause }));
+    expect(causes).toEqual([]);
+    expect(warnings).toEqual([
+      "Task 1 (producer) was cut short: dbt was ended by SIGKILL, which stepwatch did not send. 1 vertex that it ran was rebuilt after the kill.",
+    ]);
+    expect(nodes.map((node) => node.reason)).toEqual(["Rebuilt after a kill.", null]);
+  });
+
+  test("D4: one that was killed with its supervisor is told by ECS' word; a build in order leaves no note", () => {
+    expect(told(killed(1)).warnings[0]).toContain("Essential container in task exited (137: killed).");
+    expect(told(killed(1, { outOfMemory: true })).warnings[0]).toContain("ran out of memory");
+    expect(told(over(1)).warnings).toEqual([]);
+    expect(told(killed(1, { neverStarted: true })).warnings).toEqual([]);
   });
 });

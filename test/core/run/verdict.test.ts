@@ -55,6 +55,16 @@ describe("the verdict", () => {
       expect(causes).toMatchObject([{ sentence: expect.stringContaining("on-run-end hooks were not all run") }]);
     });
 
+    it("never advises to do by hand what the log shows as done", () => {
+      const two = { ...hooked, endHookCount: 2 };
+      const cut = (endHooksDone: string[]) =>
+        over(1, { inOrder: false, signal: "SIGKILL", endHooksDone }, { startedAtMs: 1 });
+      expect(judge({ plan: two, tasks: [cut(["shop-on-run-end-0", "shop-on-run-end-1"])] }).state).toBe("green");
+      const [cause] = judge({ plan: two, tasks: [cut(["shop-on-run-end-0"])] }).causes;
+      expect(cause?.sentence).toContain("done by the log: shop-on-run-end-0");
+      expect(cause?.nextStep).toContain("what the others of them do");
+    });
+
     it("has no cause of its own where the run is red anyway", () => {
       expect(
         judge({ plan: hooked, tasks: [cutOff], rows: [row("a", "success"), row("b", "error")] }).causes,
