@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { BuildOptions } from "#core/dbt/argv.ts";
+import { namesInDotEnv } from "./dot-env.ts";
 
 /**
  * Where a run's plan comes from. `manifest`: the build's own manifest, at its first line about a vertex; costs nothing.
@@ -35,7 +36,9 @@ export async function choosePlanSource(input: {
     return Array.isArray(value) ? value.length > 0 : value !== undefined;
   });
   const byEnvironment = Object.entries(input.env).some(([name, value]) => SELECTING_VARIABLE.test(name) && value);
-  if (byOptions || byEnvironment || (await hasDefaultSelector(input.projectDir))) return "ls_beside";
+  // dbt 1.12 reads it; one that does not is asked once too often.
+  const byDotEnv = namesInDotEnv(input.projectDir).some((name) => SELECTING_VARIABLE.test(name));
+  if (byOptions || byEnvironment || byDotEnv || (await hasDefaultSelector(input.projectDir))) return "ls_beside";
   return "manifest";
 }
 

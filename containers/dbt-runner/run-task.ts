@@ -6,11 +6,13 @@ import type { RunnerEnvironment } from "#core/contracts/environment.ts";
 import type { Cause } from "#core/contracts/ledger.ts";
 import { type BuildOptions, buildArgv, recoveryOptions, testArgv } from "#core/dbt/argv.ts";
 import type { BuildLog } from "#core/dbt/build-log.ts";
+import { isDbt2 } from "#core/dbt/dbt-version.ts";
 import { compareReported, exactSelection, SELECTION_VARIABLES } from "#core/dbt/exact-selection.ts";
 import { nameSkips } from "#core/dbt/skipped-without-id.ts";
 import { TEST_TYPES } from "#core/run/plan.ts";
 import { buildThatNeverStarted, type FinishedBuild, runBuild } from "./build.ts";
 import type { DbtCommand } from "./dbt-process.ts";
+import { namesInDotEnv } from "./dot-env.ts";
 import { endOrphans, unlessStopped } from "./end-orphans.ts";
 import { type FinishDeps, finishBuild } from "./finish.ts";
 import { heldClock } from "./held-clock.ts";
@@ -195,25 +197,38 @@ function withFewThreads<O extends { threads?: number | undefined }>(options: O, 
  * build of an exact set goes without the variables by which a container's environment selects.
  */
 function dbtCommand(
-  { environment, processEnv, brief, folders }: TaskContext,
+  context: TaskContext,
   argv: readonly string[],
   more: Readonly<Record<string, string>> = {},
 ): DbtCommand {
-  const hidden = new Set(brief.set ? SELECTION_VARIABLES : []);
-  // dbt 1.11 reads each of its variables under a second name as well.
-  const inherited = Object.entries(processEnv).filter(([name]) => !hidden.has(name.replace("DBT_ENGINE_", "DBT_")));
+  const { environment, brief, folders } = context;
   return {
     executable: environment.STEPWATCH_DBT_EXECUTABLE,
     argv,
     cwd: folders.build.projectDir,
     env: {
-      ...Object.fromEntries(inherited),
+      ...(brief.set ? withoutSelection(context, brief.set.dbtVersion) : context.processEnv),
       STEPWATCH_RUN_ID: environment.STEPWATCH_RUN_ID,
       STEPWATCH_TASK: String(environment.STEPWATCH_TASK),
       STEPWATCH_BUILD_KIND: brief.task.kind,
       STEPWATCH_STARTED_AT: new Date(brief.run.startedAtMs).toISOString(),
       ...more,
     },
+  };
+}
+
+/** dbt 1.12 takes from `.env` what is not set; dbt 2 reads none, and refuses an empty value. */
+function withoutSelection(
+  { processEnv, folders, dbtVersion }: TaskContext,
+  setVersion: string | null,
+): TaskContext["processEnv"] {
+  // dbt 1.11 reads each of its variables under a second name as well.
+  const selects = (name: string) => SELECTION_VARIABLES.includes(name.replace("DBT_ENGINE_", "DBT_"));
+  const known = dbtVersion ?? setVersion ?? "";
+  const refilled = isDbt2(known) ? [] : namesInDotEnv(folders.build.projectDir).filter(selects);
+  return {
+    ...Object.fromEntries(Object.entries(processEnv).filter(([name]) => !selects(name))),
+    ...Object.fromEntries(refilled.map((name) => [name, ""])),
   };
 }
 

@@ -245,6 +245,37 @@ test("G4: a recovery build selects its set alone, with no more threads than vert
   expect(await it.statuses()).toEqual({ [B]: "success" });
 });
 
+test.each([
+  ["1.12.6", ""],
+  ["2.0.1", undefined],
+])("G4 D7: what a .env would put back is empty for a set's build by dbt %s", async (known, value) => {
+  const it = await newBench({
+    set: [B],
+    script: { version: known, build: [version(), concurrency(1), started(B), ended(B), closing()], manifest },
+    env: { DBT_FAIL_FAST: "1" },
+  });
+  writeFileSync(
+    join(it.projectDir, ".env"),
+    "DBT_FAIL_FAST=1\nexport DBT_ENGINE_RESOURCE_TYPES='model'\nDBT_TARGET=prod\n",
+  );
+  it.objects.set(`runs/${KEY.project}/${KEY.runId}/plan.json`, plan);
+  expect(await it.container()).toBe(EXIT.recorded);
+  const env = it.noted().at(-1)?.env ?? {};
+  expect([env.DBT_FAIL_FAST, env.DBT_ENGINE_RESOURCE_TYPES, env.DBT_TARGET]).toEqual([value, value, undefined]);
+});
+
+test("H6 D7: a .env that selects counts, also above the project, as dbt 1.12 reads it", async () => {
+  const above = temporaryFolder("dot-env");
+  const projectDir = join(above, "dbt");
+  mkdirSync(projectDir);
+  writeFileSync(join(above, ".env"), "# DBT_RESOURCE_TYPES=model\nOTHER=1\n");
+  expect(await source({ projectDir })).toBe("manifest");
+  writeFileSync(join(above, ".env"), "OTHER=1\n  export DBT_ENGINE_RESOURCE_TYPES = model\n");
+  expect(await source({ projectDir })).toBe("ls_beside");
+  writeFileSync(join(projectDir, ".env"), "OTHER=1\n");
+  expect(await source({ projectDir })).toBe("manifest");
+});
+
 test("G1: what a set's build ends as not good beside its set is in its end, since no row says it", async () => {
   const it = await newBench({
     set: [B],

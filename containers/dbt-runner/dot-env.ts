@@ -1,0 +1,20 @@
+import { readFileSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+/**
+ * The names that dbt 1.12 reads by itself from the `.env` nearest to its working folder, upwards (python-dotenv's
+ * `find_dotenv`). It sets what the environment does not have: a variable taken away is back, an empty one stays empty.
+ */
+export function namesInDotEnv(folder: string): string[] {
+  const file = nearest(folder);
+  if (file === null) return [];
+  const names = readFileSync(file, "utf8").matchAll(/^[ \t]*(?:export[ \t]+)?['"]?([A-Za-z_]\w*)['"]?[ \t]*=/gm);
+  return [...new Set([...names].map(([, name]) => name!))];
+}
+
+function nearest(folder: string): string | null {
+  const file = join(folder, ".env");
+  if (statSync(file, { throwIfNoEntry: false })?.isFile() === true) return file;
+  const above = dirname(folder);
+  return above === folder ? null : nearest(above);
+}
