@@ -8,6 +8,7 @@ import { ensureVenv } from "#local/python.ts";
 import { BUNDLE_FOLDER } from "../infra/bundle.ts";
 import { localImageConfig, localImageHash, localImageReference } from "../infra/local-image.ts";
 import { cdk } from "./cdk.ts";
+import { installDbtPackages } from "./dbt-packages.ts";
 import { type DeploymentRecord, fingerprint, readDeployment, writeDeployment } from "./deployment-record.ts";
 import { embeddedEnvironment, isDeployed, useEmbeddedAws } from "./embedded.ts";
 import { packageRoot } from "./paths.ts";
@@ -30,12 +31,13 @@ export interface LocalDeploy {
 export async function installDbt(deploy: LocalDeploy): Promise<Map<string, string>> {
   const projects = Object.values(deploy.config.projects);
   for (const project of projects) {
-    checkProject(project, {});
+    checkProject(project, { packages: "installed later" });
     if (project.dbt.executable === undefined) checkPackages(project);
   }
   const executables = await Promise.all(
     projects.map(async (project) => [project.name, await dbtOf(project, deploy)] as const),
   );
+  for (const [name, dbt] of executables) await installDbtPackages(deploy.config.projects[name]!, dbt, deploy);
   return new Map(executables);
 }
 

@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import type { ProjectConfig } from "#core/config.ts";
 import { isUnsupportedDbt, OLDEST_DBT } from "#core/dbt/dbt-version.ts";
 import { secretsOf, UNREADABLE_NEXT_STEP, unreadableSecret, unreadableSentence } from "#core/dbt/secrets.ts";
+import { venvOf } from "#local/python.ts";
 import { at, readYaml } from "../infra/dbt-files.ts";
 import { quoted } from "./command-line.ts";
 import { InfrastructureError, UsageError } from "./failure.ts";
@@ -18,7 +19,7 @@ const AGAIN = "Correct stepwatch.yaml and run the same command again.";
  */
 export function checkProject(
   project: ProjectConfig,
-  options: { target?: string | undefined; profile?: string | undefined },
+  options: { target?: string | undefined; profile?: string | undefined; packages?: "installed later" },
 ): void {
   const projectFile = join(project.projectDir, "dbt_project.yml");
   if (!existsSync(projectFile)) {
@@ -28,7 +29,7 @@ export function checkProject(
     );
   }
   checkSecrets(project);
-  checkDependencies(project, projectFile);
+  if (options.packages !== "installed later") checkDependencies(project);
   const profilesFile = join(project.profilesDir, "profiles.yml");
   if (!existsSync(profilesFile)) {
     throw new UsageError(
@@ -79,21 +80,38 @@ function freeMiB(folder: string): number {
 }
 
 /**
- * dbt-core refuses a project whose packages are not installed; dbt 2 installs them by itself, and which of them somebody's
- * own executable is, only it knows. So does dbt alone where Jinja names their folder.
+ * The folder of installed packages that a project wants and has not; null where nothing is missing, or where Jinja names
+ * the folder and dbt alone knows.
  */
-function checkDependencies(project: ProjectConfig, projectFile: string): void {
-  const { executable, packages } = project.dbt;
-  if (executable !== undefined || !packages.some((name) => /^dbt-core\b/.test(name))) return;
+export function missingPackages(project: ProjectConfig): string | null {
   const wanted = ["packages.yml", "dependencies.yml"].some((file) => {
     const listed = at(readYaml(join(project.projectDir, file)), "packages");
     return Array.isArray(listed) && listed.length > 0;
   });
-  const folder = textAt(readYaml(projectFile), "packages-install-path") ?? "dbt_packages";
-  if (!wanted || folder.includes("{{") || existsSync(resolve(project.projectDir, folder))) return;
+  const folder =
+    textAt(readYaml(join(project.projectDir, "dbt_project.yml")), "packages-install-path") ?? "dbt_packages";
+  if (!wanted || folder.includes("{{") || existsSync(resolve(project.projectDir, folder))) return null;
+  return folder;
+}
+
+/** The command by which a person installs a project's packages with the dbt that builds it. */
+export function depsCommand(project: ProjectConfig): string {
+  const dbt = project.dbt.executable ?? join(venvOf(project.dbt.packages).bin, "dbt");
+  return `${quoted(dbt)} deps --project-dir ${quoted(project.projectDir)} --profiles-dir ${quoted(project.profilesDir)}`;
+}
+
+/**
+ * dbt-core refuses a project whose packages are not installed; dbt 2 installs them by itself, and which of them somebody's
+ * own executable is, only it knows.
+ */
+function checkDependencies(project: ProjectConfig): void {
+  const { executable, packages } = project.dbt;
+  if (executable !== undefined || !packages.some((name) => /^dbt-core\b/.test(name))) return;
+  const folder = missingPackages(project);
+  if (folder === null) return;
   throw new UsageError(
     `The dbt packages of the project ${project.name} are not installed: there is no ${folder} in ${project.projectDir}.`,
-    `dbt deps --project-dir ${quoted(project.projectDir)} --profiles-dir ${quoted(project.profilesDir)}`,
+    depsCommand(project),
   );
 }
 

@@ -70,7 +70,7 @@ function projectOf(config: StepwatchConfig, start: Start): string {
       `There is no project ${name} in ${start.configPath}, which has ${names.join(", ")}.`,
       "npm start -- --help",
     );
-  checkProject(project, start.input);
+  checkProject(project, { ...start.input, packages: "installed later" });
   checkDisk(start.stateDir);
   return name;
 }

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PythonEnvironmentError } from "./errors.ts";
 import { withLock } from "./lock-file.mjs";
@@ -42,12 +42,9 @@ interface PythonInterpreter {
  */
 export async function ensureVenv(requirements: readonly string[], options: VenvOptions): Promise<Venv> {
   const stateDir = options.stateDir ?? DEFAULT_STATE_DIR;
-  const name = createHash("sha256")
-    .update([...requirements].sort().join("\n"))
-    .digest("hex")
-    .slice(0, 16);
-  const dir = join(stateDir, "venvs", name);
-  const venv: Venv = { dir, bin: join(dir, "bin") };
+  const venv = venvOf(requirements, stateDir);
+  const { dir } = venv;
+  const name = basename(dir);
   if (isComplete(venv)) return venv;
   makeFolder(dirname(dir));
   const onWait = (pid: number) => options.onProgress?.(`Waiting for process ${pid}, which is making ${options.label}.`);
@@ -55,6 +52,16 @@ export async function ensureVenv(requirements: readonly string[], options: VenvO
     onWait,
   });
   return venv;
+}
+
+/** Where the environment with these requirements is, or will be. */
+export function venvOf(requirements: readonly string[], stateDir: string = DEFAULT_STATE_DIR): Venv {
+  const name = createHash("sha256")
+    .update([...requirements].sort().join("\n"))
+    .digest("hex")
+    .slice(0, 16);
+  const dir = join(stateDir, "venvs", name);
+  return { dir, bin: join(dir, "bin") };
 }
 
 function isComplete(venv: Venv): boolean {
