@@ -9,7 +9,7 @@ import { failureOf } from "../cli/failure.ts";
 import { type ChainRun, chainProjects, chainTables, measureChain } from "./flaky-root.ts";
 import { loadNow, machineLine, thisMachine } from "./machine.ts";
 import { measureRun } from "./measured-run.ts";
-import { type BenchOptions, parseOptions } from "./options.ts";
+import { type Benchmark, type BenchOptions, parseOptions } from "./options.ts";
 import { type Bench, measureOverhead, type Overhead } from "./overhead.ts";
 import { overheadTables } from "./overhead-tables.ts";
 import {
@@ -23,6 +23,7 @@ import {
 } from "./projects.ts";
 import { measureReader, type ReaderFigures, readerTable } from "./reader.ts";
 import { startStack } from "./stack.ts";
+import { measureSummaries, type SummaryFigures, summaryTable } from "./summaries.ts";
 import { fixed, type Table, tableText } from "./table.ts";
 import { startWarehouse } from "./warehouse.ts";
 
@@ -37,7 +38,11 @@ interface Figures {
   readonly overhead: Overhead[];
   readonly flaky: ChainRun[];
   reader: ReaderFigures | null;
+  summary: SummaryFigures[];
 }
+
+/** Those that need no warehouse, no emulator and no dbt. */
+const ALONE: readonly Benchmark[] = ["reader", "summary"];
 
 const startedAtMs = Date.now();
 const say = (line: string) =>
@@ -51,14 +56,18 @@ async function main(options: BenchOptions): Promise<number> {
   const { pollIntervalSeconds, heartbeatSeconds } = options;
   const deployed = `pollIntervalSeconds ${pollIntervalSeconds}, heartbeatSeconds ${heartbeatSeconds}`;
   const header = `${machineLine(machine)}, load ${fixed(loadNow())}; ${deployed}`;
-  const figures: Figures = { overhead: [], flaky: [], reader: null };
+  const figures: Figures = { overhead: [], flaky: [], reader: null, summary: [] };
   process.stdout.write(`${header}\n\n`);
   try {
     if (options.only.includes("reader")) {
       figures.reader = await measureReader(folder, LOG_BYTES, say);
       print([readerTable(figures.reader)]);
     }
-    if (options.only.some((name) => name !== "reader")) await measureRuns(options, figures);
+    if (options.only.includes("summary")) {
+      figures.summary = measureSummaries(say);
+      print([summaryTable(figures.summary)]);
+    }
+    if (options.only.some((name) => !ALONE.includes(name))) await measureRuns(options, figures);
     return 0;
   } catch (error) {
     const { message, next, lines } = failureOf(error);

@@ -106,8 +106,9 @@ export function firstLine(message: string | null): string {
 /** What a person wants to see when not all fits: what runs and what went wrong, then what ended last, then what waits. */
 function fitting(nodes: readonly NodeReport[], height: number): readonly NodeReport[] {
   if (nodes.length <= height) return nodes;
-  const byUrgency = [...nodes].sort((a, b) => urgency(a) - urgency(b) || lastChange(b) - lastChange(a));
-  const chosen = new Set(byUrgency.slice(0, Math.max(1, height - 1)));
+  const ranked = nodes.map((node) => ({ node, urgency: urgency(node), lastChange: lastChange(node) }));
+  ranked.sort((a, b) => a.urgency - b.urgency || b.lastChange - a.lastChange);
+  const chosen = new Set(ranked.slice(0, Math.max(1, height - 1)).map(({ node }) => node));
   return nodes.filter((node) => chosen.has(node));
 }
 

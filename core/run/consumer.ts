@@ -2,7 +2,8 @@ import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import type { ConsumerPart } from "#core/contracts/payloads.ts";
 import type { Policy } from "#core/contracts/settings.ts";
 import type { Plan } from "#core/run/plan.ts";
-import { hasConsumer, TEST_TYPES } from "#core/run/plan.ts";
+import { hasConsumer } from "#core/run/plan.ts";
+import { planIndex } from "#core/run/plan-index.ts";
 import { type VertexView, viewVertices } from "#core/run/vertex-view.ts";
 
 /** What a consumer says of its node, or that it can not say anything yet. */
@@ -20,25 +21,22 @@ const waiting: ConsumerAnswer = { state: "waiting" };
 
 /** The vertices whose rows a consumer must read: its node, the node's planned tests, and the gate parents of all (F10). */
 export function rowsOfConsumer(plan: Plan, uniqueId: string): string[] {
+  const { vertexOf } = planIndex(plan);
   const ids = new Set([uniqueId, ...testsOf(plan, uniqueId)]);
-  const byId = new Map(plan.vertices.map((vertex) => [vertex.uniqueId, vertex]));
-  for (const id of [...ids]) for (const parent of byId.get(id)?.gateParents ?? []) ids.add(parent);
+  for (const id of [...ids]) for (const parent of vertexOf.get(id)?.gateParents ?? []) ids.add(parent);
   return [...ids];
 }
 
 /** The planned tests of a node, unit tests included. A test over several nodes counts for each of them (C2). */
 export const testsOf = (plan: Plan, uniqueId: string): string[] =>
-  plan.vertices
-    .filter((vertex) => TEST_TYPES.has(vertex.resourceType) && vertex.nodes.includes(uniqueId))
-    .map((vertex) => vertex.uniqueId);
+  (planIndex(plan).testsOf.get(uniqueId) ?? []).map((vertex) => vertex.uniqueId);
 
 /**
  * The tests that one consumer answers for. `build`: the node's counts for all of them (C5). `after_each`: the data tests
  * have a consumer of their own (C6). `after_all`: they follow all nodes and count for none (C7).
  */
 function testsOfPart(plan: Plan, uniqueId: string, part: ConsumerPart, behavior: Policy["testBehavior"]): string[] {
-  const ids = new Set(testsOf(plan, uniqueId));
-  const tests = plan.vertices.filter((vertex) => ids.has(vertex.uniqueId) && !vertex.deferred);
+  const tests = (planIndex(plan).testsOf.get(uniqueId) ?? []).filter((vertex) => !vertex.deferred);
   const isOfPart = (type: string) => behavior !== "after_each" || (type === "test") === (part === "tests");
   return tests.filter((test) => isOfPart(test.resourceType)).map((test) => test.uniqueId);
 }
@@ -81,8 +79,9 @@ export function consumerAnswer(
   run: RunRow,
   part: ConsumerPart = "node",
 ): ConsumerAnswer {
-  const near = new Set(rowsOfConsumer(plan, uniqueId));
-  const nearPlan: Plan = { ...plan, vertices: plan.vertices.filter((vertex) => near.has(vertex.uniqueId)) };
+  const { vertexOf } = planIndex(plan);
+  const near = rowsOfConsumer(plan, uniqueId).flatMap((id) => vertexOf.get(id) ?? []);
+  const nearPlan: Plan = { ...plan, vertices: near };
   const views = viewVertices(nearPlan, rows, tasks);
   const node = views.get(uniqueId);
   if (!node) return red(null, `${uniqueId} is not in the plan of run ${run.runId}.`);

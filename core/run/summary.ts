@@ -139,7 +139,7 @@ function countsOf(reports: readonly VertexReport[]): Record<ReportClass, number>
 
 function timingsOf({ run, rows, tasks, nowMs }: SummaryInput): RunSummary["timings"] {
   const endedAtMs = run.endedAtMs;
-  const lastMs = Math.max(0, ...rows.map((row) => row.endedAtMs ?? 0));
+  const lastMs = rows.reduce((last, row) => Math.max(last, row.endedAtMs ?? 0), 0);
   return {
     startedAt: iso(run.startedAtMs)!,
     finishedAt: iso(endedAtMs),
