@@ -88,9 +88,21 @@ export const ODDITIES: readonly Oddity[] = [
   },
   {
     versions: "1.12",
+    oddity: "each overload of a function prints a result under the function's id",
+    rule: "only the function's own line is its end; one failed overload fails it, with that overload's reason",
+    rows: "A24",
+  },
+  {
+    versions: "1.12",
     oddity: "`on_error: continue` builds children on a failed parent",
     rule: "they are told as they ended, and marked",
     rows: "B7",
+  },
+  {
+    versions: "1.8–1.12",
+    oddity: "where the warehouse goes away under running queries dbt says that it was interrupted by the keyboard",
+    rule: "the cause is the connection if dbt gives up over it, or all that failed says so",
+    rows: "D3",
   },
   {
     versions: "2.0",

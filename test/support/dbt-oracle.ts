@@ -70,7 +70,7 @@ function eventIn(text: string): Line | null {
 function verdictOf(own: readonly Line[]): Verdict | null {
   const is = (pattern: RegExp) => own.filter((line) => pattern.test(line.info.name));
   const microbatch = is(/^Log(Start)?Batch/).length > 0;
-  const ends = is(/^(Log(Model|Seed|Snapshot|Test|NodeNoOp|Freshness)Result|SkippingDetails)$/);
+  const ends = is(/^(Log(Model|Seed|Snapshot|Test|NodeNoOp|Freshness|Function)Result|SkippingDetails)$/);
   const word = ends.at(-1) ?? (microbatch ? undefined : is(/^NodeFinished$/).at(-1));
   if (word !== undefined) {
     const verdict = classed(wordOf(word));

@@ -206,6 +206,15 @@ describe("A24: a function with several overloads (dbt 1.12)", () => {
     }
   });
 
+  it("fails in the recording as dbt 1.12 prints it, with the reason of the overload", () => {
+    const log = readLines(recordedCase("1.12.6", "function_overload_fails").lines());
+    expect(log.vertices.get("function.ov.double_int")).toMatchObject({
+      class: "failed",
+      status: "partial success",
+      message: expect.stringContaining('column "no_such_column" does not exist'),
+    });
+  });
+
   it("that was killed between its overloads is not good", () => {
     const log = readLines([version("1.12.6"), start(F), overload(1, "success", 10)]);
     closeBuildLog(log, buildEnded(log, { exitCode: null, signal: "SIGKILL", signalledByUs: false }));

@@ -95,6 +95,7 @@ const CAUSES: Record<string, string | null> = {
   no_profile: "profile",
   bad_flag: "flags",
   server_stops: "connection",
+  function_overloads: "none",
   sigkill: "killed",
   sigterm: "killed",
   sigint: "killed",
