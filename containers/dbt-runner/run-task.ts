@@ -139,7 +139,8 @@ async function orphansForbid(context: TaskContext, set: BuildSet): Promise<Omit<
   const { options } = brief;
   const dbt = (argv: readonly string[]) => dbtCommand(context, argv);
   if (await endOrphans(orphans, { folders, options, adapterType, dbt, output, stop })) return null;
-  const inDoubt = set.vertices.find((vertex) => vertex.orphan === "must_be_gone");
+  const left = new Set(orphans.uniqueIds);
+  const inDoubt = set.vertices.find((vertex) => vertex.orphan === "must_be_gone" && left.has(vertex.uniqueId));
   if (inDoubt === undefined) {
     await unlessStopped(brief.run.settings.policy.orphanGraceSeconds * 1000, stop);
     return null;

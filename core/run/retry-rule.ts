@@ -57,7 +57,7 @@ function mayHaveWritten({ plan, row }: VertexView): boolean {
   if (plan.afterFailure === "repeat") return false;
   const message = row?.message ?? "";
   if (NEVER_CONNECTED.test(message)) return false;
-  return plan.afterFailure === "unknown" || CONNECTION_LOST.test(message);
+  return plan.afterFailure === "unknown" || lostConnection(message);
 }
 
 /** Drivers that open one connection for a whole vertex, before its first statement: libpq's words, and Snowflake's. */
@@ -68,9 +68,15 @@ const NEVER_CONNECTED =
 const CONNECTION_LOST =
   /server closed the connection|connection (?:already closed|reset|timed out|was lost|not open|has been closed)|terminating connection|ssl (?:connection|syscall)|could not (?:send data to|receive data from) server|broken pipe|timed? ?out|timeout|did not complete|remote end closed|eof detected/i;
 
+/** A timeout that the warehouse itself tells has ended the statement: its connection was there to say so. */
+const TOLD_BY_THE_WAREHOUSE = /canceling statement due to|reached its statement or warehouse timeout/i;
+
+const lostConnection = (message: string): boolean =>
+  CONNECTION_LOST.test(message) && !TOLD_BY_THE_WAREHOUSE.test(message);
+
 /** Killed in its query, or cut off from it: the warehouse may still be at work on it (behaviour D12). */
 export const mayHaveLeftQuery = ({ class: cls, row }: VertexView): boolean =>
-  cls === "interrupted" || (cls === "failed" && CONNECTION_LOST.test(row?.message ?? ""));
+  cls === "interrupted" || (cls === "failed" && lostConnection(row?.message ?? ""));
 
 const MAY_HAVE_WRITTEN =
   "It may have written: not tried again, since another build could double its rows. Look at the table before you run it again; meta.stepwatch.safeToRepeat: true says that repeating is safe.";

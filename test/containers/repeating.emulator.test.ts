@@ -34,8 +34,8 @@ c.autocommit = True
 q = c.cursor(); q.execute(sys.argv[1]); print(json.dumps(q.fetchall() if q.description else [], default=str))`;
 
 /** One statement in a session of its own, through dbt's own driver. */
-async function ask(sql: string): Promise<unknown[][]> {
-  const env = { ...process.env, ...postgres.environment };
+async function ask(sql: string, database: Readonly<Record<string, string>> = {}): Promise<unknown[][]> {
+  const env = { ...process.env, ...postgres.environment, ...database };
   const { stdout } = await promisify(execFile)(join(bin, "python"), ["-c", SQL, sql], { env });
   return JSON.parse(stdout) as unknown[][];
 }
@@ -120,4 +120,23 @@ test("D12 D4: after a SIGKILL of dbt its orphaned query is ended, and nobody els
   expect(nodeOf(summary, "apple_juice")).toMatchObject({ tries: 1, class: "good" });
   expect(Date.now() - killedAtMs).toBeLessThan(85_000);
   expect(await others).toBe("ended by itself");
+});
+
+test("D3 D12: a warehouse that goes away under a build and comes back: what was good stays, the rest is built, green", async () => {
+  const elsewhere = { PGDATABASE: "template1" };
+  const environment = { PGSCHEMA: "fc_away", ORCHARD_TARGET: "postgres" };
+  const run = start(ORCHARD, environment, {
+    input: { vars: { slow: { apple_juice: 90, pear_tart: 90 } } },
+    policy: { retryDelaySeconds: 5 },
+  });
+  const running = "select count(*) from pg_stat_activity where pid <> pg_backend_pid() and query like '%pg_sleep(90%'";
+  await until(async () => (await ask(running))[0]![0] === 2, "both long queries", 60_000);
+  await ask("alter database postgres allow_connections false", elsewhere);
+  await ask("select pg_terminate_backend(pid) from pg_stat_activity where datname = 'postgres'", elsewhere);
+  await until(async () => (await run.summary()).tasks.length > 1, "a build after the producer", 60_000);
+  await ask("alter database postgres allow_connections true", elsewhere);
+  const summary = await run.end;
+  expect(summary.state, JSON.stringify(summary.causes)).toBe("green");
+  const builds = await ask("select name, count(*) from fc_away.builds group by 1 having count(*) > 1");
+  expect(builds).toEqual([]);
 });
