@@ -24,10 +24,13 @@ export function eventWindow(
   return { start: asDbt(Math.min(...starts)), end: asDbt(endMs) };
 }
 
-/** The same of a vertex that is to be tried again; null also for anything that is no microbatch model. */
-export function eventWindowOf({ plan, row, endedAtMs }: VertexView): EventWindow | null {
+/**
+ * The same of a vertex that is to be tried again; null also for anything that is no microbatch model. dbt ends with the
+ * batch of its invocation's start, not with that of the model's.
+ */
+export function eventWindowOf({ plan, row, endedAtMs }: VertexView, asOfMs?: number): EventWindow | null {
   if (plan.batchSize === undefined) return null;
-  return eventWindow(plan.batchSize, row?.batches ?? [], row?.startedAtMs ?? endedAtMs);
+  return eventWindow(plan.batchSize, row?.batches ?? [], asOfMs ?? row?.startedAtMs ?? endedAtMs);
 }
 
 /**

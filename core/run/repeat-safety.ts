@@ -32,6 +32,26 @@ const REPEATABLE: ReadonlySet<string> = new Set([
 /** Strategies of an incremental model that find a row again by its key. */
 const KEYED: ReadonlySet<string> = new Set(["merge", "delete+insert", "delete_insert"]);
 
+/**
+ * Adapters that use the key where a model names no strategy. The others append then, key or not (spark, trino, glue,
+ * dremio), or overwrite partitions (athena).
+ */
+const KEYED_BY_DEFAULT: ReadonlySet<string> = new Set([
+  "postgres",
+  "redshift",
+  "snowflake",
+  "bigquery",
+  "databricks",
+  "duckdb",
+  "sqlite",
+  "clickhouse",
+  "sqlserver",
+  "fabric",
+  "synapse",
+  "materialize",
+  "oracle",
+]);
+
 /** Strategies that write whole partitions anew: a second build writes the same ones, once the first is at rest. */
 const OVERWRITING: ReadonlySet<string> = new Set(["insert_overwrite", "replace_where"]);
 
@@ -92,8 +112,11 @@ function isSafe(node: ManifestNode, context: RepeatContext): boolean {
   if (node.resourceType !== "model") return true;
   if (node.materialized !== "incremental") return REPEATABLE.has(node.materialized);
   if (isReplaced(node, context)) return true;
-  if (node.incrementalStrategy === "microbatch") return BATCHES_ARE_REPLACED.has(context.adapterType ?? "");
-  return (node.incrementalStrategy === null || KEYED.has(node.incrementalStrategy)) && node.hasUniqueKey;
+  const adapter = context.adapterType ?? "";
+  if (node.incrementalStrategy === "microbatch") return BATCHES_ARE_REPLACED.has(adapter);
+  const isKeyed =
+    node.incrementalStrategy === null ? KEYED_BY_DEFAULT.has(adapter) : KEYED.has(node.incrementalStrategy);
+  return isKeyed && node.hasUniqueKey;
 }
 
 /** A full refresh replaces the table. A model's own `full_refresh` wins over the run's option, as in dbt. */

@@ -247,7 +247,7 @@ function dueSingles(input: StepInput, standing: Standing, plan: Plan, room: numb
     for (const id of uniqueIds) taken.add(id);
     for (const id of reads) read.add(id);
     const what = view.class === "interrupted" ? "was interrupted" : "failed";
-    const eventWindow = eventWindowOf(view);
+    const eventWindow = eventWindowOf(view, currentProducer(input.tasks)?.startedAtMs);
     launches.push({
       kind: "fallback",
       uniqueIds,

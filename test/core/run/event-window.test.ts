@@ -127,6 +127,13 @@ describe("a microbatch model that is tried again", () => {
     });
   });
 
+  it("G17, G27: ends with the batch in which the producer began, however late the model was built", () => {
+    const late = row("tides", "partial success", { batches: DAYS.slice(0, 2), startedAtMs: AT });
+    const tasks = [over(1, {}, { startedAtMs: Date.parse("2024-03-02T23:58:00Z") })];
+    const [launch] = decide({ plan: tides, rows: [late, skipped], tasks }).launches;
+    expect(launch?.eventWindow).toEqual({ start: "2024-03-01T00:00:00", end: "2024-03-03T00:00:00" });
+  });
+
   it("G17: after a kill too", () => {
     const running = row("tides", "started", { batches: DAYS.slice(0, 1), startedAtMs: AT });
     const [launch] = decide({ plan: tides, rows: [running], tasks: [killed(1)] }).launches;

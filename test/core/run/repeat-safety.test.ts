@@ -53,6 +53,9 @@ describe("what a failed build has left", () => {
     [APPEND, "athena", "unknown"],
     [APPEND, null, "unknown"],
     [{ materialized: "incremental", incremental_strategy: "merge" }, "postgres", "rolled_back"],
+    [{ materialized: "incremental", unique_key: "id" }, "databricks", "repeat"],
+    [{ materialized: "incremental", unique_key: "id" }, "trino", "unknown"],
+    [{ materialized: "incremental", unique_key: "id" }, "spark", "unknown"],
     [{ materialized: "own_materialization" }, "postgres", "unknown"],
   ])("G28: %j on %s: %s", (config, adapterType, expected) => {
     expect(safety(config, adapterType).afterFailure).toBe(expected);
