@@ -12,6 +12,19 @@ export function namesInDotEnv(folder: string): string[] {
   return [...new Set([...names].map(([, name]) => name!))];
 }
 
+const ASSIGNMENT =
+  /^[ \t]*(?:export[ \t]+)?['"]?([A-Za-z_]\w*)['"]?[ \t]*=[ \t]*(?:'([^'\n]*)'|"([^"\n]*)"|([^#\n]*))/gm;
+
+/** The variables of that file with their values, as far as they stand in one line and refer to nothing. */
+export function valuesInDotEnv(folder: string): Record<string, string> {
+  const file = nearest(folder);
+  if (file === null) return {};
+  const found = readFileSync(file, "utf8").matchAll(ASSIGNMENT);
+  return Object.fromEntries(
+    [...found].map(([, name, single, double, bare]) => [name!, single ?? double ?? bare!.trim()]),
+  );
+}
+
 function nearest(folder: string): string | null {
   const file = join(folder, ".env");
   if (statSync(file, { throwIfNoEntry: false })?.isFile() === true) return file;

@@ -3,9 +3,10 @@ import type { Ledger, RunKey } from "#clients/ledger.ts";
 import type { RunnerEnvironment } from "#core/contracts/environment.ts";
 import { DbtFlagRefused } from "#core/dbt/argv.ts";
 import { newBuildLog } from "#core/dbt/build-log.ts";
-import { isUnsupportedDbt } from "#core/dbt/dbt-version.ts";
+import { dbtVersionOf, isUnsupportedDbt } from "#core/dbt/dbt-version.ts";
 import {
   maskerOf,
+  type Secret,
   secretsOf,
   UNREADABLE_NEXT_STEP,
   type UnreadableSecret,
@@ -14,6 +15,7 @@ import {
 } from "#core/dbt/secrets.ts";
 import { InputError, RetryableError, RowMissing } from "#core/errors.ts";
 import { findDbtVersion } from "./dbt-version.ts";
+import { valuesInDotEnv } from "./dot-env.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { startHeartbeat } from "./heartbeat.ts";
 import { ClockNotHeld } from "./held-clock.ts";
@@ -58,7 +60,7 @@ export async function supervise(deps: SupervisorDeps): Promise<ExitCode> {
   const startedAtMs = Date.now();
   let deadlineAtMs = startedAtMs + PATIENCE_MS;
   const untilMs = () => stopUntilMs(deps) ?? deadlineAtMs;
-  deps.output.maskWith(maskerOf(secretsOf(deps.processEnv)));
+  deps.output.maskWith(maskerOf(secretsOfTask(deps)));
   try {
     if (!(await passFence(deps, startedAtMs, untilMs))) return EXIT.fenceLost;
     const record = endRecord(deps, untilMs);
@@ -167,7 +169,7 @@ async function runTask({ deps, ...parts }: Parts): Promise<void> {
   const dbtVersion = await findDbtVersion(environment.STEPWATCH_DBT_EXECUTABLE, processEnv);
   if (dbtVersion !== null && isUnsupportedDbt(dbtVersion))
     return recordEnd(parts.record, endWithoutDbt(unsupported(dbtVersion)), 0);
-  const secret = await refusedSecret(environment.STEPWATCH_DBT_PROJECT_DIR, processEnv);
+  const secret = await refusedSecret(deps, dbtVersion);
   if (secret !== null) {
     deps.output.say("a secret is refused", { variable: secret.variable });
     const refused = {
@@ -204,9 +206,16 @@ async function runTask({ deps, ...parts }: Parts): Promise<void> {
   }
 }
 
+/** The secrets of the environment, and of the `.env` that dbt 1.12 reads by itself. */
+const secretsOfTask = ({ environment, processEnv }: SupervisorDeps): Secret[] =>
+  secretsOf({ ...valuesInDotEnv(environment.STEPWATCH_DBT_PROJECT_DIR), ...processEnv });
+
 /** A secret that dbt would mask in ids and words of its own log (behaviour A22). */
-async function refusedSecret(projectDir: string, env: NodeJS.ProcessEnv): Promise<UnreadableSecret | null> {
-  const secrets = secretsOf(env);
+async function refusedSecret(deps: SupervisorDeps, dbtVersion: string | null): Promise<UnreadableSecret | null> {
+  const projectDir = deps.environment.STEPWATCH_DBT_PROJECT_DIR;
+  const known = dbtVersion === null ? null : dbtVersionOf(dbtVersion);
+  const readsDotEnv = known !== null && known.major === 1 && known.minor >= 12;
+  const secrets = readsDotEnv ? secretsOfTask(deps) : secretsOf(deps.processEnv);
   return secrets.length === 0 ? null : unreadableSecret(secrets, await projectNames(projectDir));
 }
 

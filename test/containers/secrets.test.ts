@@ -39,6 +39,18 @@ test.each([{ DBT_ENV_SECRET_X: "1" }, { DBT_ENV_SECRET_X: "node_status" }])(
   },
 );
 
+test("A22: a secret in the .env that dbt 1.12 reads by itself is refused as well, and by no dbt that does not", async () => {
+  const refusedBy = async (release: string) => {
+    const script = { version: release, build: [version(release), { manifest: true }, closing()], manifest };
+    const it = await newBench({ script });
+    writeFileSync(join(it.projectDir, ".env"), 'PLAIN=1\nexport DBT_ENV_SECRET_X="abc" # short\n');
+    await it.container();
+    return (await it.task()).end?.cause.sentence.includes("DBT_ENV_SECRET_X") === true;
+  };
+  expect(await refusedBy("1.12.6")).toBe(true);
+  expect(await refusedBy("1.11.16")).toBe(false);
+});
+
 test("A22: the names of a project are its files, properties, tests and snapshots, and no settings or prose", async () => {
   const folder = mkdtempSync(join(tmpdir(), "names-"));
   folders.push(folder);
