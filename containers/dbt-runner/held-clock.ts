@@ -26,9 +26,13 @@ def hold(builder):
     start, end = builder.build_start_time, builder.build_end_time
 
     def build_end_time(self):
-        if self.event_time_end is None:
-            self.default_end_time = AS_OF
-        return end(self)
+        if self.event_time_end is not None:
+            return end(self)
+        self.event_time_end = AS_OF
+        try:
+            return end(self)
+        finally:
+            self.event_time_end = None
 
     def build_start_time(self, checkpoint):
         begin = HELD["begin"].get(self.model.unique_id)

@@ -47,9 +47,6 @@ const KEYED_BY_DEFAULT: ReadonlySet<string> = new Set([
   "clickhouse",
   "sqlserver",
   "fabric",
-  "synapse",
-  "materialize",
-  "oracle",
 ]);
 
 /** Strategies that write whole partitions anew: a second build writes the same ones, once the first is at rest. */

@@ -93,7 +93,8 @@ const hasNewOwner = ({ ownerTask, statusTask }: VertexRow): boolean => ownerTask
 
 /** What can not be repeated may have been half done by then: its outcome is unknown (D12). */
 function withoutStory(written: VertexRow, plan: PlanVertex): VertexRow {
-  if (!plan.safeToRepeat && written.evidence) return { ...written, status: "cancelled" };
+  const isRisky = !plan.safeToRepeat || plan.orphan !== "harmless";
+  if (isRisky && written.evidence) return { ...written, status: "cancelled" };
   const { status: _, statusTask: said, endedAtMs: __, message: ___, ...row } = written;
   return { ...row, tryTasks: row.tryTasks.filter((task) => task !== said) };
 }

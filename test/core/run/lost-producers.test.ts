@@ -79,15 +79,13 @@ describe("a producer that ended before any vertex", () => {
     });
 
     it("E4 D12: what can not be repeated and was begun by it has an unknown outcome", () => {
-      const append = planOf([vertex("a", [], { safeToRepeat: false })]);
-      const situation = {
-        plan: append,
-        rows: [row("a", "started")],
-        tasks: [killed(1), over(2, nodeFailed(), second)],
-      };
-      const decision = decide(situation);
-      expect(decision.launches).toEqual([]);
-      expect(decision.finals).toMatchObject([{ uniqueId: "a", final: "dead" }]);
+      for (const risk of [{ safeToRepeat: false }, { orphan: "unknowable" as const }]) {
+        const plan = planOf([vertex("a", [], risk)]);
+        const tasks = [killed(1), over(2, nodeFailed(), second)];
+        const decision = decide({ plan, rows: [row("a", "started")], tasks });
+        expect(decision.launches).toEqual([]);
+        expect(decision.finals).toMatchObject([{ uniqueId: "a", final: "dead" }]);
+      }
     });
 
     it("E4: and what a later build says of it counts", () => {
