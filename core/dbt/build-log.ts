@@ -2,9 +2,10 @@ import { isCancelCode } from "./dbt-code.ts";
 import { type FatalKind, fatalKind } from "./fatal-kind.ts";
 import type { FatalEvent, HookEvent, HookTextEvent, LogEvent } from "./log-events.ts";
 import { cutMessage, withoutNoise } from "./message-text.ts";
+import { type BuildFacts, readingOf } from "./read-record.ts";
 import { classOfStatus, isTerminal } from "./status.ts";
 import type { VertexReading } from "./vertex-reading.ts";
-import { addToRecord, type BuildFacts, newVertexRecord, readingOf, type VertexRecord } from "./vertex-record.ts";
+import { addToRecord, newVertexRecord, type VertexRecord } from "./vertex-record.ts";
 
 /** What has to be written now. */
 export interface Change {
