@@ -84,6 +84,7 @@ function notesOf(node: NodeReport): string {
     node.tries > 1 ? `${node.tries} tries` : "",
     lost > 0 ? `${lost} of ${node.batches.length} batches not built` : "",
     SAYS_WHY.has(node.class) ? firstLine(node.message ?? node.reason) : "",
+    node.class === "good" && node.reason !== null ? node.reason.toLowerCase().replace(/\.$/, "") : "",
     failedTests.length > 0 ? `failed: ${failedTests.join(", ")}` : "",
     warned > 0 ? `${warned} warning${warned === 1 ? "" : "s"}` : "",
   ]

@@ -57,6 +57,13 @@ const nodes = [
 ];
 
 describe("the table of nodes", () => {
+  test("D4: a good node that was rebuilt after a kill says so", () => {
+    const rebuilt = node("orders", { ...built, outcome: "green", reason: "Rebuilt after a kill." });
+    expect(nodeTable([rebuilt], { width: 110, height: 20 }, plain, 15_000).join("\n")).toContain(
+      "rebuilt after a kill",
+    );
+  });
+
   test("golden: one line a node, with state, time, tries and what is wrong", () => {
     expect(nodeTable(nodes, { width: 100, height: 20 }, plain, 15_000)).toEqual([
       "✔ stg_orders        seed     green                 1.2 s",
