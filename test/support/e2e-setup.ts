@@ -7,6 +7,7 @@ import { down } from "#local/embedded-aws.ts";
 import { startPostgres } from "#local/postgres.ts";
 import { runCli } from "./cli.ts";
 import { ensureDbt2 } from "./dbt2.ts";
+import { ensureDbt112 } from "./dbt112.ts";
 import { E2E_DBT_PACKAGES } from "./e2e-packages.ts";
 
 /** What the end-to-end tests share: one embedded AWS with one deployed stack, one Postgres, one folder. */
@@ -69,7 +70,12 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
 async function configOf(name: string, folder: string, postgres: Readonly<Record<string, string>>): Promise<unknown> {
   const projects =
     name === "slow"
-      ? { ...harbourProjects(folder), ...behaviourProjects(folder), ...dbt2Projects(folder, await ensureDbt2()) }
+      ? {
+          ...harbourProjects(folder),
+          ...behaviourProjects(folder),
+          ...dbt2Projects(folder, await ensureDbt2()),
+          ...dbt112Projects(folder, await ensureDbt112()),
+        }
       : shopAndOrchard(folder, postgres);
   return { stackName: `stepwatch-${name}`, pollIntervalSeconds: 2, projects };
 }
@@ -122,6 +128,37 @@ function dbt2Projects(folder: string, executable: string): Record<string, unknow
     nodes2: harbour("nodes2", BROKEN_NODES),
     hurried2: harbour("hurried2", { BREAK: "link_1" }),
     flaky2: harbour("flaky2", { BREAK_FIRST: "link_1" }, { retries: { node: 1, test: 0 } }),
+  };
+}
+
+/** dbt 1.12: the case project as with 1.11, the shop, and a `.env` that would narrow what is built again. */
+function dbt112Projects(folder: string, executable: string): Record<string, unknown> {
+  // dbt 1.12 counts: what is installed must be listed.
+  const listed = (name: string) => {
+    const copy = harbourCopy(folder, name);
+    writeFileSync(join(copy, "packages.yml"), "packages: [{local: packages/annex}]\n");
+    return copy;
+  };
+  const projectDir = listed("harbour112");
+  const harbour = (...given: [string, Record<string, string>, Record<string, unknown>?]) => ({
+    ...harbourProject(folder, ...given),
+    projectDir,
+    dbt: { executable },
+  });
+  const withDotEnv = listed("harbour112_dot_env");
+  writeFileSync(join(withDotEnv, ".env"), "DBT_RESOURCE_TYPES=test\nDBT_QUIET=1\nDBT_LOG_LEVEL=error\n");
+  const shop = { projectDir: join(root, "examples/jaffle-shop"), target: "duckdb", policy: QUICK };
+  return {
+    shop112: { ...shop, dbt: { executable }, environment: { JAFFLE_DUCKDB: join(folder, "shop112.duckdb") } },
+    calm112: harbour("calm112", {}),
+    nodes112: harbour("nodes112", BROKEN_NODES),
+    hurried112: harbour("hurried112", { BREAK: "link_1" }),
+    flaky112: harbour("flaky112", { BREAK_FIRST: "link_1" }, { retries: { node: 1, test: 0 } }),
+    dot_env112: {
+      ...harbour("dot_env112", { BREAK_FIRST: "link_1" }, { retries: { node: 1, test: 0 } }),
+      projectDir: withDotEnv,
+      build: { resourceTypes: ["model", "seed", "snapshot"] },
+    },
   };
 }
 
