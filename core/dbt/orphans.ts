@@ -48,7 +48,8 @@ const PAUSE_SECONDS = 0.5;
 /**
  * Postgres: sessions of our own user in our own database whose query bears dbt's comment, at its place, with our profile,
  * our target and one of the vertices. What a person runs, another target, and a dbt that began later are not touched.
- * dbt ends what it cancels by the same function. Statistics are a snapshot per transaction, hence cleared.
+ * dbt ends what it cancels by the same function. Statistics are a snapshot per transaction, hence cleared. Whether this
+ * project's queries bear the comment at all is read from our own; one at the end is cut off with a long query.
  */
 function endOnPostgres({ uniqueIds, openedBeforeMs }: OrphanSearch): string {
   const nodes = uniqueIds.map((id) => `position('"node_id": ${quoted(id)}' in said) > 0`).join(" or ");
@@ -64,6 +65,12 @@ where pid <> pg_backend_pid() and datname = current_database() and usename = ses
   and position('"target_name": ' || '{{ tojson(target.name) | replace("'", "''") }}' in said) > 0
   and (${nodes})
 {% endset %}
+{% set marked %}
+select count(*) from pg_stat_activity where pid = pg_backend_pid() and query ~ '^/\\* \\{"app": "dbt".*"target_name": '
+{% endset %}
+{% if run_query(marked).columns[0].values()[0] == 0 %}
+{{ log("stepwatch-orphans can not be told apart: the project's query comment is not dbt's own, or stands at the end", info=true) }}
+{% else %}
 {% set ended = run_query("select count(pg_terminate_backend(pid)) " ~ whose).columns[0].values()[0] %}
 {% set ns = namespace(left=ended) %}
 {% for look in range(${LOOKS}) %}{% if ns.left > 0 %}
@@ -72,7 +79,7 @@ where pid <> pg_backend_pid() and datname = current_database() and usename = ses
 {% set ns.left = run_query("select count(*) " ~ whose).columns[0].values()[0] %}
 {% endif %}{% endfor %}
 {{ log("stepwatch-orphans ended=" ~ ended ~ " left=" ~ ns.left, info=true) }}
-{% endif %}
+{% endif %}{% endif %}
 select 1 as nothing`;
 }
 

@@ -1,9 +1,10 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { appendFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { orphanAnswer, orphanArgv } from "#core/dbt/orphans.ts";
 import type { RunSummary } from "#core/run/summary.ts";
 import { type LocalPostgres, startPostgres } from "#local/postgres.ts";
 import { copyFieldCase, type FieldCase } from "../support/field-cases.ts";
@@ -111,6 +112,8 @@ test("D12 D4: after a SIGKILL of dbt its orphaned query is ended, and nobody els
     "the long query",
     60_000,
   );
+  const isGood = async () => (await run.summary()).nodes.filter((one) => one.class === "good").length;
+  await until(async () => (await isGood()) === 7, "the end of all that does not wait for it", 60_000);
   const killedAtMs = Date.now();
   process.kill(await run.dbtPid("build"), "SIGKILL");
   const summary = await run.end;
@@ -120,6 +123,29 @@ test("D12 D4: after a SIGKILL of dbt its orphaned query is ended, and nobody els
   expect(nodeOf(summary, "apple_juice")).toMatchObject({ tries: 1, class: "good" });
   expect(Date.now() - killedAtMs).toBeLessThan(85_000);
   expect(await others).toBe("ended by itself");
+});
+
+test.each([
+  ["dbt's own", "", { ended: 0, left: 0 }],
+  ["none", 'query-comment: ""', null],
+  ["at the end", "query-comment: {append: true}", null],
+])("D12: whether a project's queries can be told apart is read from its query comment: %s", async (_, line, answer) => {
+  const { projectDir, environment } = copyFieldCase(folder, "append_after_commit", {
+    as: `fc_comment_${String(line.length)}`,
+    postgres: postgres.environment,
+  });
+  appendFileSync(join(projectDir, "dbt_project.yml"), `\n${line}\n`);
+  const search = { uniqueIds: ["model.append_after_commit.app"], openedBeforeMs: Date.now() };
+  const folders = {
+    projectDir,
+    profilesDir: projectDir,
+    targetDir: join(projectDir, "t"),
+    logDir: join(projectDir, "l"),
+  };
+  const { stdout } = await promisify(execFile)(join(bin, "dbt"), orphanArgv("postgres", folders, {}, search)!, {
+    env: { ...process.env, ...environment },
+  });
+  expect(stdout.split("\n").flatMap((one) => orphanAnswer(one) ?? [])).toEqual(answer === null ? [] : [answer]);
 });
 
 test("D3 D12: a warehouse that goes away under a build and comes back: what was good stays, the rest is built, green", async () => {
