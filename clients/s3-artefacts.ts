@@ -1,6 +1,8 @@
-import { createReadStream } from "node:fs";
+import { createReadStream, createWriteStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { extname } from "node:path";
+import type { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { GetObjectCommand, PutObjectCommand, paginateListObjectsV2, S3Client } from "@aws-sdk/client-s3";
 import { ServiceUnavailable } from "#core/errors.ts";
 import type { Artefacts } from "./artefacts.ts";
@@ -41,6 +43,17 @@ export function s3Artefacts(options: { bucket: string; client?: S3Client }): Art
           if (!isTransient(error) || attempt === MAX_ATTEMPTS) return lost("PutObject", key)(error);
           await new Promise((resolve) => setTimeout(resolve, FILE_WAIT_MS * attempt));
         }
+      }
+    },
+
+    async getFile(key, path) {
+      try {
+        const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: key }));
+        await pipeline(Body as Readable, createWriteStream(path));
+        return true;
+      } catch (error) {
+        if (isNamed(error, "NoSuchKey", "NotFound")) return false;
+        return lost("GetObject", key)(error);
       }
     },
 

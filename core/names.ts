@@ -81,6 +81,8 @@ export const artefactKeys = {
     `runs/${project}/${runId}/tasks/${task}/set-${setHash}.json`,
   task: (project: string, runId: string, task: number, file: string) =>
     `runs/${project}/${runId}/tasks/${task}/${file}`,
+  /** One for the whole run: what the first task parsed serves all that follow. */
+  partialParse: (project: string, runId: string) => `runs/${project}/${runId}/partial_parse.msgpack`,
   summary: (project: string, runId: string, round: number) => `runs/${project}/${runId}/summary-${round}.json`,
 } as const;
 

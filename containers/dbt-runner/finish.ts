@@ -9,6 +9,7 @@ import { type RunResults, readRunResults } from "#core/dbt/run-results.ts";
 import type { FinishedBuild } from "./build.ts";
 import { describeEnd, type EndFacts } from "./describe-end.ts";
 import type { LogOutput } from "./log-output.ts";
+import type { PartialParse } from "./partial-parse.ts";
 import { noLaterThan } from "./patience.ts";
 import { type EndRecord, recordEnd, StatusesUnwritten } from "./record-end.ts";
 import type { StatusWriter } from "./status-writer.ts";
@@ -26,6 +27,7 @@ export interface FinishDeps {
   readonly journal: VertexJournal;
   readonly writer: StatusWriter;
   readonly stop: StopSwitch;
+  readonly parse: Pick<PartialParse, "settled">;
   readonly failFastAsked: boolean;
 }
 
@@ -86,6 +88,7 @@ async function uploadAll(deps: FinishDeps, log: BuildLog, runResults: RunResults
     }
   }
   await uploadDbtFiles(deps.artefacts);
+  await deps.parse.settled();
 }
 
 function uploadsUntilMs({ stop, record }: FinishDeps): number {

@@ -17,13 +17,15 @@ import { endOrphans, unlessStopped } from "./end-orphans.ts";
 import { type FinishDeps, finishBuild } from "./finish.ts";
 import { heldClock } from "./held-clock.ts";
 import type { LogOutput } from "./log-output.ts";
+import type { PartialParse } from "./partial-parse.ts";
+import { noLaterThan } from "./patience.ts";
 import { choosePlanSource, type PlanSourceKind } from "./plan-source.ts";
 import { ProducerPlan } from "./producer-plan.ts";
 import { type EndRecord, endWithoutDbt, FenceLost, recordEnd } from "./record-end.ts";
 import type { StatusWriter } from "./status-writer.ts";
 import type { StopSwitch } from "./stop-switch.ts";
 import { type BuildSet, type TaskBrief, testsAfterAll } from "./task-brief.ts";
-import { savePartialParse, type TaskFolders } from "./task-folders.ts";
+import type { TaskFolders } from "./task-folders.ts";
 import type { VertexJournal } from "./vertex-journal.ts";
 
 /** Everything a task works on, once it has passed the fence and knows what to do. */
@@ -35,6 +37,7 @@ export interface TaskContext {
   readonly ledger: Pick<Ledger, "setPlan">;
   readonly artefacts: Pick<Artefacts, "putFile" | "putJson">;
   readonly folders: TaskFolders;
+  readonly parse: PartialParse;
   readonly dbtVersion: string | null;
   readonly log: BuildLog;
   readonly writer: StatusWriter;
@@ -57,11 +60,13 @@ export async function runProducer(context: TaskContext): Promise<void> {
   const plan = newPlan(context, source);
   const argv = buildArgv(context.folders.build, brief.options);
   await plan.begin();
-  const build = await dbtUnlessStopped(context, argv, (event) => plan.watch(event));
+  const build = await dbtUnlessStopped(context, argv, (event) => {
+    plan.watch(event);
+    context.parse.watch(event);
+  });
   const { plan: made, problem } = await plan.outcome(build.log);
   context.journal.record(nameSkips(build.log, made?.vertices ?? []));
   await finishBuild(finishDeps(context), build, { planProblem: problem, claimed: null });
-  if (build.end.exitCode === 0) await savePartialParse(context.folders);
 }
 
 /** A fallback or a recovery build: exactly the claimed vertices, whatever the user's selection was. */
@@ -85,7 +90,7 @@ export async function runSetBuild(context: TaskContext, set: BuildSet): Promise<
   const env = await heldClock(set, context.folders.clockDir, context.dbtVersion ?? set.dbtVersion, (args, more) =>
     dbtCommand(context, args, more),
   );
-  const build = await dbtUnlessStopped(context, argv, () => undefined, env);
+  const build = await dbtUnlessStopped(context, argv, (event) => context.parse.watch(event), env);
   const claimed = set.vertices.map((vertex) => vertex.uniqueId);
   const { missing, unexpected } = compareReported(claimed, build.log.vertices.keys());
   if (missing.length + unexpected.length > 0)
@@ -98,11 +103,16 @@ export async function runSetBuild(context: TaskContext, set: BuildSet): Promise<
   await finishBuild(finishDeps(context), build, { planProblem: null, claimed });
 }
 
+/** Longest time that the end of a plan task waits for its partial parse to be handed on, in milliseconds. */
+const PARSE_UPLOAD_MS = 30_000;
+
 /** The plan alone, for a run whose producer ended before it was known. */
 export async function runPlanTask(context: TaskContext): Promise<void> {
   const plan = newPlan(context, "ls_first");
   await plan.begin();
   const { problem } = await plan.outcome(context.log);
+  if (problem === null) context.parse.handOn(context.folders.plan.targetDir);
+  await noLaterThan(context.parse.settled(), Date.now() + PARSE_UPLOAD_MS);
   const cause =
     problem === null
       ? { kind: "none" as const, sentence: "The plan was made." }
@@ -241,6 +251,7 @@ function finishDeps(context: TaskContext): FinishDeps {
     journal,
     writer,
     stop,
+    parse: context.parse,
     failFastAsked: brief.task.kind === "producer" && brief.options.failFast === true,
   };
 }

@@ -21,6 +21,7 @@ import { startHeartbeat } from "./heartbeat.ts";
 import { ClockNotHeld } from "./held-clock.ts";
 import type { LogOutput } from "./log-output.ts";
 import type { OwnTask } from "./own-task.ts";
+import { PartialParse, usesPartialParse } from "./partial-parse.ts";
 import { patiently } from "./patience.ts";
 import { projectNames } from "./project-names.ts";
 import { type EndRecord, endWithoutDbt, FenceLost, recordEnd, StatusesUnwritten } from "./record-end.ts";
@@ -43,7 +44,7 @@ export interface SupervisorDeps {
   readonly processEnv: Readonly<Record<string, string | undefined>>;
   readonly ownTask: OwnTask;
   readonly ledger: RunnerLedger;
-  readonly artefacts: Pick<Artefacts, "getJson" | "putFile" | "putJson">;
+  readonly artefacts: Pick<Artefacts, "getFile" | "getJson" | "putFile" | "putJson">;
   readonly output: LogOutput;
   readonly stop: StopSwitch;
   readonly memoryKills?: () => Promise<number | null>;
@@ -179,19 +180,26 @@ async function runTask({ deps, ...parts }: Parts): Promise<void> {
     };
     return recordEnd(parts.record, endWithoutDbt(refused), 0);
   }
+  const folders = await makeTaskFolders({
+    workDir: environment.STEPWATCH_WORK_DIR,
+    projectDir: environment.STEPWATCH_DBT_PROJECT_DIR,
+    profilesDir: environment.STEPWATCH_DBT_PROFILES_DIR,
+    runId: environment.STEPWATCH_RUN_ID,
+    task: environment.STEPWATCH_TASK,
+  });
+  const { key } = parts.record;
+  const used = usesPartialParse(dbtVersion, parts.brief.options);
+  const parse = new PartialParse({ artefacts: deps.artefacts, key, folders, output: deps.output, used });
+  // Nobody has parsed the project before the run's first task.
+  if (environment.STEPWATCH_TASK > 1) await parse.fetch();
   const context: TaskContext = {
     ...deps,
     ...parts,
-    key: parts.record.key,
+    key,
     dbtVersion,
     journal: new VertexJournal(parts.writer),
-    folders: await makeTaskFolders({
-      workDir: environment.STEPWATCH_WORK_DIR,
-      projectDir: environment.STEPWATCH_DBT_PROJECT_DIR,
-      profilesDir: environment.STEPWATCH_DBT_PROFILES_DIR,
-      runId: environment.STEPWATCH_RUN_ID,
-      task: environment.STEPWATCH_TASK,
-    }),
+    folders,
+    parse,
   };
   try {
     if (context.brief.task.kind === "plan") await runPlanTask(context);

@@ -2,7 +2,8 @@ import { copyFile, mkdir, rename, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { DbtFolders } from "#core/dbt/argv.ts";
 
-const PARTIAL_PARSE = "partial_parse.msgpack";
+/** dbt's own name of its partial parse, in its target folder. */
+export const PARTIAL_PARSE = "partial_parse.msgpack";
 
 /** Folders of one task, below the work folder: nothing is shared with another dbt process on the same project. */
 export interface TaskFolders {
@@ -58,12 +59,12 @@ function dbtFolders(place: FolderPlace, targetDir: string, logDir: string): DbtF
  * Leaves the partial parse to the next run of this project folder, by rename, so that a dbt that starts meanwhile reads
  * the old or the new one whole. An image's folder is read-only or thrown away: then there is nothing to save.
  */
-export async function savePartialParse(folders: TaskFolders): Promise<void> {
-  const saved = projectParse(folders.build.projectDir);
+export async function savePartialParse(path: string, projectDir: string): Promise<void> {
+  const saved = projectParse(projectDir);
   const beside = `${saved}.${process.pid}`;
   try {
     await mkdir(resolve(saved, ".."), { recursive: true });
-    await copyFile(join(folders.build.targetDir, PARTIAL_PARSE), beside);
+    await copyFile(path, beside);
     await rename(beside, saved);
   } catch {
     // Saves the next run some seconds, never worth a failure of this one.

@@ -51,6 +51,8 @@ export interface BenchOptions {
   /** Called before each vertex is written; may throw as the ledger does. */
   readonly onWrite?: (write: VertexWrite) => void | Promise<void>;
   readonly onPut?: (key: string) => void;
+  /** Called before a file is read from the bucket; may throw as S3 does. */
+  readonly onGet?: (key: string) => void;
   readonly memoryKills?: () => Promise<number | null>;
 }
 
@@ -106,7 +108,7 @@ export async function bench(options: BenchOptions) {
           return ledger.writeVertex(key, number, write);
         },
       },
-      artefacts: bucket(objects, options.onPut),
+      artefacts: bucket(objects, options.onPut, options.onGet),
       output: new LogOutput(1, (_fd, bytes, done) => {
         lines.push(...bytes.toString("utf8").split("\n").slice(0, -1));
         done(null, bytes.length);
@@ -186,7 +188,7 @@ async function prepare(
   await ledger.markClaimed(KEY, task);
 }
 
-function bucket(objects: Map<string, unknown>, onPut?: (key: string) => void) {
+function bucket(objects: Map<string, unknown>, onPut?: (key: string) => void, onGet?: (key: string) => void) {
   return {
     async putJson(key: string, value: unknown) {
       onPut?.(key);
@@ -194,7 +196,14 @@ function bucket(objects: Map<string, unknown>, onPut?: (key: string) => void) {
     },
     async putFile(key: string, path: string) {
       onPut?.(key);
-      objects.set(key, readFileSync(path, "utf8"));
+      // What is no text would not survive as one.
+      objects.set(key, key.endsWith(".msgpack") ? readFileSync(path) : readFileSync(path, "utf8"));
+    },
+    async getFile(key: string, path: string) {
+      onGet?.(key);
+      const found = objects.get(key);
+      if (found !== undefined) writeFileSync(path, found as string | Buffer);
+      return found !== undefined;
     },
     async getJson(key: string) {
       return objects.get(key) ?? null;

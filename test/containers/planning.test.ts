@@ -352,7 +352,7 @@ test("a set that can not be read ends the task without dbt, with the object's na
   });
 });
 
-test("D13: the project's partial parse is used by a copy, and left to the next run when the build ended well", async () => {
+test("D13: the project's partial parse is used by a copy, and that of this run is left to the next one", async () => {
   const it = await newBench({ script: { build: [{ write: ["partial_parse.msgpack", "newer"] }, ...good], manifest } });
   mkdirSync(join(it.projectDir, "target"));
   writeFileSync(join(it.projectDir, "target/partial_parse.msgpack"), "older");

@@ -1,17 +1,21 @@
-import { cpSync } from "node:fs";
+import { cpSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { DEFAULT_DBT_PACKAGES } from "#core/config.ts";
 import { classOfStatus } from "#core/dbt/status.ts";
+import { artefactKeys } from "#core/names.ts";
 import { type Plan, planSchema } from "#core/run/plan.ts";
 import { ensureVenv } from "#local/python.ts";
 import { EXIT } from "../../containers/dbt-runner/exit-codes.ts";
 import { wordsOfDbt } from "../support/words-of-dbt.ts";
-import { type Bench, bench } from "./bench.ts";
+import { type Bench, bench, KEY } from "./bench.ts";
 
 /** Another dbt 1.x than the default one can be named by this variable, to see what this version does. */
 const OTHER_DBT = process.env.STEPWATCH_TEST_DBT;
+const SEED = "seed.jaffle_shop.raw_customers";
 const PROJECT = join(import.meta.dirname, "../../examples/jaffle-shop");
+
+const isSource = (path: string) => !/\/(target|logs)(\/|$)|\.duckdb/.test(path);
 
 let it: Bench;
 let dbt: string;
@@ -19,7 +23,7 @@ let dbt: string;
 beforeAll(async () => {
   dbt = OTHER_DBT ?? join((await ensureVenv(DEFAULT_DBT_PACKAGES, { label: "the dbt environment" })).bin, "dbt");
   it = await bench({ script: {}, executable: dbt });
-  cpSync(PROJECT, it.projectDir, { recursive: true, filter: (path) => !/\/(target|logs)(\/|$)|\.duckdb/.test(path) });
+  cpSync(PROJECT, it.projectDir, { recursive: true, filter: isSource });
 });
 afterAll(() => it?.remove());
 
@@ -72,6 +76,27 @@ test("G1: a recovery build runs exactly its set", async () => {
     expect((await made.task()).end).toMatchObject({ inOrder: true, exitCode: 0 });
     expect(Object.values(await made.statuses()).every((status) => classOfStatus(status ?? "") === "good")).toBe(true);
   } finally {
+    made.remove();
+  }
+});
+
+test("D13: a fallback in a fresh image parses nothing anew: it starts from the producer's parse in the bucket", async () => {
+  const produced = await bench({ script: {}, executable: dbt });
+  const made = await bench({ script: {}, executable: dbt, set: [SEED] });
+  try {
+    for (const one of [produced, made]) cpSync(PROJECT, one.projectDir, { recursive: true, filter: isSource });
+    expect(await produced.container()).toBe(EXIT.recorded);
+    const parse = produced.objects.get(artefactKeys.partialParse(KEY.project, KEY.runId));
+    const plan = planSchema.parse(produced.plan());
+    expect(plan.vertices.map((vertex) => vertex.uniqueId)).toContain(SEED);
+    made.objects.set(`runs/${KEY.project}/${KEY.runId}/plan.json`, plan);
+    made.objects.set(artefactKeys.partialParse(KEY.project, KEY.runId), parse);
+    expect(await made.container()).toBe(EXIT.recorded);
+    const log = readFileSync(join(made.dir, "work", KEY.runId, "2/logs/dbt.log"), "utf8");
+    expect(log).toContain("Partial parsing enabled: 0 files deleted, 0 files added, 0 files changed");
+    expect(log).not.toContain("Unable to do partial parsing");
+  } finally {
+    produced.remove();
     made.remove();
   }
 });

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import type { Artefacts } from "#clients/artefacts.ts";
 import type { Events } from "#clients/events.ts";
 import type { Executions } from "#clients/executions.ts";
@@ -158,6 +158,13 @@ export class FakeArtefacts implements Artefacts {
   async putFile(key: string, path: string) {
     this.#failures.check("putFile");
     this.texts.set(key, await readFile(path, "utf8"));
+  }
+
+  async getFile(key: string, path: string) {
+    this.#failures.check("getFile");
+    const text = this.texts.get(key);
+    if (text !== undefined) await writeFile(path, text);
+    return text !== undefined;
   }
 
   async getJson(key: string) {

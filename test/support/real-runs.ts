@@ -58,6 +58,7 @@ export function realRun(options: RealRunOptions): RealRun {
   const artefacts = {
     putJson: async (name: string, value: unknown) => void objects.set(name, JSON.parse(JSON.stringify(value))),
     putFile: async () => undefined,
+    getFile: async () => false,
     getJson: async (name: string) => objects.get(name) ?? null,
   };
   const passFence: typeof ledger.passFence = (of, task, fence) =>
