@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -62,6 +62,15 @@ describe("artefacts", () => {
     expect(await artefacts().getText("runs/a/manifest.json")).toBe(text);
     expect(await contentType("runs/a/manifest.json")).toBe("application/json");
     await expect(artefacts().putFile("runs/a/none", join(folder, "none"))).rejects.toMatchObject({ code: "ENOENT" });
+  });
+
+  it("gets a file byte by byte, and makes none of an object that is not there", async () => {
+    const bytes = Buffer.from(Array.from({ length: 300_000 }, (_, at) => (at * 7) % 256));
+    await writeFile(join(folder, "parse.msgpack"), bytes);
+    await artefacts().putFile("runs/a/parse.msgpack", join(folder, "parse.msgpack"));
+    expect(await artefacts().getFile("runs/a/parse.msgpack", join(folder, "got"))).toBe(true);
+    expect((await readFile(join(folder, "got"))).equals(bytes)).toBe(true);
+    expect(await artefacts().getFile("runs/a/none", join(folder, "none"))).toBe(false);
   });
 
   it("knows what is not there, and lists by prefix over pages", async () => {
