@@ -44,7 +44,15 @@ export function fakeStack(looks: readonly Look[], overrides: Partial<Ledger> = {
     resources: { stackName: "stepwatch", table: "t", bucket: "b", runMachineArn: RUN_MACHINE, consumerMachineArn: "c" },
     place: "embedded",
     ledger,
-    artefacts: { putJson: never, putFile: never, putText: never, getFile: never, getJson: never, getText: never, list: never },
+    artefacts: {
+      putJson: never,
+      putFile: never,
+      putText: never,
+      getFile: never,
+      getJson: never,
+      getText: never,
+      list: never,
+    },
     executions: new FakeExecutions(),
     readPlan: async () => look.plan ?? null,
     logs: {
