@@ -37,6 +37,12 @@ export type FollowEnd =
 const POLL_MS = 1000;
 
 /**
+ * Rest after a look, in times of what the look itself took: a ledger that needs seconds for a run's rows (thousands of
+ * them, an emulator that also takes the build's statuses) is asked by us for a third of the time at most.
+ */
+const REST = 2;
+
+/**
  * Step Functions is asked this often only: DescribeExecution has 15 calls a second for a whole account, and the ledger
  * says everything that a run in order has to say.
  */
@@ -48,12 +54,14 @@ const LAST_OUTCOMES_MS = 7000;
 /** How long a ledger that does not answer is no reason to give up: the run itself goes on without us. */
 const PATIENCE_MS = 60_000;
 
-/** Reads the run about once a second, until it has a verdict or its execution is over without one. */
+/** Reads the run about once a second (see {@link REST}), until it has a verdict or its execution is over without one. */
 export async function follow(deps: FollowDeps, onSnapshot: (snapshot: RunSnapshot) => void): Promise<FollowEnd> {
   const read = patient(deps);
   let executionAskedAtMs = deps.now();
   for (;;) {
+    const askedAtMs = deps.now();
     const snapshot = await read();
+    const restMs = (deps.now() - askedAtMs) * REST;
     if (snapshot !== null) {
       onSnapshot(snapshot);
       if (hasVerdict(snapshot)) return { kind: "verdict", snapshot: await lastOutcomes(deps, snapshot, onSnapshot) };
@@ -63,7 +71,7 @@ export async function follow(deps: FollowDeps, onSnapshot: (snapshot: RunSnapsho
       const end = await endWithoutVerdict(deps, onSnapshot);
       if (end !== null) return end;
     }
-    await deps.sleep(POLL_MS);
+    await deps.sleep(Math.max(POLL_MS, restMs));
   }
 }
 
