@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { appendFileSync, mkdtempSync, rmSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -123,6 +123,27 @@ test("D12 D4: after a SIGKILL of dbt its orphaned query is ended, and nobody els
   expect(nodeOf(summary, "apple_juice")).toMatchObject({ tries: 1, class: "good" });
   expect(Date.now() - killedAtMs).toBeLessThan(85_000);
   expect(await others).toBe("ended by itself");
+});
+
+/** One snapshot that takes a minute in a run's first build, and no time in a later one. */
+const SLOW_SNAPSHOT = `{% snapshot h %}{{ config(target_schema=target.schema, unique_key='id', strategy='check', check_cols=['v']) }}
+select 1 as id, 'a' as v, cast(pg_sleep({{ 60 if env_var('STEPWATCH_BUILD_KIND', '') == 'producer' else 0 }}) as varchar) as slept
+{% endsnapshot %}`;
+
+test("G31: a snapshot that was killed in its query is built again once that is gone, and has its row once", async () => {
+  const copy = copyFieldCase(folder, "append_after_commit", { as: "fc_snapshot", postgres: postgres.environment });
+  rmSync(join(copy.projectDir, "models"), { recursive: true });
+  mkdirSync(join(copy.projectDir, "snapshots"));
+  writeFileSync(join(copy.projectDir, "snapshots/h.sql"), SLOW_SNAPSHOT);
+  const run = start(copy.projectDir, copy.environment);
+  const running = "select count(*) from pg_stat_activity where pid <> pg_backend_pid() and query like '%pg_sleep(60)%'";
+  await until(async () => (await ask(running))[0]![0] === 1, "the snapshot's query", 60_000);
+  process.kill(await run.dbtPid("build"), "SIGKILL");
+  const summary = await run.end;
+  expect([summary.state, kindsOf(summary)]).toEqual(["green", ["producer", "fallback"]]);
+  expect(run.said("orphaned queries")[0]).toMatchObject({ answer: { ended: 1, left: 0 } });
+  expect(summary.nodes[0]).toMatchObject({ tries: 1, reason: "Rebuilt after a kill." });
+  expect(await ask("select count(*) from fc_snapshot.h")).toEqual([[1]]);
 });
 
 test.each([
