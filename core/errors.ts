@@ -60,7 +60,12 @@ export class ServiceUnavailable extends RetryableError {
   override readonly name = "ServiceUnavailable";
 }
 
-/** Somebody else moved the run's version on between our read and our write: read again and decide again. */
-export class VersionMoved extends RetryableError {
-  override readonly name = "VersionMoved";
+/** A task of the run still builds: what is to be done once all of them are over has to wait for it. */
+export class TaskStillBuilds extends RetryableError {
+  override readonly name = "TaskStillBuilds";
+  readonly task: number;
+  constructor(runId: string, task: number) {
+    super(`Task ${task} of run ${runId} still builds: the run is settled when it has ended.`);
+    this.task = task;
+  }
 }

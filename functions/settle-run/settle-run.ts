@@ -4,7 +4,7 @@ import type { Ledger } from "#clients/ledger.ts";
 import type { RunEvent } from "#core/contracts/events.ts";
 import type { RunRow } from "#core/contracts/ledger.ts";
 import { CONTRACT, type RunOutput, type RunReference } from "#core/contracts/payloads.ts";
-import { RowMissing, RunFailed, VersionMoved } from "#core/errors.ts";
+import { RowMissing, RunFailed, TaskStillBuilds } from "#core/errors.ts";
 import { artefactKeys } from "#core/names.ts";
 import type { Plan } from "#core/run/plan.ts";
 import { type SummaryInput, summarise, verdictOf } from "#core/run/summary.ts";
@@ -25,7 +25,7 @@ export interface SettleRunDeps {
 /**
  * Gives the verdict, writes the summary, gives the lock back, publishes the warnings. Run twice, the first verdict
  * stands and the rest is repeated. Green comes back as data; everything else is thrown.
- * @throws RunFailed, RowMissing; VersionMoved while a task of the run still builds
+ * @throws RunFailed, RowMissing; TaskStillBuilds
  */
 export async function settleRun(reference: RunReference, deps: SettleRunDeps): Promise<RunOutput> {
   const { project, runId } = reference;
@@ -73,10 +73,7 @@ export async function settleRun(reference: RunReference, deps: SettleRunDeps): P
 async function closeTasks(run: RunRow, deps: SettleRunDeps): Promise<void> {
   for (const task of await deps.ledger.readTasks(run)) {
     if (isOver(task)) continue;
-    if (task.state === "running")
-      throw new VersionMoved(
-        `Task ${task.task} of run ${run.runId} still builds: the run is settled when it has ended.`,
-      );
+    if (task.state === "running") throw new TaskStillBuilds(run.runId, task.task);
     await deps.ledger.markStopped(run, task.task, ended(deps.nowMs(), "Not begun when the run was settled.", true));
   }
 }

@@ -20,7 +20,7 @@ export const TRANSIENT_LAMBDA_ERRORS = {
 export const RETRYABLE_ERRORS = {
   LedgerUnavailable: "DynamoDB throttled or was not reached",
   ServiceUnavailable: "ECS, S3 or Step Functions throttled or was not reached",
-  VersionMoved: "another check decided at the same moment: read again and decide again",
+  TaskStillBuilds: "a task was launched at the last moment: the run is settled when it has ended",
 } as const;
 
 /**

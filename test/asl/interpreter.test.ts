@@ -146,7 +146,7 @@ describe("errors", () => {
       {
         watchNode: async () => {
           at.push(clock.nowMs());
-          throw named("VersionMoved");
+          throw named("TaskStillBuilds");
         },
       },
       () => 0.25,

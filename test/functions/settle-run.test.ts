@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Ledger } from "#clients/ledger.ts";
-import { RowMissing, RunFailed, VersionMoved } from "#core/errors.ts";
+import { RowMissing, RunFailed, TaskStillBuilds } from "#core/errors.ts";
 import { type SettleRunDeps, settleRun } from "../../functions/settle-run/settle-run.ts";
 import { FakeArtefacts, FakeEvents } from "../support/fake-clients.ts";
 import { buildEnd, runRow, taskRow } from "../support/ledger-rows.ts";
@@ -133,7 +133,7 @@ describe("a run that ends", () => {
 describe("G10: the lock", () => {
   it("is kept, and no verdict is given, while a task of the run builds", async () => {
     await ledger.passFence(key, 1, { taskArn: "arn:1", startedAtMs: 1 });
-    await expect(settle()).rejects.toThrow(VersionMoved);
+    await expect(settle()).rejects.toThrow(TaskStillBuilds);
     expect((await ledger.readRun(key))!.state).toBe("running");
     expect(await ledger.readLock("shop", "default")).not.toBeNull();
   });
@@ -149,7 +149,7 @@ describe("G10: the lock", () => {
         return await ledger.endRun(...given);
       },
     };
-    await expect(settle({}, { ledger: racing })).rejects.toThrow(VersionMoved);
+    await expect(settle({}, { ledger: racing })).rejects.toThrow(TaskStillBuilds);
     expect(await ledger.readLock("shop", "default")).not.toBeNull();
     await ledger.endTask(key, 2, "arn:2", buildEnd(), 1);
     await settle();
