@@ -1,5 +1,5 @@
+import { NODE_TYPES, TEST_TYPES } from "#core/dbt/resource-types.ts";
 import { keys } from "#core/names.ts";
-import { NODE_TYPES, TEST_TYPES } from "#core/run/plan.ts";
 import type { CountedWrite } from "./ledger-proxy.ts";
 import type { MeasuredRun } from "./measured-run.ts";
 import { percentile } from "./table.ts";

@@ -1,4 +1,4 @@
-import { TEST_TYPES } from "#core/run/plan.ts";
+import { TEST_TYPES } from "#core/dbt/resource-types.ts";
 import type { MeasuredRun } from "./measured-run.ts";
 import { percentile } from "./table.ts";
 

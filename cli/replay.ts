@@ -1,4 +1,4 @@
-import { type BuildEnd, buildEnded, endOfRecording } from "#core/dbt/build-end.ts";
+import { buildEnded, type EndByLog, endOfRecording } from "#core/dbt/build-end.ts";
 import { applyEvent, type BuildLog, newBuildLog } from "#core/dbt/build-log.ts";
 import { dbtGraph } from "#core/dbt/dbt-graph.ts";
 import { readLine } from "#core/dbt/log-line.ts";
@@ -6,10 +6,10 @@ import type { Manifest, ManifestNode } from "#core/dbt/manifest.ts";
 import { closeBuildLog, NOT_SELECTED, outcomes, type VertexOutcome } from "#core/dbt/outcome.ts";
 import type { PlannedVertex } from "#core/dbt/planned-vertex.ts";
 import { reconcile } from "#core/dbt/reconcile.ts";
+import { TEST_TYPES } from "#core/dbt/resource-types.ts";
 import type { RunResults } from "#core/dbt/run-results.ts";
 import { nodesOf } from "#core/dbt/tested-nodes.ts";
 import { gateGraph } from "#core/run/gate-graph.ts";
-import { TEST_TYPES } from "#core/run/plan.ts";
 import type { NodeReport } from "#core/run/report.ts";
 import { UsageError } from "./failure.ts";
 import { linesOf, manifestOf, resultsOf } from "./replay-files.ts";
@@ -91,7 +91,7 @@ async function readLog(path: string, wantedInvocation: string | null): Promise<B
 
 interface Ended {
   readonly log: BuildLog;
-  readonly end: BuildEnd;
+  readonly end: EndByLog;
   readonly runResults: RunResults | null;
 }
 

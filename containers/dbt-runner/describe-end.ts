@@ -1,9 +1,10 @@
-import type { BuildEnd, Cause } from "#core/contracts/ledger.ts";
-import type { BuildEnd as DbtEnd } from "#core/dbt/build-end.ts";
+import type { Cause } from "#core/contracts/cause.ts";
+import type { BuildEnd } from "#core/contracts/ledger.ts";
+import type { EndByLog } from "#core/dbt/build-end.ts";
 import type { BuildLog, HookFailure } from "#core/dbt/build-log.ts";
 import { compareReported } from "#core/dbt/exact-selection.ts";
 import type { Reconciliation } from "#core/dbt/reconcile.ts";
-import { isBuilt } from "#core/dbt/status.ts";
+import { isBuilt } from "#core/dbt/resource-types.ts";
 import type { VertexReading } from "#core/dbt/vertex-reading.ts";
 import type { FinishedBuild } from "./build.ts";
 import type { StopRequest } from "./stop-switch.ts";
@@ -13,7 +14,7 @@ const LISTED = 100;
 
 export interface EndFacts {
   readonly build: FinishedBuild;
-  readonly ended: DbtEnd;
+  readonly ended: EndByLog;
   readonly reconciliation: Reconciliation;
   readonly stop: StopRequest | null;
   readonly failFastAsked: boolean;

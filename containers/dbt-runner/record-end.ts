@@ -1,5 +1,6 @@
 import type { Ledger, RunKey } from "#clients/ledger.ts";
-import type { BuildEnd, Cause } from "#core/contracts/ledger.ts";
+import type { Cause } from "#core/contracts/cause.ts";
+import type { BuildEnd } from "#core/contracts/ledger.ts";
 import { patiently } from "./patience.ts";
 
 /** Another container owns the task now: nothing that we say of it may count. */

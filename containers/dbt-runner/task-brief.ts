@@ -6,6 +6,7 @@ import { effectiveOptions } from "#core/contracts/run-input.ts";
 import { taskSetSchema } from "#core/contracts/task-set.ts";
 import type { BuildOptions } from "#core/dbt/argv.ts";
 import type { OrphanSearch } from "#core/dbt/orphans.ts";
+import { testTypes } from "#core/dbt/resource-types.ts";
 import { InputError, RowMissing } from "#core/errors.ts";
 import type { EventWindow } from "#core/run/event-window.ts";
 import { type PlanVertex, planSchema } from "#core/run/plan.ts";
@@ -73,7 +74,7 @@ function withoutTests(run: RunRow, options: BuildOptions): BuildOptions {
   if (testBehavior !== "none" && testBehavior !== "after_all") return options;
   return {
     ...options,
-    excludeResourceTypes: [...new Set([...(options.excludeResourceTypes ?? []), "test", "unit_test"])],
+    excludeResourceTypes: [...new Set([...(options.excludeResourceTypes ?? []), ...testTypes])],
   };
 }
 

@@ -1,8 +1,8 @@
 import type { VertexWrite } from "#clients/ledger.ts";
 import type { Change } from "#core/dbt/build-log.ts";
+import { TEST_TYPES } from "#core/dbt/resource-types.ts";
 import { classOfStatus } from "#core/dbt/status.ts";
 import type { VertexReading } from "#core/dbt/vertex-reading.ts";
-import { TEST_TYPES } from "#core/run/plan.ts";
 
 /**
  * Milliseconds that a word may wait for the next one about the same vertex, so that both become one write. Most tests

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { causeSchema } from "./cause.ts";
 import { projectSettingsSchema } from "./settings.ts";
 
 /** A task's kind: the run's first build; a build of one failed vertex; one build of several; the plan alone. */
@@ -14,35 +15,6 @@ export const taskStates = ["claiming", "launching", "running", "over"] as const;
 
 /** A run's state. A run that is not `running` has its verdict. */
 export const runStates = ["running", "green", "red", "skipped", "stopped"] as const;
-
-/** Why a build ended as it did, in one of few words; `sentence` and `nextStep` say it to a person. */
-export const causeSchema = z.object({
-  kind: z.enum([
-    "none",
-    "node",
-    "test",
-    "hook",
-    "parse",
-    "connection",
-    "profile",
-    "flags",
-    "empty_selection",
-    "killed",
-    "out_of_memory",
-    "terminated",
-    "unexplained_exit",
-    "unsupported_dbt",
-    "environment",
-    "launch",
-    "stopped",
-    "timeout",
-  ]),
-  sentence: z.string(),
-  nextStep: z.string().optional(),
-  /** The log's last lines that matter, at most 20. */
-  lines: z.array(z.string()).default([]),
-});
-export type Cause = z.infer<typeof causeSchema>;
 
 /** The end of a build as its supervisor saw it. Written once, by the container. */
 export const buildEndSchema = z.object({

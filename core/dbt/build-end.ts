@@ -1,25 +1,24 @@
+import { OUTSIDE_CAUSES } from "#core/contracts/cause.ts";
+import type { BuildEnd } from "#core/contracts/ledger.ts";
 import { type BuildLog, cancelsTasks } from "./build-log.ts";
-import { type Cause, causeOf, type ProcessEnd, wasInterrupted } from "./cause.ts";
+import { causeOf, type DbtCause, type ProcessEnd, wasInterrupted } from "./cause.ts";
 import { isDbt2, isUnsupportedDbt, OLDEST_DBT } from "./dbt-version.ts";
 import type { VertexReading } from "./vertex-reading.ts";
 
-export interface BuildEnd {
-  /** Reaped, not signalled by us, last summary line seen, exit code as the vertices explain. */
-  inOrder: boolean;
-  cause: Cause;
-  /** A launch that did nothing and that another launch may cure (connection, memory, killed before any status). */
-  retryableLaunch: boolean;
+/** What dbt's log and process alone say of a build's end; the rest of {@link BuildEnd} is its supervisor's. */
+export interface EndByLog extends Pick<BuildEnd, "inOrder" | "retryableLaunch"> {
+  cause: DbtCause;
 }
 
 /** How a build ended, and why. Call it after `reconcile`, which may end vertices that the log left open. */
-export function buildEnded(log: BuildLog, end: ProcessEnd): BuildEnd {
+export function buildEnded(log: BuildLog, end: ProcessEnd): EndByLog {
   const cause = isUnsupportedDbt(log.dbtVersion ?? "") ? unsupported(log) : causeOf(log, end);
   const didNothing = ![...log.vertices.values()].some((vertex) => vertex.evidence);
-  const curable = ["connection", "killed", "out_of_memory", "terminated"].includes(cause.kind);
+  const curable = OUTSIDE_CAUSES.has(cause.kind);
   return { inOrder: endedInOrder(log, end), cause, retryableLaunch: didNothing && curable && !end.signalledByUs };
 }
 
-function unsupported(log: BuildLog): Cause {
+function unsupported(log: BuildLog): DbtCause {
   return {
     kind: "unsupported_dbt",
     sentence: `dbt ${log.dbtVersion} is older than ${OLDEST_DBT}, the oldest that stepwatch reads.`,

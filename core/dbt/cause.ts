@@ -1,35 +1,14 @@
+import type { Cause, DbtCauseKind } from "#core/contracts/cause.ts";
 import { type BuildLog, cancelsTasks } from "./build-log.ts";
 import { type FatalKind, fatalKind, saysConnectionLost } from "./fatal-kind.ts";
 import { withoutNoise } from "./message-text.ts";
-import { isTestType } from "./tested-nodes.ts";
+import { TEST_TYPES } from "./resource-types.ts";
 import type { VertexReading } from "./vertex-reading.ts";
 
-type CauseKind =
-  | "none"
-  | "node"
-  | "test"
-  | "hook"
-  | "parse"
-  | "connection"
-  | "profile"
-  | "flags"
-  | "empty_selection"
-  | "environment"
-  | "killed"
-  | "out_of_memory"
-  | "terminated"
-  | "unexplained_exit"
-  | "unsupported_dbt";
-
-/** Why a build ended as it did. */
-export interface Cause {
-  kind: CauseKind;
-  /** One sentence for people. */
-  sentence: string;
-  /** What to do next, one sentence. */
+/** Why dbt ended as it did; of its own causes each has a next step. */
+export interface DbtCause extends Cause {
+  kind: DbtCauseKind;
   nextStep: string;
-  /** The log's last relevant lines, oldest first. */
-  lines: string[];
 }
 
 /** How the dbt process ended, as its supervisor saw it. */
@@ -47,7 +26,7 @@ export interface ProcessEnd {
 }
 
 /** What to do next, by cause. */
-const NEXT_STEP: Readonly<Record<Exclude<CauseKind, "unsupported_dbt">, string>> = {
+const NEXT_STEP: Readonly<Record<Exclude<DbtCauseKind, "unsupported_dbt">, string>> = {
   none: "Nothing.",
   node: "Read the message of the first failed node; its descendants follow when it is repaired.",
   test: "Look at the rows the test found; the tested tables are built.",
@@ -81,7 +60,7 @@ const FATAL_CAUSE: Readonly<Record<FatalKind, Kind>> = {
 };
 
 /** Why the build ended as it did: from the outside (signals, memory) to the inside (hooks, nodes, tests). */
-export function causeOf(log: BuildLog, end: ProcessEnd): Cause {
+export function causeOf(log: BuildLog, end: ProcessEnd): DbtCause {
   const [kind, sentence] =
     outsideCause(log, end) ?? fatalCause(log, end) ?? lostConnection(log) ?? vertexCause(log) ?? quietCause(log, end);
   const stderr = withoutNoise(end.stderrTail ?? "").trim();
@@ -161,7 +140,7 @@ function lostConnection(log: BuildLog): Told {
 
 /** `2 nodes and 1 test`. */
 function counted(vertices: readonly VertexReading[]): string {
-  const tests = vertices.filter((vertex) => isTestType(vertex.resourceType)).length;
+  const tests = vertices.filter((vertex) => TEST_TYPES.has(vertex.resourceType)).length;
   const nodes = vertices.length - tests;
   return [...(nodes > 0 ? [count(nodes, "node")] : []), ...(tests > 0 ? [count(tests, "test")] : [])].join(" and ");
 }
@@ -173,7 +152,7 @@ function vertexCause(log: BuildLog): Told {
   // dbt 2's fail-fast prints an error for what it cancelled: a consequence, named only where there is nothing else.
   const ownFault = red.filter((vertex) => vertex.status !== "cancelled");
   const told = ownFault.length > 0 ? ownFault : red;
-  const nodes = told.filter((vertex) => !isTestType(vertex.resourceType));
+  const nodes = told.filter((vertex) => !TEST_TYPES.has(vertex.resourceType));
   if (told.length > 0)
     return [nodes.length > 0 ? "node" : "test", `${counted(told)} failed, ${(nodes[0] ?? told[0])?.uniqueId} first.`];
   return log.hookFailures.length > 0 ? hookCause(log) : ephemeralCause(log);

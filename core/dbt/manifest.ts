@@ -1,5 +1,6 @@
 import { FatalError } from "#core/errors.ts";
 import { fileSchema, nodeSchema } from "./manifest-schema.ts";
+import { HOLLOW_TYPES } from "./resource-types.ts";
 
 /** A vertex, or anything else in dbt's graph, as the manifest describes it. */
 export interface ManifestNode {
@@ -119,6 +120,6 @@ const CHECKSUM_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca49
 
 /** dbt lists such a node and never runs it; a seed is never empty, and a comment alone is run (and fails). */
 function isHollow(resourceType: string, rawCode: string | null, checksum: string | null): boolean {
-  if (!["model", "snapshot", "test"].includes(resourceType)) return false;
+  if (!HOLLOW_TYPES.has(resourceType)) return false;
   return checksum === CHECKSUM_OF_NOTHING || (rawCode !== null && rawCode.trim() === "");
 }

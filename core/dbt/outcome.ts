@@ -1,4 +1,4 @@
-import type { BuildEnd } from "./build-end.ts";
+import type { EndByLog } from "./build-end.ts";
 import { type BuildLog, type Change, changeVertex } from "./build-log.ts";
 import { silentEphemerals } from "./ephemeral-doubt.ts";
 import type { PlannedVertex } from "./planned-vertex.ts";
@@ -19,7 +19,7 @@ export interface OutcomeInput {
   plan?: readonly PlannedVertex[];
   /** Closed by {@link closeBuildLog}. */
   log: BuildLog;
-  end: BuildEnd;
+  end: EndByLog;
   /** Of the same invocation; names vertices that the log never mentions. */
   runResults?: RunResults | null;
 }
@@ -43,7 +43,7 @@ const EPHEMERAL_IN_DOUBT =
  * The build is over: ends every vertex that started and never ended. After a build that ended in order that is a
  * failure that dbt kept to itself; after any other the vertex was interrupted. Changes `log`.
  */
-export function closeBuildLog(log: BuildLog, end: BuildEnd): Change[] {
+export function closeBuildLog(log: BuildLog, end: EndByLog): Change[] {
   return [...log.records.values()].flatMap((record) =>
     changeVertex(log, record.uniqueId, (open) => {
       if (log.vertices.get(open.uniqueId)?.class !== null) return;

@@ -1,5 +1,5 @@
-import { isBuilt, isCancelled } from "./status.ts";
-import { isTestType } from "./tested-nodes.ts";
+import { isBuilt, TEST_TYPES } from "./resource-types.ts";
+import { isCancelled } from "./status.ts";
 import type { BatchReading, VertexReading } from "./vertex-reading.ts";
 import { bareWord, earliest, type LastWord, type VertexRecord, worse } from "./vertex-record.ts";
 
@@ -125,7 +125,7 @@ export function readingOf(record: VertexRecord, build: BuildFacts): VertexReadin
 
 /** dbt 2 prints of each test where it would keep its failures; only the file says whether it did. */
 function relationFor(record: VertexRecord, { isDbt2 }: BuildFacts): string | null {
-  return isDbt2 && isTestType(record.resourceType) && !record.relationIsSure ? null : record.relationName;
+  return isDbt2 && TEST_TYPES.has(record.resourceType) && !record.relationIsSure ? null : record.relationName;
 }
 
 function textFor(record: VertexRecord, { isDbt2 }: BuildFacts): string | null {

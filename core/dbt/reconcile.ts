@@ -1,7 +1,7 @@
 import { type BuildLog, type Change, changeVertex } from "./build-log.ts";
+import { TEST_TYPES } from "./resource-types.ts";
 import type { RunResult, RunResults } from "./run-results.ts";
 import { classOfStatus, isCancelled, isTerminal } from "./status.ts";
-import { isTestType } from "./tested-nodes.ts";
 import type { VertexReading } from "./vertex-reading.ts";
 import { bareWord, type VertexRecord } from "./vertex-record.ts";
 
@@ -90,7 +90,7 @@ function fill(log: BuildLog, result: RunResult): Change[] {
 /** dbt 2 prints of each test where it would keep its failures: the file's word counts, also that it kept none. */
 function takeRelation(record: VertexRecord, result: RunResult): void {
   record.relationIsSure = true;
-  record.relationName = isTestType(record.resourceType)
+  record.relationName = TEST_TYPES.has(record.resourceType)
     ? result.relationName
     : (record.relationName ?? result.relationName);
 }

@@ -1,3 +1,5 @@
+import { isBuilt } from "./resource-types.ts";
+
 /**
  * What one of dbt's status words means for a vertex.
  *
@@ -30,14 +32,6 @@ const OPEN_WORDS: ReadonlySet<string> = new Set(["started", "compiling", "execut
  */
 export function classOfStatus(word: string): VertexClass {
   return (Object.hasOwn(CLASS_OF_WORD, normal(word)) ? CLASS_OF_WORD[normal(word)] : undefined) ?? "failed";
-}
-
-/** Types that dbt runs something for in its database. */
-const BUILT_TYPES: ReadonlySet<string> = new Set(["model", "seed", "snapshot", "test", "unit_test", "function"]);
-
-/** Whether dbt runs something for such a vertex: not for an ephemeral model, an exposure, a saved query. */
-export function isBuilt(vertex: { resourceType: string; materialized: string }): boolean {
-  return vertex.materialized !== "ephemeral" && BUILT_TYPES.has(vertex.resourceType);
 }
 
 /**

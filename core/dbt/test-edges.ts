@@ -1,8 +1,6 @@
 import type { ManifestNode } from "./manifest.ts";
+import { GATED_BY_TESTS } from "./resource-types.ts";
 import { testedBy } from "./tested-nodes.ts";
-
-/** Types of `manifest.nodes` that dbt gates by tests; exposures, metrics and the like it does not. */
-const GATED_BY_TESTS: ReadonlySet<string> = new Set(["model", "seed", "snapshot", "analysis", "operation"]);
 
 /** Adds to `gates` each test that everything under what it tests must wait for. */
 export function addTestEdges(

@@ -1,5 +1,5 @@
 import type { DbtGraph } from "#core/dbt/dbt-graph.ts";
-import type { ManifestNode } from "#core/dbt/manifest.ts";
+import { isBuilt } from "#core/dbt/resource-types.ts";
 import { parentsFirst } from "#core/run/parents-first.ts";
 
 /** For each selected vertex: the selected vertices that must be good before dbt builds it. */
@@ -25,25 +25,4 @@ export function gateGraph(graph: DbtGraph, selectedIds: readonly string[]): Gate
     nearest.set(id, found);
   }
   return new Map(selectedIds.map((id) => [id, [...(nearest.get(id) ?? [])].sort()]));
-}
-
-/**
- * Types of `dbt build`, hence of a plan; each version leaves some of them without an event. `dbt ls` also lists sources,
- * metrics, analyses and semantic models.
- */
-export const PLANNED_TYPES: ReadonlySet<string> = new Set([
-  "model",
-  "seed",
-  "snapshot",
-  "test",
-  "unit_test",
-  "exposure",
-  "saved_query",
-  "function",
-]);
-
-/** Whether dbt runs something for it. Exposures and saved queries are at most told to be `no-op`. */
-export function isBuilt(node: ManifestNode): boolean {
-  if (node.resourceType === "exposure" || node.resourceType === "saved_query") return false;
-  return node.materialized !== "ephemeral" && !node.hollow;
 }

@@ -1,10 +1,11 @@
 import { z } from "zod";
 import { dbtGraph } from "#core/dbt/dbt-graph.ts";
 import type { Manifest, ManifestNode } from "#core/dbt/manifest.ts";
+import { isBuilt, PLANNED_TYPES, TEST_TYPES } from "#core/dbt/resource-types.ts";
 import { nodesOf } from "#core/dbt/tested-nodes.ts";
 import { inOurWords } from "#core/zod-sentences.ts";
-import { gateGraph, isBuilt, PLANNED_TYPES } from "./gate-graph.ts";
-import { type Plan, type PlanVertex, planVertexSchema, TEST_TYPES } from "./plan.ts";
+import { gateGraph } from "./gate-graph.ts";
+import { type Plan, type PlanVertex, planVertexSchema } from "./plan.ts";
 import { type RepeatContext, repeatSafety } from "./repeat-safety.ts";
 
 export interface PlanSource {

@@ -1,4 +1,5 @@
-import { type Plan, type PlanVertex, TEST_TYPES } from "#core/run/plan.ts";
+import { TEST_TYPES } from "#core/dbt/resource-types.ts";
+import type { Plan, PlanVertex } from "#core/run/plan.ts";
 
 /** What is looked up in a plan again and again, found by one pass over its vertices. */
 export interface PlanIndex {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { NODE_TYPES, plannedTypes } from "#core/dbt/resource-types.ts";
 
 /**
  * The plan: every vertex that the run's selection holds, with the vertices that gate it. One object in S3, written
@@ -8,17 +9,7 @@ export const planVertexSchema = z.object({
   uniqueId: z.string(),
   /** What a person calls it. */
   name: z.string(),
-  resourceType: z.enum([
-    "model",
-    "seed",
-    "snapshot",
-    "test",
-    "unit_test",
-    "exposure",
-    "saved_query",
-    "semantic_model",
-    "function",
-  ]),
+  resourceType: z.enum(plannedTypes),
   materialized: z.string().nullable(),
   /** False for what dbt plans but never builds: ephemeral models, files without SQL. */
   builds: z.boolean(),
@@ -76,15 +67,6 @@ export const planSchema = z.object({
   warnings: z.array(z.string()),
 });
 export type Plan = z.infer<typeof planSchema>;
-
-/** Resource types whose vertices have a consumer execution of their own. */
-export const NODE_TYPES: ReadonlySet<string> = new Set(["model", "seed", "snapshot"]);
-
-/** Resource types that are tests. */
-export const TEST_TYPES: ReadonlySet<string> = new Set(["test", "unit_test"]);
-
-/** Resource types for which no build does anything; some versions of dbt say `no-op`, others nothing. */
-export const NO_OPS: ReadonlySet<string> = new Set(["exposure", "saved_query", "semantic_model"]);
 
 /** Whether a vertex is a node that dbt builds, hence has a consumer. */
 export const hasConsumer = (vertex: PlanVertex): boolean => NODE_TYPES.has(vertex.resourceType) && vertex.builds;

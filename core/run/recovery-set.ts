@@ -1,5 +1,5 @@
 import type { Policy } from "#core/contracts/settings.ts";
-import { NODE_TYPES, TEST_TYPES } from "#core/run/plan.ts";
+import { NODE_TYPES, TEST_TYPES } from "#core/dbt/resource-types.ts";
 import { isGood, letsThrough, type VertexView } from "#core/run/vertex-view.ts";
 
 /** What core/run/step has decided of each vertex so far, over the views. */

@@ -1,3 +1,4 @@
+import { SIGNAL_CAUSES } from "#core/contracts/cause.ts";
 import type { TaskRow } from "#core/contracts/ledger.ts";
 import { NOTHING_TO_BUILD } from "#core/dbt/outcome.ts";
 import { testsOf } from "#core/run/consumer.ts";
@@ -143,11 +144,9 @@ export function cutShort(task: TaskRow, views: Iterable<VertexView>): string | n
 const isHitBy = ({ row }: VertexView, task: number): boolean =>
   row !== null && (row.lostTasks.includes(task) || (row.statusTask === task && row.status === "started"));
 
-const BY_SIGNAL: ReadonlySet<string> = new Set(["killed", "out_of_memory", "terminated"]);
-
 function endedBySignal({ end, stop, state }: TaskRow): string | null {
   if (state !== "over") return null;
-  if (end) return BY_SIGNAL.has(end.cause.kind) ? end.cause.sentence : null;
+  if (end) return SIGNAL_CAUSES.has(end.cause.kind) ? end.cause.sentence : null;
   if (stop === undefined || stop.neverStarted) return null;
   if (stop.outOfMemory) return "its container ran out of memory.";
   const code = stop.exitCode === 137 ? " (137: killed)" : stop.exitCode === null ? "" : ` (exit code ${stop.exitCode})`;

@@ -1,7 +1,7 @@
 import type { Policy } from "#core/contracts/settings.ts";
+import { TEST_TYPES } from "#core/dbt/resource-types.ts";
 import { backOffMs } from "#core/run/back-off.ts";
 import { eventWindowOf } from "#core/run/event-window.ts";
-import { TEST_TYPES } from "#core/run/plan.ts";
 import type { VertexView } from "#core/run/vertex-view.ts";
 
 /**

@@ -1,5 +1,6 @@
 import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
-import { NODE_TYPES, type Plan, type PlanVertex, TEST_TYPES } from "#core/run/plan.ts";
+import { NODE_TYPES, TEST_TYPES } from "#core/dbt/resource-types.ts";
+import type { Plan, PlanVertex } from "#core/run/plan.ts";
 import {
   cutShort,
   iso,

@@ -1,8 +1,10 @@
-import type { Cause, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
+import { type Cause, WHOLE_RUN_CAUSES } from "#core/contracts/cause.ts";
+import type { TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import type { Policy } from "#core/contracts/settings.ts";
 import { NEVER_REACHED } from "#core/dbt/outcome.ts";
+import { NODE_TYPES, TEST_TYPES } from "#core/dbt/resource-types.ts";
 import { classOfStatus, isTerminal } from "#core/dbt/status.ts";
-import { NODE_TYPES, type Plan, TEST_TYPES } from "#core/run/plan.ts";
+import type { Plan } from "#core/run/plan.ts";
 import { currentProducer, type VertexView, viewVertices } from "#core/run/vertex-view.ts";
 
 /** What is wrong with a run, one entry per root cause: a failed test is one, not one for each vertex that it gates. */
@@ -71,7 +73,7 @@ function causesOfRun(input: Parameters<typeof verdict>[0], producer: TaskRow | n
   if (end && end.cause.kind === "empty_selection") {
     const hasDeferred = input.plan?.vertices.some((vertex) => vertex.deferred) === true;
     if (!hasDeferred && !input.policy.allowEmpty && !input.selectsByState) causes.push(ofCause(end.cause));
-  } else if (end && WHOLE_RUN.has(end.cause.kind) && !end.lostWarehouse) causes.push(ofCause(end.cause));
+  } else if (end && WHOLE_RUN_CAUSES.has(end.cause.kind) && !end.lostWarehouse) causes.push(ofCause(end.cause));
   else if (end && input.plan === null) causes.push(ofCause(end.cause, "The plan of the run is not known."));
   if (
     input.plan &&
@@ -84,16 +86,6 @@ function causesOfRun(input: Parameters<typeof verdict>[0], producer: TaskRow | n
   }
   return [...causes, ...causesOfBuilds(input)];
 }
-
-/** Causes of a producer's end that no vertex's recovery can mend. */
-const WHOLE_RUN: ReadonlySet<string> = new Set([
-  "parse",
-  "profile",
-  "flags",
-  "unsupported_dbt",
-  "environment",
-  "connection",
-]);
 
 /** Hooks that failed, and exit codes that no vertex of their build explains (B10, B11). */
 function causesOfBuilds(input: Parameters<typeof verdict>[0]): RunCause[] {

@@ -1,8 +1,9 @@
 import type { TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import { isCollision } from "#core/dbt/orphans.ts";
+import { NO_OPS } from "#core/dbt/resource-types.ts";
 import { classOfStatus, isTerminal, type VertexClass } from "#core/dbt/status.ts";
 import { parentsFirst } from "#core/run/parents-first.ts";
-import { NO_OPS, type Plan, type PlanVertex } from "#core/run/plan.ts";
+import type { Plan, PlanVertex } from "#core/run/plan.ts";
 
 /**
  * How one vertex stands, derived from plan, row and tasks alone; nothing here is stored.

@@ -1,6 +1,7 @@
 import type { DbtGraph } from "#core/dbt/dbt-graph.ts";
 import type { PlannedVertex } from "#core/dbt/planned-vertex.ts";
-import { gateGraph, isBuilt, PLANNED_TYPES } from "#core/run/gate-graph.ts";
+import { isBuilt, PLANNED_TYPES } from "#core/dbt/resource-types.ts";
+import { gateGraph } from "#core/run/gate-graph.ts";
 
 /** The selected vertices as {@link PlannedVertex}, what dbt never runs (sources, disabled or unknown ids) left out. */
 export function plannedVertices(graph: DbtGraph, selectedIds: readonly string[]): PlannedVertex[] {

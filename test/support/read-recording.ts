@@ -1,4 +1,4 @@
-import { type BuildEnd, buildEnded } from "#core/dbt/build-end.ts";
+import { buildEnded, type EndByLog } from "#core/dbt/build-end.ts";
 import { applyEvent, type BuildLog, newBuildLog } from "#core/dbt/build-log.ts";
 import type { ProcessEnd } from "#core/dbt/cause.ts";
 import { readLine } from "#core/dbt/log-line.ts";
@@ -11,7 +11,7 @@ import type { RecordedCase } from "./recorded-cases.ts";
 /** A recorded case, read to its end as the runner reads a live one. */
 export interface ReadRecording {
   log: BuildLog;
-  end: BuildEnd;
+  end: EndByLog;
   reconciliation: Reconciliation;
   outcomes: VertexOutcome[];
 }
