@@ -1,4 +1,14 @@
 import { z } from "zod";
+import { failureKinds } from "#core/dbt/failure-messages.ts";
+
+function isRegularExpression(pattern: string): boolean {
+  try {
+    new RegExp(pattern, "im");
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** What gates what, how often a thing is tried, and how long a run may take. Defaults are those of docs/design.md. */
 export const policySchema = z.strictObject({
@@ -6,8 +16,28 @@ export const policySchema = z.strictObject({
   retries: z
     .strictObject({ node: z.int().min(0).max(20).default(1), test: z.int().min(0).max(20).default(1) })
     .prefault({}),
-  /** `transient`: failures known to be deterministic (compile, contract, permission, unit test) get no further try. */
+  /**
+   * `transient`: what comes to the same each time gets no further try: a compilation error, a contract, a permission, SQL
+   * that names what is not there, a time limit, a unit test, a data test that found rows (core/dbt/failure-messages.ts).
+   */
   retryOn: z.enum(["all", "transient"]).default("transient"),
+  /** The project's own words for a kind of failure, tried before the table's; `pattern` is a regular expression. */
+  failureMessages: z
+    .array(
+      z.strictObject({
+        pattern: z.string().min(1).max(500).refine(isRegularExpression, "is no regular expression."),
+        kind: z.enum(failureKinds),
+        /** dbt's adapter type, such as snowflake; unset: any. */
+        adapter: z.string().min(1).optional(),
+      }),
+    )
+    .max(50)
+    .default([]),
+  /**
+   * `auto`: what one outage struck is built again in one build, everything else alone. `together`: all that failed at one
+   * moment in one build. `alone`: each vertex in a build of its own.
+   */
+  fallbacks: z.enum(["auto", "together", "alone"]).default("auto"),
   /** Seconds before the first retry of a vertex; doubles with each further one, up to five minutes. */
   retryDelaySeconds: z.number().min(0).max(3600).default(5),
   /** How often a vertex may be interrupted (its build was killed) before it is given up. Uses no try. */

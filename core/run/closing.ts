@@ -58,6 +58,7 @@ export function closings(
       forbiddenWord(view, forbidden ?? windowGone(view));
     if (word) closed.set(id, word);
   }
+  closeUnitTests(views, closed);
   if (producer?.end?.failFast && [...closed.values()].some((word) => word.final === "dead")) {
     for (const [id, view] of views) {
       if (!closed.has(id) && view.class === "not_built" && view.free)
@@ -65,6 +66,23 @@ export function closings(
     }
   }
   return closed;
+}
+
+/**
+ * dbt skips the other unit tests of a model once one has failed, and none is worth a task whose model is not going to be
+ * built (behaviour C15). They gate their model, so that the pass in gate order has been past them when it is closed.
+ */
+function closeUnitTests(views: ReadonlyMap<string, VertexView>, closed: Map<string, Closing>): void {
+  for (const [id, view] of views) {
+    if (view.plan.resourceType !== "unit_test" || !view.free || closed.has(id)) continue;
+    const model = view.plan.nodes.find((node) => closed.has(node));
+    if (model === undefined) continue;
+    const word = closed.get(model)!;
+    if (isFailure(view)) closed.set(id, dead(id, `Not tried again: ${model}, its model, is not going to be built.`));
+    else if (view.class !== "not_built") continue;
+    else if (word.rootCause === undefined) closed.set(id, stopped(id, word.finalReason));
+    else closed.set(id, doomed(id, word.rootCause));
+  }
 }
 
 function standingWord(view: VertexView): Closing | null {
@@ -109,8 +127,15 @@ function gatedWord(view: VertexView, closed: ReadonlyMap<string, Closing>): Clos
   const word = closed.get(parent)!;
   const uniqueId = view.plan.uniqueId;
   if (word.rootCause === undefined) return { uniqueId, final: "not_built", finalReason: word.finalReason };
-  return { uniqueId, final: "doomed", finalReason: `Upstream failed: ${word.rootCause}`, rootCause: word.rootCause };
+  return doomed(uniqueId, word.rootCause);
 }
+
+const doomed = (uniqueId: string, rootCause: string): Closing => ({
+  uniqueId,
+  final: "doomed",
+  finalReason: `Upstream failed: ${rootCause}`,
+  rootCause,
+});
 
 function forbiddenWord(view: VertexView, reason: string | null): Closing | null {
   if (reason === null || view.class !== "not_built" || !view.free) return null;

@@ -18,16 +18,21 @@ export function mayRecover(view: VertexView, standing: Standing): boolean {
 
 /**
  * The recovery set: the greatest set of not-built, free, open vertices whose gate parents are good or in the set.
+ * `again` are failed ones that are built together with them (behaviour G26).
  * `taken` are those that a fallback of the same moment builds, some of them good by now (onTestFailure: node).
  * One pass in gate order finds it, since a vertex is in the set if and only if all of its parents are good or in it.
  */
-export function recoverySet(standing: Standing, taken: ReadonlySet<string> = new Set()): string[] {
+export function recoverySet(
+  standing: Standing,
+  taken: ReadonlySet<string> = new Set(),
+  again: ReadonlySet<string> = new Set(),
+): string[] {
   const set = new Set<string>();
   const nodesOpen = [...standing.views].some(([id, view]) => isOpenNode(id, view, standing));
   for (const [id, view] of standing.views) {
     if (view.plan.deferred && nodesOpen) continue;
     if (taken.has(id) || view.plan.gateParents.some((parent) => taken.has(parent))) continue;
-    if (view.class !== "not_built" || !view.free || standing.closed.has(id)) continue;
+    if ((view.class !== "not_built" && !again.has(id)) || !view.free || standing.closed.has(id)) continue;
     if (view.plan.gateParents.every((parent) => set.has(parent) || letsThrough(standing.views.get(parent))))
       set.add(id);
   }

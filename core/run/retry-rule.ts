@@ -1,27 +1,30 @@
 import type { Policy } from "#core/contracts/settings.ts";
+import { type Failure, failureOf, wordsOfFailure } from "#core/dbt/failure.ts";
+import { KINDS } from "#core/dbt/failure-messages.ts";
 import { TEST_TYPES } from "#core/dbt/resource-types.ts";
 import { backOffMs } from "#core/run/back-off.ts";
 import { eventWindowOf } from "#core/run/event-window.ts";
 import type { VertexView } from "#core/run/vertex-view.ts";
 
-/**
- * Messages of failures that a second try of the same code can not mend, in the words of dbt and its adapters
- * (behaviour G16). Matched against the first lines only: a table's data must not make a failure deterministic.
- */
-const DETERMINISTIC: readonly { readonly pattern: RegExp; readonly why: string }[] = [
-  { pattern: /^\s*compilation error/i, why: "a compilation error" },
-  { pattern: /this model has an enforced contract that failed/i, why: "a contract violation" },
-  {
-    pattern: /\b(permission denied|access denied|insufficient privileges|not authorized|not authorised)\b/i,
-    why: "a missing permission",
-  },
-];
+/** What a vertex's message says of its failure, by the table of messages and the project's own; null where nobody knows. */
+export const failureIn = (view: VertexView, policy: Policy): Failure | null =>
+  failureOf(view.row?.message, view.adapterType, policy.failureMessages);
 
-/** Why a further try is of no use whatever the count; null if it may help. */
-function deterministicFailure(view: VertexView): string | null {
+/**
+ * A data test that ran and found what it looks for: `fail`, and no error of its own (dbt 2's first pre-releases say
+ * `fail` also of a test whose SQL errs, with an error line).
+ */
+export const isFoundByTest = ({ plan, row }: VertexView): boolean =>
+  plan.resourceType === "test" && row?.status === "fail" && !/^\[error\]/.test(row.message ?? "");
+
+/** Why a further try is of no use whatever the count; null if it may help (behaviour G16, C14, G32). */
+function deterministicFailure(view: VertexView, policy: Policy): string | null {
   if (view.plan.resourceType === "unit_test") return "a unit test";
-  const head = (view.row?.message ?? "").split("\n").slice(0, 3).join("\n");
-  return DETERMINISTIC.find((rule) => rule.pattern.test(head))?.why ?? null;
+  // Whoever gives a test tries of its own, or has its node built again for it, expects another answer.
+  const asked = view.plan.overrides.retries !== undefined || policy.onTestFailure === "node";
+  if (isFoundByTest(view) && !asked) return "a data test that ran";
+  const failure = failureIn(view, policy);
+  return failure !== null && KINDS[failure.kind].deterministic ? KINDS[failure.kind].what : null;
 }
 
 /** Further tries that a vertex may have, of its own `meta.stepwatch` or by the policy for its kind. */
@@ -36,13 +39,13 @@ export function givenUp(view: VertexView, policy: Policy): string | null {
   if (view.launchGivenUp)
     return `Its task could not be started: ${view.owner?.lastLaunchFailure ?? view.owner?.stop?.stoppedReason ?? "no reason given"}`;
   if (view.class === "interrupted") return interruptedForGood(view, policy);
-  if (mayHaveWritten(view)) return MAY_HAVE_WRITTEN;
+  if (mayHaveWritten(view, policy)) return MAY_HAVE_WRITTEN;
   if (isWindowUnknown(view)) return WINDOW_UNKNOWN;
   const isTest = view.plan.resourceType === "test";
   if (isTest && policy.onTestFailure === "none") return "Its tries are used up: onTestFailure is none.";
   if (policy.retryOn === "transient") {
-    const why = deterministicFailure(view);
-    if (why) return `Not tried again: ${why} fails the same way each time (retryOn: transient).`;
+    const why = deterministicFailure(view, policy);
+    if (why) return `Not tried again: ${why} comes to the same each time (retryOn: transient).`;
   }
   const allowed = 1 + retriesOf(view, policy);
   if (view.tries >= allowed) return `Its tries are used up: ${view.tries} of ${allowed}.`;
@@ -53,30 +56,31 @@ export function givenUp(view: VertexView, policy: Policy): string | null {
  * dbt tells a failure before any row was written from one after the commit in no word of its own (behaviour G28). What
  * proves that nothing was written: a connection that never came about, or a transaction that the warehouse rolled back.
  */
-function mayHaveWritten({ plan, row }: VertexView): boolean {
-  if (plan.afterFailure === "repeat") return false;
-  const message = row?.message ?? "";
-  if (NEVER_CONNECTED.test(message)) return false;
-  return plan.afterFailure === "unknown" || lostConnection(message);
+function mayHaveWritten(view: VertexView, policy: Policy): boolean {
+  if (view.plan.afterFailure === "repeat") return false;
+  if (failureIn(view, policy)?.neverBegan) return false;
+  return view.plan.afterFailure === "unknown" || lostConnection(view);
 }
 
-/** Drivers that open one connection for a whole vertex, before its first statement: libpq's words, and Snowflake's. */
-const NEVER_CONNECTED =
-  /connection to server .* failed:|could not connect to server|could not translate host name|250001 .*failed to connect/i;
-
-/** The end of a transaction that nobody saw: the commit may have arrived before the line was cut. */
-const CONNECTION_LOST =
-  /server closed the connection|connection (?:already closed|reset|timed out|was lost|not open|has been closed)|terminating connection|ssl (?:connection|syscall)|could not (?:send data to|receive data from) server|broken pipe|timed? ?out|timeout|did not complete|remote end closed|eof detected/i;
+/**
+ * The end of a transaction that nobody saw: the commit may have arrived before the line was cut. Wider than the table's
+ * words for a connection: of what may double rows a doubt is enough.
+ */
+const PERHAPS_CUT = /connection|timed? ?out|timeout|did not complete|broken pipe|remote end|\beof\b/i;
 
 /** A timeout that the warehouse itself tells has ended the statement: its connection was there to say so. */
 const TOLD_BY_THE_WAREHOUSE = /canceling statement due to|reached its statement or warehouse timeout/i;
 
-const lostConnection = (message: string): boolean =>
-  CONNECTION_LOST.test(message) && !TOLD_BY_THE_WAREHOUSE.test(message);
+function lostConnection({ row, adapterType }: VertexView): boolean {
+  if (!row?.message) return false;
+  const words = wordsOfFailure(row.message);
+  if (TOLD_BY_THE_WAREHOUSE.test(words)) return false;
+  return failureOf(row.message, adapterType)?.kind === "connection" || PERHAPS_CUT.test(words);
+}
 
 /** Killed in its query, or cut off from it: the warehouse may still be at work on it (behaviour D12). */
-export const mayHaveLeftQuery = ({ class: cls, row }: VertexView): boolean =>
-  cls === "interrupted" || (cls === "failed" && lostConnection(row?.message ?? ""));
+export const mayHaveLeftQuery = (view: VertexView): boolean =>
+  view.class === "interrupted" || (view.class === "failed" && lostConnection(view));
 
 const MAY_HAVE_WRITTEN =
   "It may have written: not tried again, since another build could double its rows. Look at the table before you run it again; meta.stepwatch.safeToRepeat: true says that repeating is safe.";

@@ -22,5 +22,19 @@ export function quietUntilMs(tasks: readonly TaskRow[], rows: readonly VertexRow
   return last ? overAtMs(last) + backOffMs(silent.length, policy) : 0;
 }
 
+/** Causes that stand in the project or its settings: the next task would end the same way before any vertex began. */
+const OF_THE_PROJECT: ReadonlySet<string> = new Set(["parse", "profile", "flags", "unsupported_dbt"]);
+
+/**
+ * A fallback or recovery build that could not even begin for a cause of the project's own (a model was deleted since the
+ * producer's build): no further task is spent on it, as after such a producer.
+ */
+export function brokenProject(tasks: readonly TaskRow[], rows: readonly VertexRow[]): TaskRow | null {
+  const begun = new Set(rows.flatMap((row) => row.tryTasks));
+  const isBroken = ({ task, kind, end }: TaskRow) =>
+    (kind === "fallback" || kind === "recovery") && !begun.has(task) && end && OF_THE_PROJECT.has(end.cause.kind);
+  return tasks.find(isBroken) ?? null;
+}
+
 /** A build in order that had only vertices which dbt never builds. */
 const cleanAndEmpty = (task: TaskRow): boolean => task.end?.inOrder === true && task.end.cause.kind === "none";

@@ -4,6 +4,7 @@ import { endsOrphans, type OrphanSearch } from "#core/dbt/orphans.ts";
 import { backOffMs } from "#core/run/back-off.ts";
 import { type Closing, closeRest, closings } from "#core/run/closing.ts";
 import { type EventWindow, eventWindowOf, windowMoves } from "#core/run/event-window.ts";
+import { type FailedTogether, failedTogether } from "#core/run/failed-together.ts";
 import { type Plan, SINGLE_WRITERS } from "#core/run/plan.ts";
 import {
   anyWaitsForRecovering,
@@ -16,7 +17,7 @@ import {
   type Standing,
 } from "#core/run/recovery-set.ts";
 import { mayHaveLeftQuery, retryAtMs } from "#core/run/retry-rule.ts";
-import { quietUntilMs } from "#core/run/silent-tasks.ts";
+import { brokenProject, quietUntilMs } from "#core/run/silent-tasks.ts";
 import { currentProducer, isOver, overAtMs, type VertexView, viewVertices } from "#core/run/vertex-view.ts";
 
 /** All that the rule of the system looks at. Tasks must have been read before rows (behaviour F12). */
@@ -158,10 +159,19 @@ function recover(input: StepInput, plan: Plan, live: readonly TaskRow[], produce
   const standing: Standing = { views, closed: new Set(closed.keys()) };
   const cap = SINGLE_WRITERS.has(plan.adapterType ?? "") ? 1 : input.maxTasks;
   const quiet = quietUntilMs(input.tasks, input.rows, input.policy);
-  if (quiet === null) return silenced(input, views, closed, live);
+  const broken = brokenProject(input.tasks, input.rows);
+  if (broken !== null) return silenced(views, closed, live, `Task ${broken.task} could not begin: ${endOf(broken)}`);
+  if (quiet === null) {
+    const reason = `Task after task ended before any node began; the last: ${endOf(input.tasks.at(-1)!)}`;
+    return silenced(views, closed, live, reason);
+  }
   const room = input.nowMs < quiet ? 0 : cap - live.length;
-  const singles = dueSingles(input, standing, plan, room);
-  const wave = recoveryWave(input, standing, producer, new Set(singles.flatMap((single) => single.uniqueIds)));
+  const groups = failedTogether(standing, input.policy);
+  const due = groups.filter((group) => group.uniqueIds.every((id) => isDue(views.get(id)!, input, standing, plan)));
+  const grouped = new Set(groups.flatMap((group) => group.uniqueIds));
+  const singles = dueSingles(input, standing, plan, room - Math.min(due.length, 1), grouped);
+  const taken = new Set(singles.flatMap((single) => single.uniqueIds));
+  const wave = recoveryWave(input, standing, plan, producer, taken, due);
   const launches = [...singles, ...(wave.launch && singles.length < room ? [wave.launch] : [])];
   const waveWaits = wave.launch !== null && launches.length === singles.length;
   const heldSinceMs = wave.held ? (input.heldSinceMs ?? input.nowMs) : null;
@@ -187,15 +197,14 @@ function windowGone(plan: Plan, producer: TaskRow, nowMs: number): (view: Vertex
 const WINDOW_GONE =
   "Not built: dbt 2 would by now take later batches of it than when the run began, and leave those between missing. Start a run with --event-time-start and --event-time-end.";
 
-/** Task after task ended before any node began: what is not good by now is given up. */
+/** No further task would begin: what is not good by now is given up. */
 function silenced(
-  input: StepInput,
   views: ReadonlyMap<string, VertexView>,
   closed: ReadonlyMap<string, Closing>,
   live: readonly TaskRow[],
+  reason: string,
 ): Decision {
   if (live.length > 0) return nothing;
-  const reason = `Task after task ended before any node began; the last: ${endOf(input.tasks.at(-1)!)}`;
   return { ...nothing, finals: unwritten(closeRest(views, closed, reason), views), settle: true };
 }
 
@@ -223,12 +232,17 @@ function ending(
 const unwritten = (closed: ReadonlyMap<string, Closing>, views: ReadonlyMap<string, VertexView>): Closing[] =>
   [...closed.values()].filter((word) => views.get(word.uniqueId)?.row?.final !== word.final);
 
-/** Fallbacks that are due now and for which there is room: those that gate most first. */
-function dueSingles(input: StepInput, standing: Standing, plan: Plan, room: number): LaunchDecision[] {
-  // Where orphans can be ended, the container does so before it builds, and waits only if it can not.
-  const noGrace = SINGLE_WRITERS.has(plan.adapterType ?? "") || endsOrphans(plan.adapterType);
-  const grace = noGrace ? 0 : input.policy.orphanGraceSeconds;
-  const due = [...standing.views.values()].filter((view) => isDue(view, input, standing, grace));
+/** Fallbacks that are due now and for which there is room: those that gate most first. `grouped` are built together. */
+function dueSingles(
+  input: StepInput,
+  standing: Standing,
+  plan: Plan,
+  room: number,
+  grouped: ReadonlySet<string>,
+): LaunchDecision[] {
+  const due = [...standing.views.values()].filter(
+    (view) => !grouped.has(view.plan.uniqueId) && isDue(view, input, standing, plan),
+  );
   if (room <= 0 || due.length === 0) return [];
   const gated = gatedCounts(
     due.map((view) => view.plan.uniqueId),
@@ -287,11 +301,13 @@ function orphansOf(
   return { orphans: { uniqueIds: left.map((view) => view.plan.uniqueId), openedBeforeMs } };
 }
 
-function isDue(view: VertexView, input: StepInput, standing: Standing, graceSeconds: number): boolean {
+function isDue(view: VertexView, input: StepInput, standing: Standing, plan: Plan): boolean {
   if (!view.free || (view.class !== "failed" && view.class !== "interrupted")) return false;
   if (standing.closed.has(view.plan.uniqueId)) return false;
   if (!gatesAreGood(view, standing)) return false;
-  return input.nowMs >= retryAtMs(view, input.policy, graceSeconds);
+  // Where orphans can be ended, the container does so before it builds, and waits only if it can not.
+  const noGrace = SINGLE_WRITERS.has(plan.adapterType ?? "") || endsOrphans(plan.adapterType);
+  return input.nowMs >= retryAtMs(view, input.policy, noGrace ? 0 : input.policy.orphanGraceSeconds);
 }
 
 function claimsOf(uniqueIds: readonly string[], standing: Standing): LaunchDecision["claims"] {
@@ -306,25 +322,30 @@ function claimsOf(uniqueIds: readonly string[], standing: Standing): LaunchDecis
 /**
  * One recovery build per wave: the recovery set, held back for `holdSeconds` while a failed vertex that gates more is
  * still being retried, and for as long as a vertex that was running in a killed build has its first lone retry: it may
- * be what kills builds, and the rest is to follow in one build (behaviour D4, G21).
+ * be what kills builds, and the rest is to follow in one build (behaviour D4, G21). What one outage struck goes with it,
+ * and is not held back (G26).
  */
 function recoveryWave(
   input: StepInput,
   standing: Standing,
+  plan: Plan,
   producer: TaskRow,
   taken: ReadonlySet<string>,
+  groups: readonly FailedTogether[],
 ): { launch: LaunchDecision | null; held: boolean } {
-  const uniqueIds = recoverySet(standing, taken);
-  if (uniqueIds.length === 0) return { launch: null, held: false };
+  const again = new Set(groups.flatMap((group) => group.uniqueIds));
+  const whole = recoverySet(standing, taken, again);
+  if (whole.length === 0) return { launch: null, held: false };
   const recovering = [...standing.views.values()].filter(
-    (view) => mayRecover(view, standing) && !waitsForWave(view, standing),
+    (view) => !again.has(view.plan.uniqueId) && mayRecover(view, standing) && !waitsForWave(view, standing),
   );
-  if (producer.end?.failFast && recovering.length > 0) return { launch: null, held: true };
-  if (recovering.some(firstLoneRetry)) return { launch: null, held: true };
+  const restWaits = (producer.end?.failFast === true && recovering.length > 0) || recovering.some(firstLoneRetry);
+  const struck = whole.filter((id) => again.has(id));
+  const uniqueIds = restWaits ? struck : whole;
   const sinceMs = input.heldSinceMs ?? input.nowMs;
   const isYoung = input.nowMs < sinceMs + input.policy.holdSeconds * 1000;
-  if (isYoung && anyWaitsForRecovering(standing)) return { launch: null, held: true };
-  const reason = `${uniqueIds.length} ${uniqueIds.length === 1 ? "vertex was" : "vertices were"} not built, and all that gates them is good.`;
+  const isHeld = struck.length === 0 && isYoung && anyWaitsForRecovering(standing);
+  if (uniqueIds.length === 0 || isHeld) return { launch: null, held: true };
   return {
     launch: {
       kind: "recovery",
@@ -332,10 +353,19 @@ function recoveryWave(
       claims: claimsOf(uniqueIds, standing),
       size: "queue",
       ...asOf(uniqueIds, standing, input.tasks),
-      reason,
+      ...orphansOf(uniqueIds, standing, plan, input.tasks),
+      reason: reasonOfWave(uniqueIds.length, groups, struck.length),
     },
-    held: false,
+    held: restWaits,
   };
+}
+
+function reasonOfWave(size: number, groups: readonly FailedTogether[], struck: number): string {
+  const count = (n: number) => `${n} ${n === 1 ? "vertex was" : "vertices were"} not built`;
+  if (struck === 0) return `${count(size)}, and all that gates them is good.`;
+  const what = groups.map((group) => group.what).join(" and ");
+  const rest = size === struck ? "" : `, and ${count(size - struck)}`;
+  return `${struck} vertices failed at about the same moment of ${what}${rest}: one build for all.`;
 }
 
 /** What is itself gated by a vertex of the wave can not be waited for. */

@@ -12,6 +12,8 @@ import type { Plan, PlanVertex } from "#core/run/plan.ts";
  */
 export interface VertexView {
   readonly plan: PlanVertex;
+  /** dbt's adapter, in whose words messages are. */
+  readonly adapterType: string | null;
   readonly row: VertexRow | null;
   readonly owner: TaskRow | null;
   readonly class: VertexClass | "waiting" | "running";
@@ -70,7 +72,10 @@ export function viewVertices(
     const gates = gatesOf(vertex.gateParents.map((id) => views.get(id)));
     const passedIn = passed.get(vertex.uniqueId) ?? null;
     const isSilenced = isLate && !hasNewOwner(written);
-    views.set(vertex.uniqueId, viewVertex({ plan: vertex, row, owner, gates, isLate: isSilenced, passedIn }));
+    views.set(
+      vertex.uniqueId,
+      viewVertex({ plan: vertex, row, owner, gates, isLate: isSilenced, passedIn }, plan.adapterType),
+    );
   }
   return views;
 }
@@ -151,7 +156,7 @@ interface Evidence {
   readonly passedIn: number | null;
 }
 
-function viewVertex(seen: Evidence): VertexView {
+function viewVertex(seen: Evidence, adapterType: string | null): VertexView {
   const { plan, row, owner } = seen;
   const free = isFree(row, owner);
   const leftOut = plan.leftOut !== undefined && row?.status === undefined;
@@ -162,6 +167,7 @@ function viewVertex(seen: Evidence): VertexView {
   const counted = (row?.tryTasks ?? []).filter((task) => !row?.lostTasks.includes(task)).length;
   return {
     plan,
+    adapterType,
     row,
     owner,
     class: cls,

@@ -89,7 +89,7 @@ async function carryOut(
   await eachLimited(decision.finals, CONSUMERS_AT_ONCE, (final) =>
     deps.ledger.setFinal(run, ownerOf.get(final.uniqueId) ?? producer, final),
   );
-  if (!decision.settle && decision.launches.length === 0 && decision.heldSinceMs !== (run.heldSinceMs ?? null)) {
+  if (!decision.settle && decision.heldSinceMs !== (run.heldSinceMs ?? null)) {
     return await deps.ledger.setHeldSince(run, version, decision.heldSinceMs);
   }
   return true;

@@ -293,6 +293,22 @@ describe("launches", () => {
     ]);
   });
 
+  it("the hold of a recovery build begins with the turn that sees the need, also where it launches a fallback", async () => {
+    const wide = planOf([vertex("a"), vertex("b", ["a"]), vertex("x", []), vertex("y", ["x"])]);
+    const readPlan = async () => wide;
+    await producing();
+    await setPlan();
+    await say(1, "a", "error");
+    await say(1, "x", "success");
+    await say(1, "y", "skipped");
+    await say(1, "b", "skipped");
+    await produced({ inOrder: true, exitCode: 1 });
+    nowMs += 60_000;
+    await check({ readPlan });
+    expect((await ledger.readTasks(key)).map((task) => task.kind)).toEqual(["producer", "fallback"]);
+    expect((await ledger.readRun(key))?.heldSinceMs).toBe(nowMs);
+  });
+
   it("G12: the stop flag is seen also where nothing else has moved", async () => {
     await producing();
     const seen = new Map<string, string>();

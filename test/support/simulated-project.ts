@@ -159,7 +159,13 @@ class Draft {
   #behaviour(): Partial<SimulatedVertex> {
     const random = this.#random;
     const { killers = true, unreported = true } = this.#options;
-    const message = random.chance(0.2) ? "Compilation Error in model" : "Database Error in model";
+    const cut = "Database Error in model\n  server closed the connection unexpectedly";
+    const message = random.pick([
+      "Compilation Error in model",
+      cut,
+      "Database Error in model",
+      "Database Error in model",
+    ]);
     if (random.chance(0.25)) return { failures: random.pick([1, 1, 2, 3, NEVER]), message };
     if (killers && random.chance(0.06)) return { kills: random.pick([1, 1, NEVER]) };
     return unreported && random.chance(0.03) ? { unreported: true } : {};

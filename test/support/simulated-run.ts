@@ -81,7 +81,7 @@ class SimulatedRun {
   #apply(decision: Decision): void {
     for (const launch of decision.launches) this.#launch(launch);
     for (const { uniqueId, ...word } of decision.finals) this.#change(uniqueId, word);
-    if (decision.launches.length === 0) this.#heldSinceMs = decision.heldSinceMs;
+    this.#heldSinceMs = decision.heldSinceMs;
   }
 
   #launch(launch: LaunchDecision): void {

@@ -22,7 +22,8 @@ describe("tests as vertices", () => {
   const failing = [row("a", "success"), row("test.a", "fail"), row("b", "skipped")];
 
   it("B6: a failed test is the failed vertex, and gates its node's children on the retry too", () => {
-    expect(launchesOf(decide({ plan, rows: failing }))).toEqual([{ kind: "fallback", set: ["test.a"] }]);
+    const tried = decide({ plan, rows: failing, policy: { retryOn: "all" } });
+    expect(launchesOf(tried)).toEqual([{ kind: "fallback", set: ["test.a"] }]);
     const dead = decide({ plan, rows: failing, policy: { retries: { test: 0 } } });
     expect(finalsOf(dead)).toEqual({ "test.a": "dead", b: "doomed by test.a" });
   });
@@ -32,7 +33,7 @@ describe("tests as vertices", () => {
     ["none", []],
     ["node", [["a", "test.a"]]],
   ])("C12: onTestFailure %s", (onTestFailure, sets) => {
-    const decision = decide({ plan, rows: failing, policy: { onTestFailure } });
+    const decision = decide({ plan, rows: failing, policy: { onTestFailure, retryOn: "all" } });
     expect(decision.launches.map((launch) => [...launch.uniqueIds].sort())).toEqual(sets);
   });
 
@@ -110,7 +111,8 @@ describe("tests as vertices", () => {
   it("C9: a failed test on a source is decided about although no node owns it", () => {
     const source = planOf([dataTest("test.source", []), vertex("a", ["test.source"])]);
     const rows = [row("test.source", "fail"), row("a", "skipped")];
-    expect(launchesOf(decide({ plan: source, rows }))).toEqual([{ kind: "fallback", set: ["test.source"] }]);
+    const tried = decide({ plan: source, rows, policy: { retryOn: "all" } });
+    expect(launchesOf(tried)).toEqual([{ kind: "fallback", set: ["test.source"] }]);
     expect(finalsOf(decide({ plan: source, rows, policy: { retries: { test: 0 } } }))).toEqual({
       "test.source": "dead",
       a: "doomed by test.source",
