@@ -1,9 +1,10 @@
 import { buildEnded, type EndByLog, endOfRecording } from "#core/dbt/build-end.ts";
 import { applyEvent, type BuildLog, newBuildLog } from "#core/dbt/build-log.ts";
+import { closeBuildLog } from "#core/dbt/close-log.ts";
 import { dbtGraph } from "#core/dbt/dbt-graph.ts";
 import { readLine } from "#core/dbt/log-line.ts";
 import type { Manifest, ManifestNode } from "#core/dbt/manifest.ts";
-import { closeBuildLog, NOT_SELECTED, outcomes, type VertexOutcome } from "#core/dbt/outcome.ts";
+import { NOT_SELECTED, outcomes, type VertexOutcome } from "#core/dbt/outcome.ts";
 import type { PlannedVertex } from "#core/dbt/planned-vertex.ts";
 import { reconcile } from "#core/dbt/reconcile.ts";
 import { TEST_TYPES } from "#core/dbt/resource-types.ts";

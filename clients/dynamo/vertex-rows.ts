@@ -1,5 +1,6 @@
-import type { Ledger, RunKey, VertexWrite } from "#clients/ledger.ts";
+import type { Ledger, RunKey } from "#clients/ledger.ts";
 import { type VertexRow, vertexRowSchema } from "#core/contracts/ledger.ts";
+import type { VertexWrite } from "#core/contracts/vertex-write.ts";
 import { isTerminal } from "#core/dbt/status.ts";
 import { LedgerUnavailable } from "#core/errors.ts";
 import { keys } from "#core/names.ts";

@@ -3,7 +3,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildEnded } from "#core/dbt/build-end.ts";
 import type { BuildLog } from "#core/dbt/build-log.ts";
-import { closeBuildLog } from "#core/dbt/outcome.ts";
+import { closeBuildLog } from "#core/dbt/close-log.ts";
 import { reconcile } from "#core/dbt/reconcile.ts";
 import { type RunResults, readRunResults } from "#core/dbt/run-results.ts";
 import type { FinishedBuild } from "./build.ts";

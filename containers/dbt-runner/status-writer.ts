@@ -1,4 +1,4 @@
-import type { VertexWrite } from "#clients/ledger.ts";
+import type { VertexWrite } from "#core/contracts/vertex-write.ts";
 import { RetryableError } from "#core/errors.ts";
 import { backOffMs, noLaterThan } from "./patience.ts";
 

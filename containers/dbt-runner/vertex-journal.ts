@@ -1,8 +1,9 @@
-import type { VertexWrite } from "#clients/ledger.ts";
+import type { VertexWrite } from "#core/contracts/vertex-write.ts";
 import type { Change } from "#core/dbt/build-log.ts";
+import { vertexWrite } from "#core/dbt/vertex-write.ts";
 import { mayDouble } from "#core/run/repeat-safety.ts";
 import type { StatusWriter } from "./status-writer.ts";
-import { afterWord, vertexWrite, waitOf, worthWriting } from "./vertex-words.ts";
+import { afterWord, waitOf, worthWriting } from "./vertex-words.ts";
 
 /** What this build has told the ledger, vertex by vertex, so that nothing is written twice. O(vertices) in memory. */
 export class VertexJournal {

@@ -1,11 +1,11 @@
 import type { EndByLog } from "./build-end.ts";
-import { type BuildLog, type Change, changeVertex } from "./build-log.ts";
+import type { BuildLog } from "./build-log.ts";
+import { NOT_REPORTED } from "./close-log.ts";
 import { silentEphemerals } from "./ephemeral-doubt.ts";
 import type { PlannedVertex } from "./planned-vertex.ts";
 import type { RunResults } from "./run-results.ts";
 import type { VertexClass } from "./status.ts";
 import type { VertexReading } from "./vertex-reading.ts";
-import { bareWord } from "./vertex-record.ts";
 
 /** What one build alone says of a vertex when it is over. */
 export interface VertexOutcome extends Omit<VertexReading, "class"> {
@@ -24,49 +24,15 @@ export interface OutcomeInput {
   runResults?: RunResults | null;
 }
 
-/** dbt's word is missing: these stand in its place. */
-const NOT_REPORTED = "not reported";
 export const NOTHING_TO_BUILD = "nothing to build";
 
 /** How the message of a planned vertex begins that a build in order left out for no reason. */
 export const NOT_SELECTED = "Not selected by dbt.";
 
-/** Message of a vertex that dbt mentioned and neither built nor skipped: it compiled it for another's sake, or was cut off. */
-export const NEVER_REACHED = "The build ended before dbt built it.";
-
 const EPHEMERAL_FAILED =
   "dbt skipped what is below it: it could not be compiled. dbt prints no more at its default level.";
 const EPHEMERAL_IN_DOUBT =
   "dbt skipped what is below it, since it or an ephemeral model beside it could not be compiled; dbt does not name it.";
-
-/**
- * The build is over: ends every vertex that started and never ended. After a build that ended in order that is a
- * failure that dbt kept to itself; after any other the vertex was interrupted. Changes `log`.
- */
-export function closeBuildLog(log: BuildLog, end: EndByLog): Change[] {
-  return [...log.records.values()].flatMap((record) =>
-    changeVertex(log, record.uniqueId, (open) => {
-      if (log.vertices.get(open.uniqueId)?.class !== null) return;
-      if (open.saidFailed === null && open.saidCancelled !== null)
-        open.closed = bareWord("cancelled", "interrupted", null);
-      else if (open.saidFailed !== null) open.closed = bareWord("error", "failed", open.saidFailed.atMs);
-      else if (!open.proved || open.materialized === "ephemeral") open.closed = neverReached();
-      else if (end.inOrder && !log.failFast) open.closed = endedSilently();
-      else open.closed = bareWord("started", "interrupted", null);
-    }),
-  );
-}
-
-function neverReached() {
-  return { ...bareWord(NOT_REPORTED, "not_built", null), message: NEVER_REACHED };
-}
-
-function endedSilently() {
-  return {
-    ...bareWord("started", "failed", null),
-    message: "dbt started it and ended without saying how it ended.",
-  };
-}
 
 /** Every planned vertex in one class, and what dbt reported beside the plan. Plan order, then the rest. */
 export function outcomes(input: OutcomeInput): VertexOutcome[] {

@@ -1,7 +1,7 @@
 import { type Cause, WHOLE_RUN_CAUSES } from "#core/contracts/cause.ts";
 import type { TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import type { Policy } from "#core/contracts/settings.ts";
-import { NEVER_REACHED } from "#core/dbt/outcome.ts";
+import { NEVER_REACHED } from "#core/dbt/close-log.ts";
 import { NODE_TYPES, TEST_TYPES } from "#core/dbt/resource-types.ts";
 import { classOfStatus, isTerminal } from "#core/dbt/status.ts";
 import type { Plan } from "#core/run/plan.ts";

@@ -1,7 +1,8 @@
 import { type AttributeValue, type DynamoDBClient, QueryCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { dynamoLedger } from "#clients/dynamo-ledger.ts";
-import type { Ledger, VertexWrite } from "#clients/ledger.ts";
+import type { Ledger } from "#clients/ledger.ts";
+import type { VertexWrite } from "#core/contracts/vertex-write.ts";
 import { LedgerUnavailable } from "#core/errors.ts";
 import { type Emulator, ledgerTable, startEmulator } from "../support/emulator.ts";
 import { buildEnd, runRow, taskRow, taskStop } from "../support/ledger-rows.ts";

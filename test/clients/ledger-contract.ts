@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Ledger, RunKey, VertexWrite } from "#clients/ledger.ts";
+import type { Ledger, RunKey } from "#clients/ledger.ts";
+import type { VertexWrite } from "#core/contracts/vertex-write.ts";
 import { RowMissing } from "#core/errors.ts";
 import { buildEnd, runRow, taskRow, taskStop } from "../support/ledger-rows.ts";
 

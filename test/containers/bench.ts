@@ -1,9 +1,10 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Ledger, VertexWrite } from "#clients/ledger.ts";
+import type { Ledger } from "#clients/ledger.ts";
 import type { RunRow, TaskKind, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import { type Policy, policySchema } from "#core/contracts/settings.ts";
+import type { VertexWrite } from "#core/contracts/vertex-write.ts";
 import { LedgerUnavailable } from "#core/errors.ts";
 import { artefactKeys } from "#core/names.ts";
 import type { ExitCode } from "../../containers/dbt-runner/exit-codes.ts";

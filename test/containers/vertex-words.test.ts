@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import type { Change } from "#core/dbt/build-log.ts";
 import type { VertexReading } from "#core/dbt/vertex-reading.ts";
-import { afterWord, vertexWrite, waitOf, worthWriting } from "../../containers/dbt-runner/vertex-words.ts";
+import { vertexWrite } from "#core/dbt/vertex-write.ts";
+import { afterWord, waitOf, worthWriting } from "../../containers/dbt-runner/vertex-words.ts";
 
 const wait = (what: Change["what"], changes: Partial<VertexReading>): number => {
   const vertex = { resourceType: "model", materialized: "table", batches: [], ...changes } as unknown as VertexReading;

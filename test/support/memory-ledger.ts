@@ -1,5 +1,6 @@
-import type { Ledger, RunKey, VertexWrite } from "#clients/ledger.ts";
+import type { Ledger, RunKey } from "#clients/ledger.ts";
 import type { LockRow, RunIndexRow, RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
+import type { VertexWrite } from "#core/contracts/vertex-write.ts";
 import { isTerminal } from "#core/dbt/status.ts";
 import { RowMissing } from "#core/errors.ts";
 import { keys } from "#core/names.ts";

@@ -1,8 +1,9 @@
 import { buildEnded, type EndByLog } from "#core/dbt/build-end.ts";
 import { applyEvent, type BuildLog, newBuildLog } from "#core/dbt/build-log.ts";
 import type { ProcessEnd } from "#core/dbt/cause.ts";
+import { closeBuildLog } from "#core/dbt/close-log.ts";
 import { readLine } from "#core/dbt/log-line.ts";
-import { closeBuildLog, outcomes, type VertexOutcome } from "#core/dbt/outcome.ts";
+import { outcomes, type VertexOutcome } from "#core/dbt/outcome.ts";
 import type { PlannedVertex } from "#core/dbt/planned-vertex.ts";
 import { type Reconciliation, reconcile } from "#core/dbt/reconcile.ts";
 import { readRunResults } from "#core/dbt/run-results.ts";

@@ -1,6 +1,7 @@
 import type { Artefacts } from "#clients/artefacts.ts";
-import type { Ledger, RunKey, VertexWrite } from "#clients/ledger.ts";
+import type { Ledger, RunKey } from "#clients/ledger.ts";
 import type { BuildEnd, RunRow, TaskRow } from "#core/contracts/ledger.ts";
+import type { VertexWrite } from "#core/contracts/vertex-write.ts";
 import { classOfStatus, isTerminal } from "#core/dbt/status.ts";
 import { RetryableError } from "#core/errors.ts";
 import { artefactKeys } from "#core/names.ts";

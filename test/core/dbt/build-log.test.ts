@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { buildEnded } from "#core/dbt/build-end.ts";
 import { applyEvent, LAST_LINES, markSignalled, newBuildLog } from "#core/dbt/build-log.ts";
+import { closeBuildLog } from "#core/dbt/close-log.ts";
 import { readLine } from "#core/dbt/log-line.ts";
-import { closeBuildLog } from "#core/dbt/outcome.ts";
 import {
   batchEnd,
   batchStart,

@@ -2,8 +2,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { buildEnded } from "#core/dbt/build-end.ts";
 import { applyEvent, LAST_LINES, newBuildLog } from "#core/dbt/build-log.ts";
+import { closeBuildLog } from "#core/dbt/close-log.ts";
 import { readLine } from "#core/dbt/log-line.ts";
-import { closeBuildLog, outcomes } from "#core/dbt/outcome.ts";
+import { outcomes } from "#core/dbt/outcome.ts";
 import type { PlannedVertex } from "#core/dbt/planned-vertex.ts";
 import {
   batchEnd,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { NEVER_REACHED } from "#core/dbt/outcome.ts";
+import { NEVER_REACHED } from "#core/dbt/close-log.ts";
 import { stopReason } from "#core/run/stop-reason.ts";
 import { verdict } from "#core/run/verdict.ts";
 import { killed, over, planOf, policyOf, row, runOf, vertex } from "../../support/run-builders.ts";
