@@ -1,17 +1,18 @@
-import { buildEnded, type EndByLog, endOfRecording } from "#core/dbt/build-end.ts";
+import { buildEnded, endOfRecording } from "#core/dbt/build-end.ts";
 import { applyEvent, type BuildLog, newBuildLog } from "#core/dbt/build-log.ts";
 import { closeBuildLog } from "#core/dbt/close-log.ts";
-import { dbtGraph } from "#core/dbt/dbt-graph.ts";
 import { readLine } from "#core/dbt/log-line.ts";
 import type { Manifest, ManifestNode } from "#core/dbt/manifest.ts";
-import { NOT_SELECTED, outcomes, type VertexOutcome } from "#core/dbt/outcome.ts";
-import type { PlannedVertex } from "#core/dbt/planned-vertex.ts";
 import { reconcile } from "#core/dbt/reconcile.ts";
-import { TEST_TYPES } from "#core/dbt/resource-types.ts";
-import type { RunResults } from "#core/dbt/run-results.ts";
+import { isBuilt, NO_OPS, PLANNED_TYPES, TEST_TYPES } from "#core/dbt/resource-types.ts";
+import { nameSkips } from "#core/dbt/skipped-without-id.ts";
 import { nodesOf } from "#core/dbt/tested-nodes.ts";
-import { gateGraph } from "#core/run/gate-graph.ts";
-import type { NodeReport } from "#core/run/report.ts";
+import { toldEnd } from "#core/dbt/told-end.ts";
+import { makePlan } from "#core/run/make-plan.ts";
+import type { Plan } from "#core/run/plan.ts";
+import { type RecordedOutcome, type Recording, recordedOutcomes } from "#core/run/recorded-outcomes.ts";
+import { iso, type NodeReport } from "#core/run/report.ts";
+import { NOT_SELECTED } from "#core/run/silence.ts";
 import { UsageError } from "./failure.ts";
 import { linesOf, manifestOf, resultsOf } from "./replay-files.ts";
 
@@ -51,16 +52,17 @@ export async function replay(files: ReplayFiles): Promise<Replay> {
   const runResults = files.runResults === undefined ? null : await resultsOf(files.runResults);
   const manifest = files.manifest === undefined ? null : await manifestOf(files.manifest);
   const log = await readLog(files.log, runResults?.invocationId ?? null);
+  if (manifest !== null) nameSkips(log, namedByRelation(log, manifest));
   const joined = reconcile(log, runResults, { invocationId: log.invocationId });
-  const end = buildEnded(log, endOfRecording(log));
-  closeBuildLog(log, end);
-  const found = ended({ log, end, runResults }, manifest);
+  const ended = buildEnded(log, endOfRecording(log));
+  closeBuildLog(log, ended);
+  const found = outcomesOf({ log, end: toldEnd(log, ended), runResults }, manifest);
   return {
     contract: 1,
     dbtVersion: log.dbtVersion,
     invocationId: log.invocationId,
-    cause: end.cause,
-    inOrder: end.inOrder,
+    cause: ended.cause,
+    inOrder: ended.inOrder,
     nodes: found.map((outcome) => nodeOf(outcome, found, manifest)),
     hookFailures: log.hookFailures,
     drift: { filled: joined.filled, contradictions: joined.contradictions },
@@ -90,81 +92,71 @@ async function readLog(path: string, wantedInvocation: string | null): Promise<B
   );
 }
 
-interface Ended {
-  readonly log: BuildLog;
-  readonly end: EndByLog;
-  readonly runResults: RunResults | null;
-}
-
 /**
  * How each vertex ended. What was selected stands in no recording: only where dbt set out to run as many vertices as
  * the manifest has, and left none of them out for no reason, all of them were; otherwise it is what dbt mentioned.
  */
-function ended(build: Ended, manifest: Manifest | null): VertexOutcome[] {
-  if (manifest === null) return outcomes(build);
-  if (countsOf(manifest).includes(build.log.nodeCount ?? -1)) {
-    const everything = outcomes({ ...build, plan: planOf(manifest, () => true) });
+function outcomesOf(recording: Recording, manifest: Manifest | null): RecordedOutcome[] {
+  if (manifest === null) return recordedOutcomes(recording);
+  if (countsOf(manifest).includes(recording.log.nodeCount ?? -1)) {
+    const everything = recordedOutcomes({ ...recording, plan: planOf(manifest, () => true) });
     if (!everything.some((one) => one.message?.startsWith(NOT_SELECTED))) return everything;
   }
-  const plain = outcomes(build);
-  const inLog = plain.map((one) => one.uniqueId).filter((id) => build.log.vertices.has(id));
-  const named = [...inLog, ...skippedWithoutId(build.log, manifest)];
+  const plain = recordedOutcomes(recording);
+  const inLog = plain.map((one) => one.uniqueId).filter((id) => recording.log.vertices.has(id));
+  const named = [...inLog, ...namedByRelation(recording.log, manifest).map((one) => one.uniqueId)];
   const mentioned = new Set(named);
-  const planned = new Set([...named, ...ephemeralsAbove(named, build, manifest)]);
-  const told = outcomes({ ...build, plan: planOf(manifest, (node) => planned.has(node.uniqueId)) });
+  const planned = new Set([...named, ...ephemeralsAbove(named, recording, manifest)]);
+  const told = recordedOutcomes({ ...recording, plan: planOf(manifest, (node) => planned.has(node.uniqueId)) });
   // A good ephemeral was asked for its children's sake alone.
   const shown = told.filter((one) => mentioned.has(one.uniqueId) || one.class !== "good");
   const known = new Set(shown.map((one) => one.uniqueId));
   return [...shown, ...plain.filter((one) => !known.has(one.uniqueId))];
 }
 
-/** What `dbt build` runs. */
-const RUNNABLE: ReadonlySet<string> = new Set(["model", "seed", "snapshot", "test", "unit_test", "function"]);
+/** What dbt runs something for, or would if there were SQL; exposures and the like are told where dbt told of them. */
+const isRunnable = ({ resourceType }: ManifestNode): boolean =>
+  PLANNED_TYPES.has(resourceType) && !NO_OPS.has(resourceType);
 
 /** The numbers that dbt may print for the whole project: 1.10 and later count exposures and saved queries too. */
 function countsOf(manifest: Manifest): number[] {
   const nodes = [...manifest.nodes.values()];
   const ofType = (type: string) => nodes.filter((node) => node.resourceType === type).length;
-  const runs = nodes.filter((one) => RUNNABLE.has(one.resourceType) && one.materialized !== "ephemeral" && !one.hollow);
+  const runs = nodes.filter(isBuilt).length;
   return [0, ofType("exposure")].flatMap((exposures) =>
-    [0, ofType("saved_query")].map((savedQueries) => runs.length + exposures + savedQueries),
+    [0, ofType("saved_query")].map((savedQueries) => runs + exposures + savedQueries),
   );
 }
 
-function planOf(manifest: Manifest, isPlanned: (node: ManifestNode) => boolean): PlannedVertex[] {
-  const nodes = [...manifest.nodes.values()].filter((node) => RUNNABLE.has(node.resourceType) && isPlanned(node));
-  const gates = gateGraph(
-    dbtGraph(manifest),
-    nodes.map((node) => node.uniqueId),
-  );
-  return nodes.map((node) => ({
-    uniqueId: node.uniqueId,
-    resourceType: node.resourceType,
-    gateParents: gates.get(node.uniqueId) ?? [],
-    builds: node.materialized !== "ephemeral" && !node.hollow,
-  }));
+function planOf(manifest: Manifest, isPlanned: (node: ManifestNode) => boolean): Plan {
+  const nodes = [...manifest.nodes.values()].filter((node) => isRunnable(node) && isPlanned(node));
+  const selectedIds = nodes.map((node) => node.uniqueId);
+  return makePlan({ project: "", runId: "", manifest, selectedIds, source: "manifest", dbtVersion: "" });
 }
 
 /** Children of a failed ephemeral model: dbt 1 names only schema and relation, which the manifest knows with quotes. */
-function skippedWithoutId(log: BuildLog, manifest: Manifest): string[] {
+function namedByRelation(log: BuildLog, manifest: Manifest): { uniqueId: string; name: string }[] {
   const names = new Set(log.skippedWithoutId.map(({ schema, relation }) => `${schema}.${relation}`));
-  const isNamed = (node: ManifestNode) =>
-    node.relationName === null
-      ? [...names].some((name) => name.endsWith(`.${node.name}`))
-      : names.has(
-          node.relationName
-            .replaceAll(/["`[\]]/g, "")
-            .split(".")
-            .slice(-2)
-            .join("."),
-        );
+  if (names.size === 0) return [];
+  const isNamed = (node: ManifestNode) => {
+    const relation = relationOf(node);
+    return relation === null ? [...names].some((name) => name.endsWith(`.${node.name}`)) : names.has(relation);
+  };
   return [...manifest.nodes.values()]
-    .filter((node) => RUNNABLE.has(node.resourceType) && isNamed(node))
-    .map((n) => n.uniqueId);
+    .filter((node) => isRunnable(node) && isNamed(node))
+    .map((node) => ({ uniqueId: node.uniqueId, name: relationOf(node)?.split(".").at(-1) ?? node.name }));
 }
 
+/** Schema and relation, without quotes. */
+const relationOf = ({ relationName }: ManifestNode): string | null =>
+  relationName
+    ?.replaceAll(/["`[\]]/g, "")
+    .split(".")
+    .slice(-2)
+    .join(".") ?? null;
+
 /** Ephemeral models between what dbt names: without them nobody could tell why it skipped a node below one. */
-function ephemeralsAbove(named: readonly string[], { log }: Ended, manifest: Manifest): string[] {
+function ephemeralsAbove(named: readonly string[], { log }: Recording, manifest: Manifest): string[] {
   if (log.skippedWithoutId.length === 0) return [];
   const found = new Set<string>();
   const open = [...named];
@@ -178,7 +170,7 @@ function ephemeralsAbove(named: readonly string[], { log }: Ended, manifest: Man
   return [...found];
 }
 
-function nodeOf(outcome: VertexOutcome, all: readonly VertexOutcome[], manifest: Manifest | null): ReplayNode {
+function nodeOf(outcome: RecordedOutcome, all: readonly RecordedOutcome[], manifest: Manifest | null): ReplayNode {
   const tests = manifest === null ? [] : all.filter((other) => isTestOf(other, outcome.uniqueId, manifest));
   return {
     uniqueId: outcome.uniqueId,
@@ -188,8 +180,8 @@ function nodeOf(outcome: VertexOutcome, all: readonly VertexOutcome[], manifest:
     outcome: null,
     testsOutcome: null,
     tries: outcome.evidence ? 1 : 0,
-    startedAt: iso(outcome.startedAtMs),
-    finishedAt: iso(outcome.endedAtMs),
+    startedAt: iso(outcome.startedAtMs ?? undefined),
+    finishedAt: iso(outcome.endedAtMs ?? undefined),
     message: outcome.message,
     failures: outcome.failures,
     reused: outcome.status === "reused",
@@ -199,7 +191,5 @@ function nodeOf(outcome: VertexOutcome, all: readonly VertexOutcome[], manifest:
   };
 }
 
-const isTestOf = (vertex: VertexOutcome, nodeId: string, manifest: Manifest): boolean =>
+const isTestOf = (vertex: RecordedOutcome, nodeId: string, manifest: Manifest): boolean =>
   TEST_TYPES.has(vertex.resourceType) && nodesOf(manifest, vertex.uniqueId).includes(nodeId);
-
-const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());

@@ -1,5 +1,5 @@
-import { NOTHING_TO_BUILD } from "#core/dbt/outcome.ts";
 import type { NodeReport } from "#core/run/report.ts";
+import { NOTHING_TO_BUILD } from "#core/run/report.ts";
 import type { Tone } from "./style.ts";
 
 /** How a node looks to a person: one word, one mark, one colour. */

@@ -1,16 +1,14 @@
 import type { Cause } from "#core/contracts/cause.ts";
 import type { BuildEnd } from "#core/contracts/ledger.ts";
 import type { EndByLog } from "#core/dbt/build-end.ts";
-import type { BuildLog, HookFailure } from "#core/dbt/build-log.ts";
+import type { BuildLog } from "#core/dbt/build-log.ts";
 import { compareReported } from "#core/dbt/exact-selection.ts";
 import type { Reconciliation } from "#core/dbt/reconcile.ts";
 import { isBuilt } from "#core/dbt/resource-types.ts";
+import { LISTED, toldEnd } from "#core/dbt/told-end.ts";
 import type { VertexReading } from "#core/dbt/vertex-reading.ts";
 import type { FinishedBuild } from "./build.ts";
 import type { StopRequest } from "./stop-switch.ts";
-
-/** Entries of a list that one row of the ledger keeps (400 kB an item); the log group has the rest. */
-const LISTED = 100;
 
 export interface EndFacts {
   readonly build: FinishedBuild;
@@ -31,16 +29,13 @@ export function describeEnd(facts: EndFacts): BuildEnd {
   const { build, ended, reconciliation } = facts;
   const ranUnseen = saidNothing(build.log) ? facts.ranFiles : 0;
   return {
+    ...toldEnd(build.log, ended, facts.failFastAsked),
     endedAtMs: Date.now(),
     exitCode: build.end.exitCode,
     signal: build.end.signal,
     inOrder: ended.inOrder && build.notStarted === null,
     cause: withPlanProblem(ranUnseen > 0 ? unseen(causeOf(facts), ranUnseen) : causeOf(facts), facts.planProblem),
     retryableLaunch: ranUnseen === 0 && (ended.retryableLaunch || interruptedBeforeAnything(facts)),
-    lostWarehouse: ended.cause.kind === "connection" && hasLoss(build.log),
-    failFast: (build.log.failFast || facts.failFastAsked) && hasFailure(build.log),
-    hookFailures: build.log.hookFailures.slice(0, LISTED).map((hook) => hookFailure(hook, build.log)),
-    endHooksDone: build.log.endHooksDone.slice(0, LISTED),
     ranUnseen,
     filled: reconciliation.filled.slice(0, LISTED),
     contradictions: reconciliation.contradictions.slice(0, LISTED),
@@ -105,19 +100,4 @@ function straysOf(log: BuildLog, claimed: readonly string[]): BuildEnd["strays"]
   const isHarmed = (vertex: VertexReading) =>
     isBuilt(vertex) && vertex.evidence && (vertex.class === "failed" || vertex.class === "interrupted");
   return reported.filter(isHarmed).map(({ uniqueId, status }) => ({ uniqueId, status }));
-}
-
-function hasLoss(log: BuildLog): boolean {
-  return [...log.vertices.values()].some((vertex) => vertex.class === "failed" || vertex.class === "interrupted");
-}
-
-function hasFailure(log: BuildLog): boolean {
-  return [...log.vertices.values()].some((vertex) => vertex.class === "failed");
-}
-
-/** 1.8 does not always say which phase it was: a hook that failed before any vertex began was one of the start. */
-function hookFailure(hook: HookFailure, log: BuildLog): BuildEnd["hookFailures"][number] {
-  const begun = [...log.vertices.values()].some((vertex) => vertex.evidence);
-  const phase = hook.phase === "unknown" ? (begun ? "end" : "start") : hook.phase;
-  return { name: hook.name, message: hook.message ?? "", phase };
 }

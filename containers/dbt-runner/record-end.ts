@@ -51,6 +51,7 @@ export function endWithoutDbt(cause: Omit<Cause, "lines">, inOrder = false): Bui
     lostWarehouse: false,
     hookFailures: [],
     endHooksDone: [],
+    unnamedSkips: 0,
     ranUnseen: 0,
     filled: [],
     contradictions: [],

@@ -34,6 +34,8 @@ export const buildEndSchema = z.object({
     .default([]),
   /** On-run-end hooks that the log shows as done: dbt may have been cut off after them. */
   endHooksDone: z.array(z.string()).default([]),
+  /** Skips that dbt printed by a relation alone, and of which nobody could tell which vertex was meant (B4). */
+  unnamedSkips: z.int().default(0),
   /** Models that dbt has run by the files that it left, although it said nothing of any vertex: outcome unknown. */
   ranUnseen: z.int().default(0),
   /** Selected vertices that run_results.json supplied because the log had a start and no end. */

@@ -62,8 +62,8 @@ export interface BuildLog {
   emptySelection: boolean;
   /** dbt masked a secret in ids or in JSON: what it said there of a vertex is lost. */
   masked: boolean;
-  /** Relations that 1.x skipped without an id (children of an ephemeral model that failed). */
-  skippedWithoutId: { relation: string; schema: string }[];
+  /** Relations that 1.x skipped without an id (children of an ephemeral model that failed); the id once it is known. */
+  skippedWithoutId: { relation: string; schema: string; uniqueId: string | null }[];
   signalledAtMs: number | null;
   /** The last error and warning texts, oldest first, at most {@link LAST_LINES}. */
   lastLines: string[];
@@ -198,7 +198,7 @@ function applyToBuild(log: BuildLog, event: LogEvent): void {
   if (event.kind === "skippedWithoutId") {
     const { relation, schema } = event;
     const isKnown = log.skippedWithoutId.some((one) => one.relation === relation && one.schema === schema);
-    if (!isKnown) log.skippedWithoutId.push({ relation, schema });
+    if (!isKnown) log.skippedWithoutId.push({ relation, schema, uniqueId: null });
   }
   if (event.kind === "summary") {
     log.sawLastSummary ||= event.part !== "end";

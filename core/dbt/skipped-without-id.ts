@@ -13,11 +13,14 @@ interface Named {
  */
 export function nameSkips(log: BuildLog, planned: Iterable<Named>): Change[] {
   if (log.skippedWithoutId.length === 0) return [];
-  const silent = [...planned].filter(({ uniqueId }) => (log.vertices.get(uniqueId)?.class ?? null) === null);
-  const byName = Map.groupBy(silent, ({ name }) => name);
-  return log.skippedWithoutId.flatMap(({ relation }) => {
-    const [meant, ...others] = byName.get(relation) ?? [];
+  const byName = Map.groupBy(planned, ({ name }) => name);
+  const classOf = ({ uniqueId }: Named) => log.vertices.get(uniqueId)?.class ?? null;
+  return log.skippedWithoutId.flatMap((skip) => {
+    const ofName = byName.get(skip.relation) ?? [];
+    const [meant, ...others] = ofName.filter((one) => classOf(one) === null);
+    if (meant === undefined) skip.uniqueId ??= ofName.find((one) => classOf(one) === "not_built")?.uniqueId ?? null;
     if (meant === undefined || others.length > 0) return [];
+    skip.uniqueId = meant.uniqueId;
     return changeVertex(log, meant.uniqueId, (record) => {
       record.saidSkipped ??= { atMs: null };
     });

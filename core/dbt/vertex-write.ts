@@ -1,13 +1,12 @@
 import type { VertexWrite } from "#core/contracts/vertex-write.ts";
-import { classOfStatus } from "./status.ts";
+import { classOfStatus, isTerminal } from "./status.ts";
 import type { VertexReading } from "./vertex-reading.ts";
 
 /** dbt's word where it says what the vertex is; ours where it does not (behaviour A16, and what our signal cut off). */
 function statusWord(vertex: VertexReading): string {
-  if (vertex.class === null || classOfStatus(vertex.status) === vertex.class) return vertex.status;
-  return { good: "success", failed: "error", interrupted: "cancelled", not_built: "skipped", skipped: "skipped" }[
-    vertex.class
-  ];
+  const { status, class: cls } = vertex;
+  if (cls === null || (isTerminal(status) && classOfStatus(status) === cls)) return status;
+  return { good: "success", failed: "error", interrupted: "cancelled", not_built: "skipped", skipped: "skipped" }[cls];
 }
 
 /**

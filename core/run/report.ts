@@ -1,8 +1,8 @@
 import { SIGNAL_CAUSES } from "#core/contracts/cause.ts";
 import type { TaskRow } from "#core/contracts/ledger.ts";
-import { NOTHING_TO_BUILD } from "#core/dbt/outcome.ts";
 import { testsOf } from "#core/run/consumer.ts";
 import type { Plan } from "#core/run/plan.ts";
+import { doubtSentence } from "#core/run/silence.ts";
 import type { VertexView } from "#core/run/vertex-view.ts";
 
 /** A vertex's class as reports show it: dbt's classes, `doomed`, and two for what has no result yet. */
@@ -60,6 +60,9 @@ export interface TaskReport {
   readonly taskArn: string | null;
 }
 
+/** Stands in the place of dbt's word where dbt passes over a vertex and that is right. */
+export const NOTHING_TO_BUILD = "nothing to build";
+
 /** ISO 8601 in UTC; null for a moment that has not come. */
 export const iso = (ms: number | undefined): string | null =>
   ms === undefined || ms === 0 ? null : new Date(ms).toISOString();
@@ -82,7 +85,7 @@ export function vertexReport(view: VertexView): VertexReport {
     tries: view.tries,
     startedAt: superseded ? null : iso(row?.startedAtMs),
     finishedAt: superseded ? null : iso(row?.endedAtMs),
-    message: row?.message ?? null,
+    message: row?.message ?? doubtSentence(view),
     rootCause: row?.rootCause ?? null,
     reason: row?.finalReason ?? view.plan.leftOut ?? (isRebuilt(view) ? REBUILT : null),
     failures: row?.failures ?? null,

@@ -1,6 +1,7 @@
 import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import { NODE_TYPES, TEST_TYPES } from "#core/dbt/resource-types.ts";
-import type { Plan, PlanVertex } from "#core/run/plan.ts";
+import type { Plan } from "#core/run/plan.ts";
+import { viewOfRow } from "#core/run/planless.ts";
 import {
   cutShort,
   iso,
@@ -165,41 +166,4 @@ function builtOnFailed(all: readonly VertexView[], views: ReadonlyMap<string, Ve
     const state = isGood(parent) ? "became good only after it" : "is not good";
     return [`${plan.uniqueId} was built on ${parent.plan.uniqueId}, which ${state} (on_error: continue).`];
   });
-}
-
-/** A row of a run whose plan is not known (yet): shown as it is, with what the row itself tells. */
-function viewOfRow(row: VertexRow, tasks: readonly TaskRow[]): VertexView {
-  const [type = "model"] = row.uniqueId.split(".");
-  const vertex: PlanVertex = {
-    uniqueId: row.uniqueId,
-    name: row.uniqueId,
-    resourceType: (row.resourceType ?? type) as PlanVertex["resourceType"],
-    materialized: null,
-    builds: true,
-    gateParents: [],
-    nodes: [],
-    fqn: [],
-    packageName: "",
-    originalFilePath: "",
-    overrides: {},
-    safeToRepeat: true,
-    afterFailure: "repeat",
-    orphan: "harmless",
-    onErrorContinue: false,
-    deferred: false,
-  };
-  const single: Plan = {
-    contract: 1,
-    project: "",
-    runId: "",
-    dbtVersion: "",
-    adapterType: null,
-    dbtProject: "",
-    source: "ls",
-    vertices: [vertex],
-    endHooks: false,
-    endHookCount: 0,
-    warnings: [],
-  };
-  return viewVertices(single, [row], tasks).get(row.uniqueId)!;
 }

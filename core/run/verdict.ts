@@ -5,6 +5,7 @@ import { NEVER_REACHED } from "#core/dbt/close-log.ts";
 import { NODE_TYPES, TEST_TYPES } from "#core/dbt/resource-types.ts";
 import { classOfStatus, isTerminal } from "#core/dbt/status.ts";
 import type { Plan } from "#core/run/plan.ts";
+import { doubtSentence } from "#core/run/silence.ts";
 import { currentProducer, type VertexView, viewVertices } from "#core/run/vertex-view.ts";
 
 /** What is wrong with a run, one entry per root cause: a failed test is one, not one for each vertex that it gates. */
@@ -155,9 +156,8 @@ function causesOfVertices(views: ReadonlyMap<string, VertexView>): RunCause[] {
   const causes: RunCause[] = [];
   for (const [id, view] of views) {
     if (view.class !== "failed" && view.class !== "interrupted" && view.row?.final !== "dead") continue;
-    const words = [view.row?.message?.split("\n").slice(0, 6).join("\n"), view.row?.finalReason]
-      .filter(Boolean)
-      .join("\n");
+    const said = view.row?.message?.split("\n").slice(0, 6).join("\n") ?? doubtSentence(view);
+    const words = [said, view.row?.finalReason].filter(Boolean).join("\n");
     causes.push({
       kind: "vertex",
       uniqueId: id,

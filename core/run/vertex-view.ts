@@ -2,6 +2,7 @@ import type { TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import { isCollision } from "#core/dbt/orphans.ts";
 import { NO_OPS } from "#core/dbt/resource-types.ts";
 import { classOfStatus, isTerminal, type VertexClass } from "#core/dbt/status.ts";
+import { type Doubt, ephemeralDoubts, type Heard } from "#core/run/ephemeral-doubt.ts";
 import { parentsFirst } from "#core/run/parents-first.ts";
 import type { Plan, PlanVertex } from "#core/run/plan.ts";
 
@@ -25,6 +26,8 @@ export interface VertexView {
   readonly lost: number;
   /** The build ended in order, everything that gates the vertex is good, and dbt never mentioned it. */
   readonly notSelected: boolean;
+  /** dbt passed over it in silence, and skipped what is below it for no other reason (B4); null for anything else. */
+  readonly doubt: Doubt | null;
   /** The task that was to build it could not be started, again and again. */
   readonly launchGivenUp: boolean;
   /** When the vertex last ended (or its owner, if the vertex said nothing); 0 if never. Milliseconds. */
@@ -59,25 +62,46 @@ export function viewVertices(
   tasks: readonly TaskRow[],
 ): Map<string, VertexView> {
   const rowOf = new Map(rows.map((row) => [row.uniqueId, row]));
-  const taskOf = new Map(tasks.map((task) => [task.task, task]));
   const producer = currentProducer(tasks);
-  const passed = passedIn(plan, rowOf);
-  const views = new Map<string, VertexView>();
+  const taskOf = new Map(tasks.map((task) => [task.task, task]));
+  const listened = new Map<string, Listened>();
   for (const vertex of inGateOrder(plan.vertices)) {
     const written = rowOf.get(vertex.uniqueId) ?? null;
     const isLate = written !== null && isOfEarlierProducer(written.statusTask, taskOf, producer);
     const row = isLate ? withoutStory(written, vertex) : written;
     const first = vertex.deferred && producer !== null && isOver(producer) ? null : producer;
     const owner = row ? (taskOf.get(row.ownerTask) ?? null) : first;
-    const gates = gatesOf(vertex.gateParents.map((id) => views.get(id)));
-    const passedIn = passed.get(vertex.uniqueId) ?? null;
-    const isSilenced = isLate && !hasNewOwner(written);
-    views.set(
-      vertex.uniqueId,
-      viewVertex({ plan: vertex, row, owner, gates, isLate: isSilenced, passedIn }, plan.adapterType),
-    );
+    listened.set(vertex.uniqueId, { plan: vertex, row, owner, isLate: isLate && !hasNewOwner(written) });
+  }
+  const builds = buildFacts(rows, listened);
+  const passed = passedIn(plan, rowOf);
+  const doubts = ephemeralDoubts(listened, passed, (task) => silentlyEnded(task, builds));
+  const views = new Map<string, VertexView>();
+  for (const [id, heard] of listened) {
+    const gates = gatesOf(heard.plan.gateParents.map((parent) => views.get(parent)));
+    const doubt = doubts.get(id) ?? null;
+    const evidence = { ...heard, gates, doubt, builds, passedIn: passed.get(id) ?? null };
+    views.set(id, viewVertex(evidence, plan.adapterType));
   }
   return views;
+}
+
+/** What is known of one vertex; `isLate`: see {@link Evidence}. */
+interface Listened extends Heard {
+  readonly isLate: boolean;
+}
+
+/** What rows and plan tell of the builds themselves: their numbers. */
+interface BuildFacts {
+  /** dbt began some vertex in them. */
+  readonly begun: ReadonlySet<number>;
+  /** They were to build something that dbt does not pass over. */
+  readonly hadWork: ReadonlySet<number>;
+}
+
+function buildFacts(rows: readonly VertexRow[], listened: ReadonlyMap<string, Listened>): BuildFacts {
+  const hadWork = [...listened.values()].flatMap(({ plan, owner }) => (plan.builds && owner ? [owner.task] : []));
+  return { begun: new Set(rows.flatMap((row) => row.tryTasks)), hadWork: new Set(hadWork) };
 }
 
 /**
@@ -146,11 +170,10 @@ export const isGood = (view: VertexView | undefined): boolean => view?.class ===
 export const letsThrough = (view: VertexView | undefined): boolean => isGood(view) || view?.class === "skipped";
 
 /** What one view is derived from. */
-interface Evidence {
-  readonly plan: PlanVertex;
-  readonly row: VertexRow | null;
-  readonly owner: TaskRow | null;
+interface Evidence extends Heard {
   readonly gates: Gates;
+  readonly doubt: Doubt | null;
+  readonly builds: BuildFacts;
   /** What its row says is a late word of an earlier producer: the present one's was refused, so that silence proves nothing. */
   readonly isLate: boolean;
   readonly passedIn: number | null;
@@ -163,6 +186,7 @@ function viewVertex(seen: Evidence, adapterType: string | null): VertexView {
   const notSelected = !leftOut && free && plan.builds && wordOfOwner(seen) === undefined && saidAll(seen);
   const launchGivenUp = owner?.kind !== "producer" && owner?.stop !== undefined && owner.stop.neverStarted;
   const cls = leftOut ? "skipped" : notSelected ? "failed" : classify(seen, free);
+  const doubt = cls === "good" ? null : seen.doubt;
   const lostNow = cls === "interrupted" && row?.statusTask !== undefined && !row.lostTasks.includes(row.statusTask);
   const counted = (row?.tryTasks ?? []).filter((task) => !row?.lostTasks.includes(task)).length;
   return {
@@ -175,6 +199,7 @@ function viewVertex(seen: Evidence, adapterType: string | null): VertexView {
     tries: counted - (lostNow && row?.tryTasks.includes(row.statusTask!) ? 1 : 0),
     lost: (row?.lostTasks.length ?? 0) + (lostNow ? 1 : 0),
     notSelected,
+    doubt,
     launchGivenUp,
     endedAtMs: row?.endedAtMs ?? (owner && free ? overAtMs(owner) : 0),
     goodIn: cls === "good" ? goodIn(seen) : 0,
@@ -192,16 +217,18 @@ const wordOfOwner = ({ row, owner }: Evidence): string | undefined =>
  * The owner's build ended in order and what gates the vertex was good in it: whatever dbt had to say, it has said. A
  * parent that became good in a later build proves nothing: dbt skipped the vertex then, at times without a word (B4).
  */
-const saidAll = ({ plan, owner, gates, isLate }: Evidence): boolean => {
+const saidAll = ({ plan, owner, gates, isLate, builds }: Evidence): boolean => {
   if (owner === null || isLate || (plan.deferred && owner.kind === "producer")) return false;
-  return silentlyEnded(owner) && gates.good && gates.goodIn <= owner.task;
+  return silentlyEnded(owner, builds) && gates.good && gates.goodIn <= owner.task;
 };
 
-/** A build that ended in order without fail-fast or failed start hook has said everything that it had to say. */
-function silentlyEnded(owner: TaskRow): boolean {
-  const end = owner.end;
+/**
+ * A build that ended in order without fail-fast has said everything that it had to say. Some versions build on after a
+ * failed start hook (B10): where nothing began, it stopped the build.
+ */
+function silentlyEnded({ task, end }: TaskRow, { begun }: BuildFacts): boolean {
   if (!end?.inOrder || end.failFast) return false;
-  return !end.hookFailures.some((hook) => hook.phase === "start");
+  return begun.has(task) || !end.hookFailures.some((hook) => hook.phase === "start");
 }
 
 function goodIn({ row, owner, gates, passedIn }: Evidence): number {
@@ -217,7 +244,7 @@ function classify(seen: Evidence, free: boolean): VertexView["class"] {
   if (ownWord !== undefined) return classOfWord(ownWord, seen, free);
   if (!free) return "waiting";
   if (owner === null) return "not_built";
-  if (!plan.builds) return isSilentlyGood(seen) ? "good" : "not_built";
+  if (!plan.builds) return isSilentlyGood(seen) ? "good" : seen.doubt === "failed" ? "failed" : "not_built";
   // A task that ended before it said anything of the vertex changes nothing: what an older build said stands.
   const older = row?.status;
   if (older === undefined) return "not_built";
@@ -244,8 +271,13 @@ function isStale({ plan, row, gates }: Evidence): boolean {
 }
 
 function isSilentlyGood(seen: Evidence): boolean {
-  return seen.passedIn !== null || saidAll(seen) || isNoOp(seen);
+  if (seen.passedIn !== null || isNoOp(seen)) return true;
+  return seen.doubt === null && saidAll(seen) && !foundNothing(seen);
 }
+
+/** dbt found nothing to build where there was something: it has not looked at what it passes over either (F15). */
+const foundNothing = ({ owner, builds }: Evidence): boolean =>
+  owner?.end?.cause.kind === "empty_selection" && builds.hadWork.has(owner.task);
 
 /** Exposures and the like, for which no build does anything: good with what gates them, whichever build made it good. */
 function isNoOp({ plan, owner, gates }: Evidence): boolean {

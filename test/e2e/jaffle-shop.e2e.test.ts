@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { cpSync, mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, inject, test } from "vitest";
-import { NOTHING_TO_BUILD } from "#core/dbt/outcome.ts";
+import { NOTHING_TO_BUILD } from "#core/run/report.ts";
 import type { RunSummary } from "#core/run/summary.ts";
 import { runProject } from "../support/cli.ts";
 import { consumerStatuses, endedConsumers } from "../support/consumers.ts";

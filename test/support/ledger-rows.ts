@@ -57,6 +57,7 @@ export function taskRow(task: number, changes: Partial<TaskRow> = {}): TaskRow {
 
 export function buildEnd(changes: Partial<BuildEnd> = {}): BuildEnd {
   return {
+    unnamedSkips: 0,
     endedAtMs: 1_700_000_100_000,
     exitCode: 0,
     signal: null,

@@ -1,20 +1,8 @@
 import type { DbtGraph } from "#core/dbt/dbt-graph.ts";
-import type { PlannedVertex } from "#core/dbt/planned-vertex.ts";
-import { isBuilt, PLANNED_TYPES } from "#core/dbt/resource-types.ts";
-import { gateGraph } from "#core/run/gate-graph.ts";
+import { makePlan } from "#core/run/make-plan.ts";
+import type { Plan } from "#core/run/plan.ts";
 
-/** The selected vertices as {@link PlannedVertex}, what dbt never runs (sources, disabled or unknown ids) left out. */
-export function plannedVertices(graph: DbtGraph, selectedIds: readonly string[]): PlannedVertex[] {
-  const nodes = [...new Set(selectedIds)].flatMap((id) => graph.manifest.nodes.get(id) ?? []);
-  const planned = nodes.filter((node) => PLANNED_TYPES.has(node.resourceType));
-  const gates = gateGraph(
-    graph,
-    planned.map((node) => node.uniqueId),
-  );
-  return planned.map((node) => ({
-    uniqueId: node.uniqueId,
-    resourceType: node.resourceType,
-    gateParents: gates.get(node.uniqueId) ?? [],
-    builds: isBuilt(node),
-  }));
+/** The plan of a run that selects these; what dbt never runs (sources, disabled or unknown ids) is left out. */
+export function planOfGraph({ manifest }: DbtGraph, selectedIds: readonly string[]): Plan {
+  return makePlan({ project: "p", runId: "r", manifest, selectedIds, source: "manifest", dbtVersion: "1.11.0" });
 }

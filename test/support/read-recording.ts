@@ -3,10 +3,12 @@ import { applyEvent, type BuildLog, newBuildLog } from "#core/dbt/build-log.ts";
 import type { ProcessEnd } from "#core/dbt/cause.ts";
 import { closeBuildLog } from "#core/dbt/close-log.ts";
 import { readLine } from "#core/dbt/log-line.ts";
-import { outcomes, type VertexOutcome } from "#core/dbt/outcome.ts";
-import type { PlannedVertex } from "#core/dbt/planned-vertex.ts";
 import { type Reconciliation, reconcile } from "#core/dbt/reconcile.ts";
 import { readRunResults } from "#core/dbt/run-results.ts";
+import { nameSkips } from "#core/dbt/skipped-without-id.ts";
+import { toldEnd } from "#core/dbt/told-end.ts";
+import type { Plan } from "#core/run/plan.ts";
+import { type RecordedOutcome, recordedOutcomes } from "#core/run/recorded-outcomes.ts";
 import type { RecordedCase } from "./recorded-cases.ts";
 
 /** A recorded case, read to its end as the runner reads a live one. */
@@ -14,7 +16,7 @@ export interface ReadRecording {
   log: BuildLog;
   end: EndByLog;
   reconciliation: Reconciliation;
-  outcomes: VertexOutcome[];
+  outcomes: RecordedOutcome[];
 }
 
 /** Puts lines through the reader. */
@@ -29,16 +31,26 @@ export function readLines(lines: readonly string[], log: BuildLog = newBuildLog(
 /** Reads a recorded case; `withFile` joins its run_results.json, which belongs to the info run in dbt 2. */
 export function readRecording(
   recorded: RecordedCase,
-  options: { withFile?: boolean; plan?: readonly PlannedVertex[] } = {},
+  options: { withFile?: boolean; plan?: Plan } = {},
 ): ReadRecording {
   const log = readLines(recorded.lines());
   const text = options.withFile === true ? recorded.runResults() : null;
   const runResults = text === null ? null : readRunResults(text);
+  nameSkips(log, options.plan?.vertices ?? []);
   const reconciliation = reconcile(log, runResults, { invocationId: log.invocationId });
   const end = buildEnded(log, endOf(recorded));
-  closeBuildLog(log, end);
   const plan = options.plan === undefined ? {} : { plan: options.plan };
-  return { log, end, reconciliation, outcomes: outcomes({ log, end, runResults, ...plan }) };
+  return { log, end, reconciliation, outcomes: outcomesOf(log, end, { runResults, ...plan }) };
+}
+
+/** Closes the log and judges it as a live run's. */
+export function outcomesOf(
+  log: BuildLog,
+  ended: EndByLog,
+  more: Omit<Parameters<typeof recordedOutcomes>[0], "log" | "end"> = {},
+): RecordedOutcome[] {
+  closeBuildLog(log, ended);
+  return recordedOutcomes({ log, end: toldEnd(log, ended), ...more });
 }
 
 /** The process's end as a supervisor would have seen it. A signal that dbt handles ends it with a code of its own. */

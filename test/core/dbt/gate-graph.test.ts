@@ -3,7 +3,7 @@ import { type DbtGraph, dbtGraph } from "#core/dbt/dbt-graph.ts";
 import { readManifest } from "#core/dbt/manifest.ts";
 import { gateGraph } from "#core/run/gate-graph.ts";
 import { gatesFixture, gatesLines } from "../../support/gates-project.ts";
-import { plannedVertices } from "../../support/planned-vertices.ts";
+import { planOfGraph } from "../../support/planned-vertices.ts";
 import { readLines } from "../../support/read-recording.ts";
 
 interface Expected {
@@ -68,7 +68,7 @@ describe("what dbt really skipped", () => {
   it.each(RECORDED)("%s: a vertex was skipped exactly if one of its gate parents is not good", (name) => {
     const log = readLines(gatesLines(name));
     const gates = new Map(
-      plannedVertices(graph, [...graph.manifest.nodes.keys()]).map((one) => [one.uniqueId, one.gateParents]),
+      planOfGraph(graph, [...graph.manifest.nodes.keys()]).vertices.map((one) => [one.uniqueId, one.gateParents]),
     );
     const isBad = (id: string): boolean => {
       const vertex = log.vertices.get(id);

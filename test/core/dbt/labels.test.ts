@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { dbtGraph } from "#core/dbt/dbt-graph.ts";
 import { readManifest } from "#core/dbt/manifest.ts";
 import { gatesFixture } from "../../support/gates-project.ts";
-import { plannedVertices } from "../../support/planned-vertices.ts";
+import { planOfGraph } from "../../support/planned-vertices.ts";
 import { readRecording } from "../../support/read-recording.ts";
 import { recordedCase } from "../../support/recorded-cases.ts";
 
@@ -140,7 +140,7 @@ describe("A12: labels by hand", () => {
 
 describe("A11: at the default level, without NodeFinished", () => {
   const graph = dbtGraph(readManifest(gatesFixture("manifest-harbour.json")));
-  const plan = plannedVertices(graph, [...graph.gates.keys()]);
+  const plan = planOfGraph(graph, [...graph.gates.keys()]);
 
   it.each(["1.11.16", "1.12.6", "1.10.23"])(
     "%s: with the plan, every vertex of the whole project has its status",
@@ -148,7 +148,7 @@ describe("A11: at the default level, without NodeFinished", () => {
       const recorded = recordedCase(release, "all_pass", "info");
       expect(recorded.lines().some((text) => text.includes('"NodeFinished"'))).toBe(false);
       const { outcomes } = readRecording(recorded, { plan });
-      expect(outcomes.length).toBe(plan.length);
+      expect(outcomes.length).toBe(plan.vertices.length);
       expect(outcomes.filter((one) => one.class !== "good")).toEqual([]);
     },
   );
@@ -156,7 +156,7 @@ describe("A11: at the default level, without NodeFinished", () => {
   it("B10: 1.12's crash at the hook leaves every planned vertex unbuilt, reported or not", () => {
     const { outcomes } = readRecording(recordedCase("1.12.6", "start_hook_fail"), { plan });
     expect(new Set(outcomes.map((one) => one.class))).toEqual(new Set(["not_built"]));
-    expect(outcomes.length).toBe(plan.length);
+    expect(outcomes.length).toBe(plan.vertices.length);
   });
 
   it("D3: a build that never got to its first vertex leaves all of them unbuilt", () => {

@@ -2,35 +2,32 @@ import { describe, expect, it } from "vitest";
 import { buildEnded } from "#core/dbt/build-end.ts";
 import type { BuildLog } from "#core/dbt/build-log.ts";
 import type { ProcessEnd } from "#core/dbt/cause.ts";
-import { closeBuildLog } from "#core/dbt/close-log.ts";
 import { dbtGraph } from "#core/dbt/dbt-graph.ts";
 import { readManifest } from "#core/dbt/manifest.ts";
-import { outcomes } from "#core/dbt/outcome.ts";
-import type { PlannedVertex } from "#core/dbt/planned-vertex.ts";
+import { nameSkips } from "#core/dbt/skipped-without-id.ts";
+import type { PlanVertex } from "#core/run/plan.ts";
 import { generic, lateError, line, result, skip, start, stats, version } from "../../support/dbt-lines.ts";
 import { gatesFixture } from "../../support/gates-project.ts";
-import { plannedVertices } from "../../support/planned-vertices.ts";
-import { readLines, readRecording } from "../../support/read-recording.ts";
+import { planOfGraph } from "../../support/planned-vertices.ts";
+import { outcomesOf, readLines, readRecording } from "../../support/read-recording.ts";
 import { recordedCase } from "../../support/recorded-cases.ts";
+import { ephemeral, planOf, vertex } from "../../support/run-builders.ts";
 
 const [A, B, E, C] = ["model.p.a", "model.p.b", "model.p.eph", "model.p.c"];
 const ok: ProcessEnd = { exitCode: 0, signal: null, signalledByUs: false };
 const red: ProcessEnd = { ...ok, exitCode: 1 };
 
-const planned = (uniqueId: string, gateParents: string[] = [], builds = true): PlannedVertex => ({
-  uniqueId,
-  resourceType: "model",
-  gateParents,
-  builds,
-});
+const planned = (uniqueId: string, gateParents: string[] = [], builds = true): PlanVertex =>
+  builds ? vertex(uniqueId, gateParents) : ephemeral(uniqueId, gateParents);
 
 /** Classes by id when these lines are all that dbt said. */
-function judged(lines: string[], end: ProcessEnd, plan: PlannedVertex[], log: BuildLog = readLines(lines)) {
-  const ended = buildEnded(log, end);
-  closeBuildLog(log, ended);
-  return Object.fromEntries(
-    outcomes({ plan, log, end: ended }).map((one) => [one.uniqueId, `${one.class}/${one.status}`]),
+function judged(lines: string[], end: ProcessEnd, plan: PlanVertex[], log: BuildLog = readLines(lines)) {
+  nameSkips(
+    log,
+    plan.map(({ uniqueId }) => ({ uniqueId, name: uniqueId.split(".").at(-1) ?? "" })),
   );
+  const outcomes = outcomesOf(log, buildEnded(log, end), { plan: planOf(plan) });
+  return Object.fromEntries(outcomes.map((one) => [one.uniqueId, `${one.class}/${one.status}`]));
 }
 
 const harbour = dbtGraph(readManifest(gatesFixture("manifest-harbour.json")));
@@ -43,7 +40,7 @@ describe("F9: planned and never reported", () => {
     });
     const log = readLines([start(A!), result(A!, "success"), stats()]);
     const end = buildEnded(log, ok);
-    expect(outcomes({ plan: [planned(B!)], log, end })[0]?.message).toContain("Not selected by dbt");
+    expect(outcomesOf(log, end, { plan: planOf([planned(B!)]) })[0]?.message).toContain("Not selected by dbt");
   });
 
   it("while a gate parent is not good: not built", () => {
@@ -74,7 +71,7 @@ describe("F9: planned and never reported", () => {
     const lines = [version("1.11.16"), line({ name: "NothingToDo", level: "warn" })];
     expect(judged(lines, ok, [planned(A), planned(E!, [], false)])).toEqual({
       [A!]: "failed/not reported",
-      [E!]: "failed/not reported",
+      [E!]: "not_built/not reported",
     });
   });
 
@@ -103,7 +100,7 @@ describe("F10: nothing to build", () => {
   });
 
   it("the whole case project, at info: every planned vertex is green, ephemeral and empty file included", () => {
-    const plan = plannedVertices(harbour, [...harbour.gates.keys()]);
+    const plan = planOfGraph(harbour, [...harbour.gates.keys()]);
     const { outcomes: all } = readRecording(recordedCase("1.11.16", "all_pass"), { plan, withFile: true });
     expect(all.filter((one) => one.class !== "good")).toEqual([]);
     expect(
@@ -123,7 +120,7 @@ describe("B4: an ephemeral model in between", () => {
         /eph_visits|fct_visits|clearance|stg_calls|stg_vessels|seed.*(calls|vessels)/.test(id),
       );
       const { outcomes: all } = readRecording(recordedCase(release, "eph_compile_error"), {
-        plan: plannedVertices(harbour, ids),
+        plan: planOfGraph(harbour, ids),
         withFile: true,
       });
       const byId = new Map(all.map((one) => [one.uniqueId, one]));
@@ -144,7 +141,7 @@ describe("B4: an ephemeral model in between", () => {
     expect(judged([start(A), result(A, "error"), unnamed, lateError(A, "boom"), stats()], red, plan)).toEqual({
       [A!]: "failed/error",
       [E!]: "not_built/not reported",
-      [C]: "not_built/not reported",
+      [C]: "not_built/skipped",
     });
   });
 });
@@ -172,8 +169,7 @@ describe("the end of the build closes what is open", () => {
   it("B1: upstream failed, the vertex skipped: not built, no try", () => {
     const log = readLines([start(A), result(A, "error"), skip(B), stats()]);
     const end = buildEnded(log, red);
-    closeBuildLog(log, end);
-    expect(outcomes({ log, end }).find((one) => one.uniqueId === B)).toMatchObject({
+    expect(outcomesOf(log, end).find((one) => one.uniqueId === B)).toMatchObject({
       class: "not_built",
       evidence: false,
       planned: true,
@@ -183,7 +179,9 @@ describe("the end of the build closes what is open", () => {
   it("A14: what the plan does not have is told as unplanned", () => {
     const log = readLines([result("model.p.stranger", "success"), stats()]);
     const end = buildEnded(log, ok);
-    expect(outcomes({ plan: [], log, end })).toMatchObject([{ uniqueId: "model.p.stranger", planned: false }]);
+    expect(outcomesOf(log, end, { plan: planOf([]) })).toMatchObject([
+      { uniqueId: "model.p.stranger", planned: false },
+    ]);
   });
 
   it("B8: vertices that only run_results.json names were never built, whatever it says", () => {
@@ -210,7 +208,7 @@ describe("B4: dbt 1 is silent at its default level about an ephemeral model with
     expect(judged(said, red, plan)).toEqual({
       [TOP]: "failed/not reported",
       [LOW]: "not_built/not reported",
-      [ON]: "not_built/not reported",
+      [ON]: "not_built/skipped",
       [GOOD]: "good/success",
     });
   });
@@ -224,7 +222,8 @@ describe("B4: dbt 1 is silent at its default level about an ephemeral model with
       planned(GOOD),
     ];
     const classes = judged(said, red, plan);
-    for (const id of [TOP, MID, LOW, ON]) expect(classes[id], id).toBe("not_built/not reported");
+    for (const id of [TOP, MID, LOW]) expect(classes[id], id).toBe("not_built/not reported");
+    expect(classes[ON]).toBe("not_built/skipped");
   });
 
   it("what a built child proves good stays so, and a reason that is known leaves the others alone", () => {
@@ -235,7 +234,7 @@ describe("B4: dbt 1 is silent at its default level about an ephemeral model with
     expect(judged(bad, red, below)).toMatchObject({
       [TOP]: "good/nothing to build",
       [LOW]: "not_built/not reported",
-      [ON]: "not_built/not reported",
+      [ON]: "not_built/skipped",
     });
   });
 
