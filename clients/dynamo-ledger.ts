@@ -7,6 +7,7 @@ import { DynamoTable } from "./dynamo/table.ts";
 import { claimedTasks, fencedTasks } from "./dynamo/task-rows.ts";
 import { vertexRows } from "./dynamo/vertex-rows.ts";
 import type { Ledger } from "./ledger.ts";
+import { withinLimits } from "./within-limits.ts";
 
 /**
  * The ledger on DynamoDB. Every write names its own attributes and its condition; a failed condition comes back with
@@ -14,7 +15,7 @@ import type { Ledger } from "./ledger.ts";
  * says (attribute `expiresAt`).
  */
 export function dynamoLedger(options: { table: string; client?: DynamoDBClient }): Ledger {
-  const table = new DynamoTable(options.table, options.client ?? new DynamoDBClient(callSettings));
+  const table = new DynamoTable(options.table, withinLimits(options.client ?? new DynamoDBClient(callSettings)));
   const expiries = new RunExpiry(table);
   return {
     ...runRows(table, expiries),

@@ -12,6 +12,7 @@ import { facts, unavailable } from "./aws-errors.ts";
 import { callSettings } from "./aws-settings.ts";
 import type { Launch, LaunchAnswer, Tasks } from "./tasks.ts";
 import { cut } from "./texts.ts";
+import { withinLimits } from "./within-limits.ts";
 
 /** StopTask's limit of a reason. */
 const MAX_STOP_REASON = 255;
@@ -27,7 +28,7 @@ const TASK_FORGOTTEN = /task was not found/i;
 
 /** ECS on Fargate. */
 export function ecsTasks(options: { client?: ECSClient } = {}): Tasks {
-  const client = options.client ?? new ECSClient(callSettings);
+  const client = withinLimits(options.client ?? new ECSClient(callSettings));
   return {
     async launch(launch) {
       try {

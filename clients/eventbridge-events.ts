@@ -4,27 +4,39 @@ import {
   type PutEventsRequestEntry,
   type PutEventsResultEntry,
 } from "@aws-sdk/client-eventbridge";
+import { AWS_LIMITS } from "#core/aws-limits.ts";
 import { EVENT_SOURCE, type RunEvent } from "#core/contracts/events.ts";
 import { ServiceUnavailable } from "#core/errors.ts";
 import { unavailable } from "./aws-errors.ts";
 import { callSettings, MAX_ATTEMPTS } from "./aws-settings.ts";
 import type { Events } from "./events.ts";
-
-/** Most entries of one PutEvents; ten of ours are some 100 KB, of the 256 KB that one call may hold. */
-const ENTRIES_A_CALL = 10;
+import { eventBytes, withinLimits } from "./within-limits.ts";
 
 /** Wait before a call with the entries that were refused, in milliseconds, times the number of attempts so far. */
 const REFUSED_WAIT_MS = 200;
 
 /** EventBridge, default bus. */
 export function eventBridgeEvents(options: { client?: EventBridgeClient } = {}): Events {
-  const client = options.client ?? new EventBridgeClient(callSettings);
+  const client = withinLimits(options.client ?? new EventBridgeClient(callSettings));
   return {
     async publish(events) {
-      for (let at = 0; at < events.length; at += ENTRIES_A_CALL)
-        await putAll(client, events.slice(at, at + ENTRIES_A_CALL).map(entryOf));
+      for (const call of calls(events.map(entryOf))) await putAll(client, call);
     },
   };
+}
+
+/** As many entries a call as AWS takes, by number and by size. One that is too large alone is refused by name. */
+function calls(entries: readonly PutEventsRequestEntry[]): PutEventsRequestEntry[][] {
+  const made: PutEventsRequestEntry[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const entry of entries) {
+    const size = eventBytes(entry);
+    const isFull = made.at(-1)?.length === AWS_LIMITS.eventEntries || bytes + size > AWS_LIMITS.eventBytes;
+    if (isFull) made.push([]);
+    bytes = isFull ? size : bytes + size;
+    made.at(-1)!.push(entry);
+  }
+  return made;
 }
 
 /** PutEvents answers 200 with refused entries inside: those alone are put again. */

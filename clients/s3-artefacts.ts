@@ -8,6 +8,7 @@ import { ServiceUnavailable } from "#core/errors.ts";
 import type { Artefacts } from "./artefacts.ts";
 import { isNamed, isTransient, unavailable } from "./aws-errors.ts";
 import { MAX_ATTEMPTS, transferSettings } from "./aws-settings.ts";
+import { withinLimits } from "./within-limits.ts";
 
 const JSON_TYPE = "application/json";
 const TEXT_TYPE = "text/plain; charset=utf-8";
@@ -28,7 +29,8 @@ const lost = (call: string, key: string) => unavailable(ServiceUnavailable, `S3 
 
 /** The artefact bucket on S3. */
 export function s3Artefacts(options: { bucket: string; client?: S3Client }): Artefacts {
-  const { bucket: Bucket, client = s3Client() } = options;
+  const { bucket: Bucket } = options;
+  const client = withinLimits(options.client ?? s3Client());
 
   return {
     putJson: (key, value) => putText(key, JSON.stringify(value), JSON_TYPE),

@@ -13,6 +13,7 @@ import { isNamed, unavailable } from "./aws-errors.ts";
 import { callSettings } from "./aws-settings.ts";
 import type { Executions } from "./executions.ts";
 import { cut } from "./texts.ts";
+import { withinLimits } from "./within-limits.ts";
 
 /** Step Functions' limits of an error's name and cause, in characters. */
 const MAX_ERROR = 256;
@@ -25,7 +26,7 @@ const lost = (call: string) => unavailable(ServiceUnavailable, `Step Functions $
 
 /** Step Functions, Standard executions. */
 export function sfnExecutions(options: { client?: SFNClient } = {}): Executions {
-  const client = options.client ?? new SFNClient(callSettings);
+  const client = withinLimits(options.client ?? new SFNClient(callSettings));
 
   return {
     async start(stateMachineArn, name, input) {

@@ -1,9 +1,26 @@
 import { createHash } from "node:crypto";
+import { AWS_LIMITS, bytesOf } from "./aws-limits.ts";
 
 /**
  * Every name and key that crosses a process, made in one place. Parts are joined by characters that the parts can not
  * hold, or closed by a hash, so that two runs, projects or nodes never share a name (behaviour D9).
  */
+
+/**
+ * A text that fits, or its beginning and a hash of all of it: unique as the text is, and never a valid id itself, which
+ * holds no `#`. Cut by characters, each of at most four bytes, so that none is cut in two.
+ */
+function shortened(text: string, most: number): string {
+  if (bytesOf(text) <= most) return text;
+  const tail = `#${hash(text, 64)}`;
+  return `${[...text].slice(0, Math.floor((most - tail.length) / 4)).join("")}${tail}`;
+}
+
+/** Of a lock's key within the sort keys of lock and queue, which hold a time and a run id too. Bytes. */
+const LOCK_KEY_BYTES = 512;
+
+/** Whether a row's key holds the whole id, so that it can be read from there. */
+export const isWholeId = (uniqueId: string): boolean => keys.vertex(uniqueId) === `${keys.vertexPrefix}${uniqueId}`;
 
 /** A project's name: letters, digits, `_` and `-`; no `#` and no `/`, which separate keys. */
 export const PROJECT_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,62}$/;
@@ -61,13 +78,13 @@ export const keys = {
   run: "RUN",
   task: (task: number) => `TASK#${String(task).padStart(6, "0")}`,
   taskPrefix: "TASK#",
-  vertex: (uniqueId: string) => `VERTEX#${uniqueId}`,
+  vertex: (uniqueId: string) => shortened(`VERTEX#${uniqueId}`, AWS_LIMITS.sortKeyBytes),
   vertexPrefix: "VERTEX#",
   projectPartition: (project: string) => `PROJECT#${project}`,
-  lock: (lockKey: string) => `LOCK#${lockKey}`,
+  lock: (lockKey: string) => `LOCK#${shortened(lockKey, LOCK_KEY_BYTES)}`,
   queue: (lockKey: string, atMs: number, runId: string) =>
-    `QUEUE#${lockKey}#${String(atMs).padStart(15, "0")}#${runId}`,
-  queuePrefix: (lockKey: string) => `QUEUE#${lockKey}#`,
+    `${keys.queuePrefix(lockKey)}${String(atMs).padStart(15, "0")}#${runId}`,
+  queuePrefix: (lockKey: string) => `QUEUE#${shortened(lockKey, LOCK_KEY_BYTES)}#`,
   runIndex: (startedAtMs: number, runId: string) => `RUN#${String(startedAtMs).padStart(15, "0")}#${runId}`,
   runIndexPrefix: "RUN#",
 } as const;

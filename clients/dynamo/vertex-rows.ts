@@ -3,7 +3,7 @@ import { type VertexRow, vertexRowSchema } from "#core/contracts/ledger.ts";
 import type { VertexWrite } from "#core/contracts/vertex-write.ts";
 import { isTerminal } from "#core/dbt/status.ts";
 import { LedgerUnavailable } from "#core/errors.ts";
-import { keys } from "#core/names.ts";
+import { isWholeId, keys } from "#core/names.ts";
 import { absent, allOf, anyOf, type Change, type Condition, equals, present } from "./expressions.ts";
 import { type RunExpiry, readRow, requireRow, vertexKey } from "./rows.ts";
 import type { DynamoTable, Refusal, Row } from "./table.ts";
@@ -70,7 +70,7 @@ export function vertexRows(table: DynamoTable, expiries: RunExpiry): VertexRows 
 
     async claimVertex(run, task, claim) {
       const refusal = await table.update(vertexKey(run, claim.uniqueId), {
-        set: { ownerTask: task, expiresAt: await expiries.of(run) },
+        set: { ...wholeId(claim.uniqueId), ownerTask: task, expiresAt: await expiries.of(run) },
         add: { epoch: 1, ...(claim.lostTask === undefined ? {} : { lostTasks: new Set([claim.lostTask]) }) },
         remove: ["final", "finalReason", "rootCause"],
         when: claim.from === null ? absent("ownerTask") : equals("ownerTask", claim.from),
@@ -80,7 +80,7 @@ export function vertexRows(table: DynamoTable, expiries: RunExpiry): VertexRows 
 
     async setFinal(run, ownerTask, { uniqueId, ...final }) {
       await table.update(vertexKey(run, uniqueId), {
-        set: { ...final, expiresAt: await expiries.of(run) },
+        set: { ...wholeId(uniqueId), ...final, expiresAt: await expiries.of(run) },
         setOnce: { ownerTask },
         remove: final.rootCause === undefined ? ["rootCause"] : [],
         when: free(ownerTask),
@@ -126,15 +126,18 @@ function takenBack(write: VertexWrite): string[] {
   return Object.entries(write).flatMap(([attribute, value]) => (value === null ? [attribute] : []));
 }
 
-function statusAttributes(task: number, { uniqueId: _, ...status }: VertexWrite, expiresAt: number): Change {
+function statusAttributes(task: number, { uniqueId, ...status }: VertexWrite, expiresAt: number): Change {
   const tried = { tryTasks: new Set([task]) };
   const said = Object.fromEntries(Object.entries(status).filter(([, value]) => value !== null));
   return {
-    set: { ...said, ownerTask: task, statusTask: task, expiresAt },
+    set: { ...wholeId(uniqueId), ...said, ownerTask: task, statusTask: task, expiresAt },
     // dbt 2.0 prints starts for what it then skips: the skip takes the try back.
     ...(status.evidence ? { add: tried } : { takeOut: tried }),
   };
 }
+
+/** An id that is too long for a key stands in the row itself. */
+const wholeId = (uniqueId: string): { uniqueId?: string } => (isWholeId(uniqueId) ? {} : { uniqueId });
 
 const onExisting = (attributes: Row): Change => ({ set: attributes, when: present("pk") });
 
@@ -143,7 +146,7 @@ function mustExist(run: RunKey, uniqueId: string, refusal: Refusal | null): void
 }
 
 function vertexRow(row: Row): VertexRow {
-  const uniqueId = String(row.sk).slice(keys.vertexPrefix.length);
+  const uniqueId = row.uniqueId ?? String(row.sk).slice(keys.vertexPrefix.length);
   return readRow(vertexRowSchema, {
     ...row,
     uniqueId,

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { bytesOf } from "#core/aws-limits.ts";
 import type { ProjectSettings } from "#core/contracts/settings.ts";
 import { type BuildOptions, buildOptionsSchema, checkExtraArgs } from "#core/dbt/argv.ts";
 import { InputError } from "#core/errors.ts";
@@ -28,7 +29,17 @@ export function parseRunInput(input: unknown): RunInput {
   return parsed;
 }
 
-const readRunInput = (input: unknown): RunInput => parseInput("Run input refused", runInputSchema, input);
+/** The run's row holds input and settings, and DynamoDB takes rows up to 400 KiB. Bytes. */
+const MOST_INPUT_BYTES = 128 * 1_024;
+
+function readRunInput(input: unknown): RunInput {
+  const bytes = bytesOf(JSON.stringify(input) ?? "");
+  if (bytes > MOST_INPUT_BYTES)
+    throw new InputError("Run input refused", [
+      `input of ${bytes} bytes: at most ${MOST_INPUT_BYTES}. Let the dbt project read large values from a file or a table.`,
+    ]);
+  return parseInput("Run input refused", runInputSchema, input);
+}
 
 /**
  * The options of a run's builds: those of stepwatch.yaml, under those of the run input. The lock and the containers ask

@@ -130,6 +130,10 @@ function laterThan(test: VertexView, node: VertexView): boolean {
   return testTask > nodeTask || (testTask === nodeTask && test.endedAtMs >= (node.row?.startedAtMs ?? 0));
 }
 
+/** Of a consumer's output, which Step Functions takes up to 256 KiB: 50 notes of at most 2,000 characters are 200 kB. */
+const MOST_NOTES = 50;
+const NOTE_CHARACTERS = 2_000;
+
 function notesOf(tests: readonly VertexView[]): string[] {
   const warned = tests
     .filter((test) => test.row?.status === "warn")
@@ -137,5 +141,7 @@ function notesOf(tests: readonly VertexView[]): string[] {
   const never = tests
     .filter((test) => test.row?.final)
     .map((test) => `${test.plan.uniqueId} was not run: ${test.row?.finalReason ?? ""}`);
-  return [...warned, ...never];
+  const notes = [...warned, ...never];
+  const told = notes.slice(0, MOST_NOTES).map((note) => note.slice(0, NOTE_CHARACTERS));
+  return notes.length <= MOST_NOTES ? told : [...told, `${notes.length - MOST_NOTES} more: see the run's status.`];
 }

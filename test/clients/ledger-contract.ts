@@ -271,6 +271,23 @@ export function ledgerContract(name: string, open: () => Promise<Ledger>): void 
         expect(await vertex()).not.toHaveProperty("message");
       });
 
+      it("D18: an id of 2,000 bytes is written, claimed, closed and read back whole, beside its neighbour", async () => {
+        const long = `test.shop.accepted_values_${"aa__".repeat(500)}`;
+        const write = { ...failed, uniqueId: long };
+        expect(await ledger.writeVertex(key, 1, write)).toBe(true);
+        expect(await ledger.writeVertex(key, 1, { ...write, uniqueId: `${long}x` })).toBe(true);
+        expect(await ledger.claimVertex(key, 2, { uniqueId: long, from: 1 })).toBe(true);
+        await ledger.setFinal(key, 2, { uniqueId: long, final: "dead", finalReason: "no" });
+        const unseen = `${long}y`;
+        await ledger.setFinal(key, 1, { uniqueId: unseen, final: "not_built", finalReason: "no" });
+        const rows = await ledger.readSomeVertices(key, [long, unseen]);
+        expect(rows.map((row) => [row.uniqueId, row.ownerTask, row.final]).sort()).toEqual([
+          [long, 2, "dead"],
+          [unseen, 1, "not_built"],
+        ]);
+        expect((await ledger.readVertices(key)).map((row) => row.uniqueId).sort()).toEqual([long, `${long}x`, unseen]);
+      });
+
       it("C3: a replayed result is counted once", async () => {
         await ledger.writeVertex(key, 1, started);
         await ledger.writeVertex(key, 1, failed);

@@ -3,6 +3,7 @@ import type { Artefacts } from "#clients/artefacts.ts";
 import type { Events } from "#clients/events.ts";
 import type { Executions } from "#clients/executions.ts";
 import type { Launch, TaskDescription, Tasks } from "#clients/tasks.ts";
+import { AWS_LIMITS, atMost, bytesOf, checkExecutionName, checkObjectKey } from "#core/aws-limits.ts";
 import type { RunEvent } from "#core/contracts/events.ts";
 import { ServiceUnavailable } from "#core/errors.ts";
 import { executionArn } from "#core/names.ts";
@@ -99,6 +100,8 @@ export class FakeExecutions implements Executions {
   }
 
   async start(stateMachineArn: string, name: string, input: unknown) {
+    checkExecutionName(name);
+    atMost("input", bytesOf(JSON.stringify(input)), AWS_LIMITS.payloadBytes);
     this.#failures.check("start");
     const arn = executionArn(stateMachineArn, name);
     if (this.#descriptions.has(arn)) return { executionArn: arn, started: false };
@@ -147,6 +150,7 @@ export class FakeArtefacts implements Artefacts {
 
   async putJson(key: string, value: unknown) {
     this.#failures.check("putJson");
+    checkObjectKey(key);
     this.texts.set(key, JSON.stringify(value));
   }
 

@@ -1,4 +1,5 @@
 import type { Ledger, RunKey } from "#clients/ledger.ts";
+import { checkItem, checkTableKey } from "#core/aws-limits.ts";
 import type { LockRow, RunIndexRow, RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import type { VertexWrite } from "#core/contracts/vertex-write.ts";
 import { isTerminal } from "#core/dbt/status.ts";
@@ -26,7 +27,7 @@ const OF_A_TRY = [
 ] as const;
 
 /**
- * The ledger in memory, for tests of functions and scenarios. Rows are copied in and out as JSON, as on the wire: no
+ * The ledger in memory, for tests of functions and scenarios. It refuses keys and rows that DynamoDB would (D18). Rows are copied in and out as JSON, as on the wire: no
  * caller can change a row that it has read, and undefined attributes disappear.
  */
 export function memoryLedger(): Ledger {
@@ -39,7 +40,7 @@ export function memoryLedger(): Ledger {
   const partition = (run: RunKey) => find(run) ?? missing(`run ${run.runId}`);
   const task = (run: RunKey, number: number) => partition(run).tasks.get(number) ?? missing(`task ${number}`);
   const change = (run: RunKey, row: TaskRow, changes: Partial<Record<keyof TaskRow, unknown>>) =>
-    partition(run).tasks.set(row.task, copy({ ...row, ...changes }) as TaskRow);
+    partition(run).tasks.set(row.task, stored({ ...row, ...changes }) as TaskRow);
   const vertex = (run: RunKey, uniqueId: string) =>
     partition(run).vertices.get(uniqueId) ?? missing(`vertex ${uniqueId}`);
 
@@ -56,14 +57,15 @@ export function memoryLedger(): Ledger {
     "createRun" | "readRun" | "setPlan" | "requestStop" | "setHeldSince" | "markReady" | "endRun" | "markEventsSent"
   > {
     const set = (key: RunKey, changes: Partial<Record<keyof RunRow, unknown>>) => {
-      const stored = partition(key);
-      stored.run = copy({ ...stored.run, ...changes }) as RunRow;
+      const held = partition(key);
+      held.run = stored({ ...held.run, ...changes }) as RunRow;
     };
     return {
       async createRun(run) {
         if (find(run)) return false;
         const key = keys.runPartition(run.project, run.runId);
-        partitions.set(key, { run: copy(run), tasks: new Map(), vertices: new Map() });
+        checkTableKey({ pk: key });
+        partitions.set(key, { run: stored(run), tasks: new Map(), vertices: new Map() });
         return true;
       },
       async readRun(key) {
@@ -113,11 +115,10 @@ export function memoryLedger(): Ledger {
   > {
     return {
       async createTask(key, version, row) {
-        const stored = partition(key);
-        if (stored.run.version !== version || stored.run.state !== "running" || stored.tasks.has(row.task))
-          return false;
-        stored.run = { ...stored.run, version: version + 1, lastTask: row.task };
-        stored.tasks.set(row.task, copy(row));
+        const held = partition(key);
+        if (held.run.version !== version || held.run.state !== "running" || held.tasks.has(row.task)) return false;
+        held.run = { ...held.run, version: version + 1, lastTask: row.task };
+        held.tasks.set(row.task, stored(row));
         return true;
       },
       async readTasks(key) {
@@ -192,7 +193,8 @@ export function memoryLedger(): Ledger {
         if (row.ownerTask !== number || row.final !== undefined) return false;
         const sameTry = row.statusTask === number;
         if (sameTry && row.endedAtMs !== undefined && !isTerminal(write.status)) return true;
-        vertices.set(write.uniqueId, withStatus(sameTry ? row : withoutTry(row), number, write));
+        checkTableKey({ sk: keys.vertex(write.uniqueId) });
+        vertices.set(write.uniqueId, stored(withStatus(sameTry ? row : withoutTry(row), number, write)));
         return true;
       },
       async readVertices(key) {
@@ -216,7 +218,7 @@ export function memoryLedger(): Ledger {
         const { vertices } = partition(key);
         const { rootCause: _, ...row } = vertices.get(uniqueId) ?? newVertex(uniqueId, ownerTask);
         if (row.ownerTask !== ownerTask) return;
-        vertices.set(uniqueId, copy({ ...row, ...final }));
+        vertices.set(uniqueId, stored({ ...row, ...final }));
       },
       async markConsumerStarted(key, uniqueId, part, atMs) {
         const started = part === "node" ? { consumerStartedAtMs: atMs } : { testsConsumerStartedAtMs: atMs };
@@ -239,7 +241,8 @@ export function memoryLedger(): Ledger {
       async takeLock(lock) {
         const held = locks.get(name(lock.project, lock.lockKey));
         if (held) return held.runId === lock.runId ? null : copy(held);
-        locks.set(name(lock.project, lock.lockKey), copy(lock));
+        checkTableKey({ sk: keys.lock(lock.lockKey) });
+        locks.set(name(lock.project, lock.lockKey), stored(lock));
         return null;
       },
       async replaceLock(lock, gone) {
@@ -258,6 +261,7 @@ export function memoryLedger(): Ledger {
         const waiting = queue(project, lockKey);
         if (waiting.some(({ runId }) => runId === entry.runId)) return copy(waiting);
         const { runId, executionArn, atMs } = entry;
+        checkTableKey({ sk: keys.queue(lockKey, atMs, runId) });
         const inOrder = [...waiting, { runId, executionArn, atMs }].sort(
           (a, b) => a.atMs - b.atMs || (a.runId < b.runId ? -1 : 1),
         );
@@ -308,6 +312,12 @@ const withNumber = (numbers: readonly number[], number: number) =>
   [...new Set([...numbers, number])].sort((a, b) => a - b);
 
 const copy = <T>(row: T): T => JSON.parse(JSON.stringify(row)) as T;
+
+/** A copy of a row that DynamoDB would take. */
+function stored<T>(row: T): T {
+  checkItem(row);
+  return copy(row);
+}
 
 function missing(what: string): never {
   throw new RowMissing(`The ledger has no ${what}: check the run id, or whether the run has expired.`);
