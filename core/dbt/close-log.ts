@@ -32,7 +32,7 @@ function neverReached() {
 
 function endedSilently() {
   return {
-    ...bareWord("started", "failed", null),
+    ...bareWord("error", "failed", null),
     message: "dbt started it and ended without saying how it ended.",
   };
 }

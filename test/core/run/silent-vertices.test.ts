@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import type { TaskRow, VertexRow } from "#core/contracts/ledger.ts";
+import { viewVertices } from "#core/run/vertex-view.ts";
 import {
   claimed,
   decide,
@@ -97,5 +99,43 @@ describe("what dbt says nothing of", () => {
     const decision = decide(situation);
     expect(decision).toMatchObject({ launches: [], settle: true });
     expect(verdictAfter(situation, decision).state).toBe("green");
+  });
+
+  describe("B4: a skip for which nothing else gives a reason puts the silent ephemerals above it in doubt", () => {
+    const plan = planOf([ephemeral("top"), ephemeral("low", ["top"]), vertex("on", ["low", "top"])]);
+    const skipped = { plan, rows: [row("on", "skipped")], tasks: [over(1, nodeFailed())] };
+    const classes = (situation: { rows: VertexRow[]; tasks: TaskRow[] }) =>
+      Object.fromEntries(
+        [...viewVertices(plan, situation.rows, situation.tasks)].map(([id, view]) => [id, view.class]),
+      );
+
+    it("of two the upper one failed, since dbt names a lower one; the run is never green", () => {
+      expect(classes(skipped)).toEqual({ top: "failed", low: "not_built", on: "not_built" });
+      const verdict = verdictAfter(skipped, { ...decide(skipped), finals: [] });
+      expect(verdict.state).toBe("red");
+      expect(verdict.causes[0]?.sentence).toContain("it could not be compiled");
+    });
+
+    it("where dbt named relations that nobody could tell apart, its silence about the vertex is a skip", () => {
+      const unnamed = { rows: [], tasks: [over(1, nodeFailed({ unnamedSkips: 1 }))] };
+      expect(classes(unnamed)).toEqual({ top: "failed", low: "not_built", on: "not_built" });
+      expect(classes({ rows: [], tasks: [over(1, nodeFailed())] }).on).toBe("failed");
+    });
+
+    it("once the vertex is built, both are proved good", () => {
+      const rows = [row("on", "success", { task: 2, tryTasks: [2] })];
+      expect(classes({ rows, tasks: [over(1, nodeFailed()), fallback(2)] })).toEqual({
+        top: "good",
+        low: "good",
+        on: "good",
+      });
+    });
+
+    it("a parent that was not good then is reason enough, also once it has recovered", () => {
+      const below = planOf([vertex("a"), ephemeral("top"), vertex("on", ["a", "top"])]);
+      const rows = [row("a", "success", { task: 2, tryTasks: [1, 2] }), row("on", "skipped")];
+      const decision = decide({ plan: below, rows, tasks: [over(1, nodeFailed()), fallback(2)] });
+      expect(launchesOf(decision)).toEqual([{ kind: "recovery", set: ["on"] }]);
+    });
   });
 });

@@ -5,7 +5,9 @@ import type { ProcessEnd } from "#core/dbt/cause.ts";
 import { dbtGraph } from "#core/dbt/dbt-graph.ts";
 import { readManifest } from "#core/dbt/manifest.ts";
 import { nameSkips } from "#core/dbt/skipped-without-id.ts";
+import { toldEnd } from "#core/dbt/told-end.ts";
 import type { PlanVertex } from "#core/run/plan.ts";
+import { NOT_SELECTED } from "#core/run/silence.ts";
 import { generic, lateError, line, result, skip, start, stats, version } from "../../support/dbt-lines.ts";
 import { gatesFixture } from "../../support/gates-project.ts";
 import { planOfGraph } from "../../support/planned-vertices.ts";
@@ -157,7 +159,7 @@ describe("the end of the build closes what is open", () => {
   });
 
   it("started and never ended in a build that ended in order: failed, never green", () => {
-    expect(judged([start(A), stats()], ok, [planned(A)])).toEqual({ [A!]: "failed/started" });
+    expect(judged([start(A), stats()], ok, [planned(A)])).toEqual({ [A!]: "failed/error" });
   });
 
   it("dbt 2 printed an error about it and then nothing: failed", () => {
@@ -243,5 +245,61 @@ describe("B4: dbt 1 is silent at its default level about an ephemeral model with
       kind: "node",
       sentence: expect.stringContaining("main.on"),
     });
+  });
+});
+
+describe("what two judges once told apart, and what dbt did", () => {
+  const whole = planOfGraph(harbour, [...harbour.gates.keys()]);
+  const judgedCase = (release: string, name: string) => {
+    const { outcomes, log, end } = readRecording(recordedCase(release, name), { plan: whole, withFile: true });
+    return { log, end, byId: new Map(outcomes.map((one) => [one.uniqueId, one])) };
+  };
+  const HOLLOW = "model.harbour.hollow";
+
+  it.each(["1.8.10", "1.9.10", "1.10.23", "1.11.16"])(
+    "B10: %s builds on after a failed start hook: a file without SQL is passed over as ever",
+    (release) => {
+      expect(judgedCase(release, "start_hook_fail").byId.get(HOLLOW)).toMatchObject({
+        class: "good",
+        status: "nothing to build",
+      });
+    },
+  );
+
+  it.each(["1.12.6", "2.0.0rc196", "2.0.0-beta.2"])(
+    "B10: %s builds nothing then, and passes nothing over",
+    (release) => {
+      const { byId } = judgedCase(release, "start_hook_fail");
+      expect(new Set([...byId.values()].map((one) => one.class))).toEqual(new Set(["not_built"]));
+    },
+  );
+
+  it.each(["1.8.10", "1.9.10", "1.10.23", "1.11.16", "1.12.6"])(
+    "B8: %s tells of fail-fast by what it cancels alone: what it never came to is not built, and no wrong selection",
+    (release) => {
+      for (const name of ["fail_fast_test", "fail_fast_ephemeral", "fail_fast_many"]) {
+        const { log, end, byId } = judgedCase(release, name);
+        expect(toldEnd(log, end).failFast, name).toBe(true);
+        expect(byId.get(HOLLOW)?.class, name).toBe("not_built");
+        for (const one of byId.values()) expect(one.message ?? "", one.uniqueId).not.toContain(NOT_SELECTED);
+      }
+    },
+  );
+
+  it.each(["sigint", "sigkill", "sigterm"])("B8: %s is no fail-fast, though dbt cancels its queries", (name) => {
+    for (const release of ["1.8.10", "1.11.16", "1.12.6"]) {
+      const { log, end } = judgedCase(release, name);
+      expect(toldEnd(log, end).failFast, release).toBe(false);
+    }
+  });
+
+  it("F10: an ephemeral below which a vertex began was compiled, although fail-fast cut the build short", () => {
+    for (const release of ["1.9.10", "1.10.23", "1.11.16", "1.12.6"])
+      expect(judgedCase(release, "fail_fast_test").byId.get("model.harbour.eph_visits")?.class, release).toBe("good");
+  });
+
+  it("F15: a selection that found nothing has looked at no file, not even at one without SQL", () => {
+    for (const release of ["1.8.10", "1.11.16", "1.12.6", "2.0.0-beta.2"])
+      expect(judgedCase(release, "empty_selection").byId.get(HOLLOW)?.class, release).toBe("not_built");
   });
 });
