@@ -49,3 +49,9 @@ test("E3: other words wait for the next one about the same vertex, an end never"
   expect(wait("batch", { batches: [batch("2024-03-01"), batch("2024-03-02")] })).toBeGreaterThan(0);
   expect(wait("ended", {})).toBe(0);
 });
+
+test("F9: a vertex that its build left open and that counts as failed has a last word in the ledger", () => {
+  const reading = { uniqueId: "model.shop.a", status: "started", class: "failed", batches: [] };
+  expect(vertexWrite(reading as unknown as VertexReading).status).toBe("error");
+  expect(vertexWrite({ ...reading, class: null } as unknown as VertexReading).status).toBe("started");
+});
