@@ -27,6 +27,13 @@ const transientAwsErrors: ReadonlySet<string> = new Set([
   "ServerException",
   "ServiceUnavailable",
   "ServiceUnavailableException",
+  // Credentials that could not be refreshed just now: the endpoint that gives them is away, or the old ones have expired.
+  "CredentialsProviderError",
+  "ProviderError",
+  "ExpiredToken",
+  "ExpiredTokenException",
+  "RequestExpired",
+  "UnrecognizedClientException",
   // The network, or an answer that took too long.
   "TimeoutError",
   "RequestTimeout",

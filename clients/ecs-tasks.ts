@@ -8,7 +8,7 @@ import {
 } from "@aws-sdk/client-ecs";
 import { ServiceUnavailable } from "#core/errors.ts";
 import { type TaskDescription, taskStop } from "#core/run/task-stop.ts";
-import { facts, unavailable } from "./aws-errors.ts";
+import { facts, isTransient, unavailable } from "./aws-errors.ts";
 import { callSettings } from "./aws-settings.ts";
 import type { Launch, LaunchAnswer, Tasks } from "./tasks.ts";
 import { cut } from "./texts.ts";
@@ -17,10 +17,7 @@ import { withinLimits } from "./within-limits.ts";
 /** StopTask's limit of a reason. */
 const MAX_STOP_REASON = 255;
 
-/**
- * ECS throws some refusals instead of answering them: no capacity, an account's limit of tasks or vCPUs, a limit of
- * another service that it asks for the launch. They are counted with back-off (behaviour D11), not retried at once.
- */
+/** An account's limit of another service that ECS asks for the launch: it comes as a throttling of ECS' own call. */
 const THROWN_REFUSAL = /capacity is unavailable|limit on the number of|request limit exceeded/i;
 
 /** StopTask of a task that ECS has forgotten: it is over. */
@@ -91,13 +88,16 @@ function runTaskInput({ target, clientToken, startedBy, environment, tags }: Lau
 }
 
 /**
- * A thrown answer that is an answer all the same. The same token with other parameters (a redeploy between two
+ * A thrown answer that is an answer all the same. What ECS refuses of the launch (no capacity, a limit of the account, a
+ * role, subnet or security group that is gone, a permission that is missing) is counted with back-off and then ends the
+ * task (behaviour D11, D19): somebody may be mending it. The same token with other parameters (a redeploy between two
  * attempts) is a conflict that names the task it has: that task is the launch.
  */
 function launchAnswer(error: unknown): LaunchAnswer {
   const conflicting = error instanceof ConflictException ? error.resourceIds?.[0] : undefined;
   if (conflicting !== undefined) return { taskArn: conflicting };
-  const { name, message } = facts(error);
-  if (THROWN_REFUSAL.test(message)) return { refused: `${name}: ${message}` };
+  const { name, message, $fault } = facts(error);
+  if (THROWN_REFUSAL.test(message) || ($fault === "client" && !isTransient(error)))
+    return { refused: `${name}: ${message}` };
   return unavailable(ServiceUnavailable, "ECS RunTask")(error);
 }

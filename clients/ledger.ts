@@ -36,6 +36,8 @@ export interface Ledger {
   /** Marks the plan; only the first one counts. False: there already is another one. */
   setPlan(key: RunKey, plan: { planKey: string; plannedVertices: number; plannedNodes: number }): Promise<boolean>;
   requestStop(key: RunKey, stop: { atMs: number; reason: string }): Promise<void>;
+  /** Notes what the run can not go on with, once, and requests its stop: its containers end by that. */
+  markFault(key: RunKey, fault: { atMs: number; sentence: string }): Promise<void>;
   setHeldSince(key: RunKey, version: number, heldSinceMs: number | null): Promise<boolean>;
   /** Notes that nothing is left to wait for and moves the version: no other decision counts any more. False: it has moved before. */
   markReady(key: RunKey, version: number, readyAtMs: number): Promise<boolean>;

@@ -69,3 +69,14 @@ export class TaskStillBuilds extends RetryableError {
     this.task = task;
   }
 }
+
+/**
+ * An error that nobody foresaw: of AWS (a permission, a resource that is gone) or a defect of ours. It may pass; the
+ * machines try it a few times under this name, and then the run is settled red by it (behaviour D19).
+ */
+export class Unforeseen extends StepwatchError {
+  override readonly name = "Unforeseen";
+  constructor(cause: unknown) {
+    super(cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause), { cause });
+  }
+}

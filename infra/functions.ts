@@ -95,6 +95,8 @@ export class Functions extends Construct {
       "settle-run": [
         ledgerRows(table, runsAndProjects, ["GetItem", "Query", "UpdateItem", "DeleteItem"]),
         ...readWriteArtefacts,
+        // Of a run that could not go on (behaviour D19).
+        tasks(stack, launch.clusterName, ["DescribeTasks", "StopTask"]),
         publishEvents(stack, EVENT_SOURCE),
       ],
     };

@@ -6,7 +6,15 @@ import type { DynamoTable, Row } from "./table.ts";
 
 type RunRows = Pick<
   Ledger,
-  "createRun" | "readRun" | "setPlan" | "requestStop" | "setHeldSince" | "markReady" | "endRun" | "markEventsSent"
+  | "createRun"
+  | "readRun"
+  | "setPlan"
+  | "requestStop"
+  | "markFault"
+  | "setHeldSince"
+  | "markReady"
+  | "endRun"
+  | "markEventsSent"
 >;
 
 /** The run row. Written by start-run, check-run and settle-run; the plan's attributes by the producer, the stop flag by whoever stops. */
@@ -37,6 +45,12 @@ export function runRows(table: DynamoTable, expiries: RunExpiry): RunRows {
       const key = runKey(run);
       const change = { stopRequestedAtMs: stop.atMs, stopReason: stop.reason };
       lateIsFine(await table.update(key, { setOnce: change, when: present("pk") }), key);
+    },
+
+    async markFault(run, fault) {
+      const key = runKey(run);
+      const change = { fault: fault.sentence, stopRequestedAtMs: fault.atMs, stopReason: fault.sentence };
+      lateIsFine(await table.update(key, { setOnce: change, when: equals("state", "running") }), key);
     },
 
     async setHeldSince(run, version, heldSinceMs) {

@@ -81,6 +81,8 @@ export const runRowSchema = z.object({
   deadlineAtMs: z.number(),
   stopRequestedAtMs: z.number().optional(),
   stopReason: z.string().optional(),
+  /** What the run could not go on with (behaviour D19): it is stopped, and red by it. Set once, by settle-run. */
+  fault: z.string().optional(),
   /** S3 key of the plan; set once, by the producer (or a plan task). */
   planKey: z.string().optional(),
   plannedVertices: z.int().optional(),

@@ -13,6 +13,8 @@ export const runReferenceSchema = z.object({
   project: z.string(),
   runId: z.string(),
   round: z.int().min(1),
+  /** Set where `Check run` could not go on: Step Functions' words for what it caught (behaviour D19). */
+  error: z.object({ Error: z.string().default("unknown"), Cause: z.string().default("") }).optional(),
   /** Set when `Start run` decided that there is nothing to run (overlap: skip). */
   skipped: z.string().optional(),
 });

@@ -120,6 +120,7 @@ export function verdictOf(input: SummaryInput): Verdict {
     policy: run.settings.policy,
     // A deadline that passes after the last check is none: nothing was left to be done.
     stopReason: stopReason(run, run.readyAtMs ?? input.nowMs),
+    fault: run.fault,
     selectsByState: /\b(state|source_status):/.test(select),
   });
 }

@@ -35,6 +35,8 @@ export function verdict(input: {
   readonly tasks: readonly TaskRow[];
   readonly policy: Policy;
   readonly stopReason: string | null;
+  /** What the run could not go on with, whatever its vertices say (behaviour D19). */
+  readonly fault?: string | undefined;
   readonly selectsByState: boolean;
 }): Verdict {
   const producer = currentProducer(input.tasks);
@@ -43,6 +45,10 @@ export function verdict(input: {
   const known = [...runCauses, ...causesOfVertices(views), ...causesOfUnplanned(input.plan, input.rows)];
   const causes = known.length > 0 ? known : causesOfNotBuilt(views);
   const bad = [...views.values()].filter((view) => view.class !== "good" && view.class !== "skipped").length;
+  if (input.fault !== undefined) {
+    const cause = { ...ofRun(input.fault), nextStep: FAULT_STEP };
+    return { state: "red", sentence: input.fault, causes: [cause, ...causes] };
+  }
   if (input.stopReason !== null && (bad > 0 || input.plan === null))
     return { state: "stopped", sentence: `Stopped: ${input.stopReason}`, causes };
   const lost = causes.length === 0 && bad === 0 ? lostEndHooks(input) : null;
@@ -52,6 +58,9 @@ export function verdict(input: {
     return { state: "red", sentence: `${bad} ${bad === 1 ? "vertex has" : "vertices have"} no result.`, causes };
   return { state: "red", sentence: redSentence(causes, bad), causes };
 }
+
+const FAULT_STEP =
+  "Mend what is named there (a permission, a role, a subnet, a resource that was deleted) and start a run; if nothing of the kind is named, it is a defect of stepwatch.";
 
 function greenSentence(views: ReadonlyMap<string, VertexView>): string {
   const retried = [...views.values()].filter((view) => view.tries > 1).length;

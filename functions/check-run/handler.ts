@@ -5,7 +5,7 @@ import { s3Artefacts } from "#clients/s3-artefacts.ts";
 import { sfnExecutions } from "#clients/sfn-executions.ts";
 import { functionEnvironmentSchema, parseEnvironment } from "#core/contracts/environment.ts";
 import { checkRunPayloadSchema } from "#core/contracts/payloads.ts";
-import { FatalError } from "#core/errors.ts";
+import { answerTurn } from "../answer-turn.ts";
 import { type CheckRunDeps, checkRun } from "./check-run.ts";
 
 const environment = parseEnvironment(
@@ -38,10 +38,8 @@ export async function handler(event: unknown): Promise<void> {
   if (underWay.has(runId)) return;
   underWay.add(runId);
   try {
-    if ((await checkRun(payload.run, deps)) === "settle") await executions.succeed(payload.taskToken, {});
-  } catch (error) {
-    if (!(error instanceof FatalError)) throw error;
-    await executions.fail(payload.taskToken, { name: error.name, cause: error.message });
+    const turn = async () => ((await checkRun(payload.run, deps)) === "settle" ? {} : null);
+    await answerTurn(executions, payload.taskToken, turn);
   } finally {
     underWay.delete(runId);
   }

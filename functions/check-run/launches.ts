@@ -16,6 +16,9 @@ export interface LaunchDeps {
   readonly nowMs: () => number;
 }
 
+/** As much of it as watching tasks and ending them needs. */
+export type WatchDeps = Pick<LaunchDeps, "ledger" | "tasks" | "nowMs">;
+
 /** Claims of vertices at once; each is one conditional update. */
 const CLAIMS_AT_ONCE = 16;
 
@@ -124,7 +127,7 @@ async function launchTask(run: RunRow, task: TaskRow, deps: LaunchDeps): Promise
 }
 
 /** A launch that failed uses no try; after the policy's bound the task is given up (behaviour D11). */
-async function launchFailed(run: RunRow, task: TaskRow, reason: string, deps: LaunchDeps): Promise<void> {
+async function launchFailed(run: RunRow, task: TaskRow, reason: string, deps: WatchDeps): Promise<void> {
   const failures = task.launchFailures + 1;
   const { policy } = run.settings;
   if (failures > policy.launchFailures) {
@@ -142,7 +145,7 @@ async function launchFailed(run: RunRow, task: TaskRow, reason: string, deps: La
 }
 
 /** Asks ECS about live tasks where nothing else tells. True: a task moved, read the tasks again. */
-export async function observeTasks(run: RunRow, tasks: readonly TaskRow[], deps: LaunchDeps): Promise<boolean> {
+export async function observeTasks(run: RunRow, tasks: readonly TaskRow[], deps: WatchDeps): Promise<boolean> {
   const { policy, producer, executionQueue } = run.settings;
   const asked = tasks.filter((task) => asksEcs(task, policy, deps.nowMs()));
   let moved = false;
@@ -162,7 +165,7 @@ async function move(
   run: RunRow,
   task: TaskRow,
   ecs: Parameters<typeof taskMove>[1],
-  deps: LaunchDeps,
+  deps: WatchDeps,
 ): Promise<boolean> {
   const next = taskMove(task, ecs, deps.nowMs());
   if (next.move === "none") return false;
@@ -174,7 +177,7 @@ async function move(
 }
 
 /** Stops every live task; one that was never launched is over at once. */
-export async function stopTasks(run: RunRow, tasks: readonly TaskRow[], deps: LaunchDeps): Promise<void> {
+export async function stopTasks(run: RunRow, tasks: readonly TaskRow[], deps: WatchDeps): Promise<void> {
   for (const task of tasks) {
     if (task.state === "over") continue;
     const target = task.size === "producer" ? run.settings.producer : run.settings.executionQueue;

@@ -1,19 +1,23 @@
 import type { Artefacts } from "#clients/artefacts.ts";
 import type { Events } from "#clients/events.ts";
 import type { Ledger } from "#clients/ledger.ts";
+import type { Tasks } from "#clients/tasks.ts";
 import type { RunEvent } from "#core/contracts/events.ts";
 import type { RunRow } from "#core/contracts/ledger.ts";
 import { CONTRACT, type RunOutput, type RunReference } from "#core/contracts/payloads.ts";
-import { RowMissing, RunFailed, TaskStillBuilds } from "#core/errors.ts";
+import { RetryableError, RowMissing, RunFailed, TaskStillBuilds } from "#core/errors.ts";
 import { artefactKeys } from "#core/names.ts";
 import type { Plan } from "#core/run/plan.ts";
-import { type SummaryInput, summarise, verdictOf } from "#core/run/summary.ts";
+import { type RunSummary, type SummaryInput, summarise, verdictOf } from "#core/run/summary.ts";
 import { ended } from "#core/run/task-watch.ts";
 import { isOver } from "#core/run/vertex-view.ts";
 import { warningEvents } from "#core/run/warning-events.ts";
+import { endFaultyRun } from "./end-of-faulty-run.ts";
 
 export interface SettleRunDeps {
   readonly ledger: Ledger;
+  /** To end the tasks of a run that could not go on. */
+  readonly tasks: Tasks;
   readonly artefacts: Pick<Artefacts, "putJson">;
   readonly events: Events;
   readonly readPlan: (planKey: string) => Promise<Plan | null>;
@@ -31,12 +35,14 @@ export async function settleRun(reference: RunReference, deps: SettleRunDeps): P
   const { project, runId } = reference;
   if (reference.skipped !== undefined)
     return { contract: CONTRACT, project, runId, state: "skipped", verdict: reference.skipped };
-  const before = await deps.ledger.readRun(reference);
-  if (!before) throw new RowMissing(`The ledger has no run ${runId} of project ${project}.`);
+  const found = await deps.ledger.readRun(reference);
+  if (!found) throw new RowMissing(`The ledger has no run ${runId} of project ${project}.`);
+  const before = await endFaultyRun(reference, found, deps);
   await closeTasks(before, deps);
   const { run, events } = before.state === "running" ? await giveVerdict(before, deps) : { run: before };
   await closeTasks(run, deps);
   const { executionArn, startedAtMs, state, settings } = run;
+  await deps.ledger.releaseLock(project, run.lockKey, runId);
   await deps.ledger.putRunIndex(
     {
       project,
@@ -49,7 +55,6 @@ export async function settleRun(reference: RunReference, deps: SettleRunDeps): P
     },
     settings.policy.ttlDays,
   );
-  await deps.ledger.releaseLock(project, run.lockKey, runId);
   await publishEvents(run, events, deps);
   const sentence = run.verdict ?? state;
   if (state !== "green")
@@ -82,22 +87,46 @@ async function closeTasks(run: RunRow, deps: SettleRunDeps): Promise<void> {
 async function giveVerdict(before: RunRow, deps: SettleRunDeps): Promise<{ run: RunRow; events?: RunEvent[] }> {
   const read = await readAll(before, deps);
   const { state, sentence: verdict } = verdictOf(read);
-  const summaryKey = artefactKeys.summary(before.project, before.runId, before.round);
-  const end = { state, verdict, summaryKey, endedAtMs: read.nowMs };
-  const run: RunRow = { ...before, ...end };
-  const summary = summarise({ ...read, run });
-  await deps.artefacts.putJson(summaryKey, summary);
-  if (await deps.ledger.endRun(before, end)) return { run, events: warningEvents(summary, read.plan) };
+  const key = artefactKeys.summary(before.project, before.runId, before.round);
+  const end = { state, verdict, endedAtMs: read.nowMs };
+  const summary = summarise({ ...read, run: { ...before, ...end, summaryKey: key } });
+  const summaryKey = (await putSummary(key, summary, deps)) ? key : null;
+  const run: RunRow = { ...before, ...end, ...(summaryKey ? { summaryKey } : {}) };
+  if (await deps.ledger.endRun(before, { ...end, summaryKey }))
+    return { run, events: warningEvents(summary, read.plan) };
   const ended = (await deps.ledger.readRun(before)) ?? run;
-  await deps.artefacts.putJson(summaryKey, summarise({ ...read, run: ended }));
+  await putSummary(key, summarise({ ...read, run: ended }), deps);
   return { run: ended };
+}
+
+/** A bucket that refuses the summary for good must not keep a run from its verdict: it can be made again from the rows. */
+async function putSummary(key: string, summary: RunSummary, deps: SettleRunDeps): Promise<boolean> {
+  try {
+    await deps.artefacts.putJson(key, summary);
+    return true;
+  } catch (error) {
+    if (error instanceof RetryableError) throw error;
+    deps.warn(`The summary ${key} could not be written (${String(error)}); the run's rows still have it all.`);
+    return false;
+  }
 }
 
 async function readAll(run: RunRow, deps: SettleRunDeps): Promise<SummaryInput> {
   const tasks = await deps.ledger.readTasks(run);
   const rows = await deps.ledger.readVertices(run);
-  const plan = run.planKey ? await deps.readPlan(run.planKey) : null;
+  const plan = run.planKey ? await readPlanOrTell(run.planKey, deps) : null;
   return { run, plan, rows, tasks, nowMs: deps.nowMs() };
+}
+
+/** A plan that can not be read for good is none: the run is red then, but it has its verdict. */
+async function readPlanOrTell(planKey: string, deps: SettleRunDeps): Promise<Plan | null> {
+  try {
+    return await deps.readPlan(planKey);
+  } catch (error) {
+    if (error instanceof RetryableError) throw error;
+    deps.warn(`The plan ${planKey} can not be read (${String(error)}).`);
+    return null;
+  }
 }
 
 async function readEvents(run: RunRow, deps: SettleRunDeps): Promise<RunEvent[]> {

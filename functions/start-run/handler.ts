@@ -2,7 +2,7 @@ import { dynamoLedger } from "#clients/dynamo-ledger.ts";
 import { sfnExecutions } from "#clients/sfn-executions.ts";
 import { functionEnvironmentSchema, parseEnvironment } from "#core/contracts/environment.ts";
 import { startRunPayloadSchema } from "#core/contracts/payloads.ts";
-import { FatalError } from "#core/errors.ts";
+import { answerTurn } from "../answer-turn.ts";
 import { startRun } from "./start-run.ts";
 
 const environment = parseEnvironment(functionEnvironmentSchema, process.env);
@@ -15,11 +15,5 @@ const executions = sfnExecutions({});
  */
 export async function handler(event: unknown): Promise<void> {
   const payload = startRunPayloadSchema.parse(event);
-  try {
-    const reference = await startRun(payload, { ledger, executions, nowMs: Date.now });
-    if (reference) await executions.succeed(payload.taskToken, reference);
-  } catch (error) {
-    if (!(error instanceof FatalError)) throw error;
-    await executions.fail(payload.taskToken, { name: error.name, cause: error.message });
-  }
+  await answerTurn(executions, payload.taskToken, () => startRun(payload, { ledger, executions, nowMs: Date.now }));
 }

@@ -4,7 +4,7 @@ import { s3Artefacts } from "#clients/s3-artefacts.ts";
 import { sfnExecutions } from "#clients/sfn-executions.ts";
 import { functionEnvironmentSchema, parseEnvironment } from "#core/contracts/environment.ts";
 import { watchNodePayloadSchema } from "#core/contracts/payloads.ts";
-import { FatalError } from "#core/errors.ts";
+import { answerTurn } from "../answer-turn.ts";
 import { watchNode } from "./watch-node.ts";
 
 const environment = parseEnvironment(functionEnvironmentSchema, process.env);
@@ -23,10 +23,12 @@ export async function handler(event: unknown): Promise<void> {
   if (underWay.has(consumer)) return;
   underWay.add(consumer);
   try {
-    await watchNode(payload.taskToken, payload.consumer, { ledger, executions, readPlan, nowMs: Date.now });
-  } catch (error) {
-    if (!(error instanceof FatalError)) throw error;
-    await executions.fail(payload.taskToken, { name: error.name, cause: error.message });
+    const deps = { ledger, executions, readPlan, nowMs: Date.now };
+    // It answers its token itself, once it has noted the outcome.
+    await answerTurn(executions, payload.taskToken, async () => {
+      await watchNode(payload.taskToken, payload.consumer, deps);
+      return null;
+    });
   } finally {
     underWay.delete(consumer);
   }

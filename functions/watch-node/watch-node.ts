@@ -32,6 +32,8 @@ export async function watchNode(
     throw new RowMissing(
       `The ledger has no run ${consumer.runId} of project ${consumer.project}: it has expired or never began.`,
     );
+  if (run.state === "running" && deps.nowMs() > run.deadlineAtMs + LONG_AFTER_DEADLINE_MS)
+    return answerWith(taskToken, consumer, { state: "red", status: "none", tries: 0, message: NOBODY_SETTLED }, deps);
   const plan = run.planKey ? await deps.readPlan(run.planKey) : null;
   if (!plan)
     return run.state === "running"
@@ -51,6 +53,11 @@ export async function watchNode(
     deps,
   );
 }
+
+/** A run is settled within minutes of its deadline: stop timeout, last statuses, a service that hiccups. Milliseconds. */
+const LONG_AFTER_DEADLINE_MS = 20 * 60_000;
+
+const NOBODY_SETTLED = "The run's deadline has passed, and nobody has settled it: see the run's own execution.";
 
 async function answerWith(
   taskToken: string,

@@ -11,7 +11,8 @@ export interface AslRetrier {
 
 export interface AslCatcher {
   readonly ErrorEquals: readonly string[];
-  readonly ResultPath: null;
+  /** Where the error goes: nowhere, or beside the state data. */
+  readonly ResultPath: null | "$.error";
   readonly Next: string;
 }
 

@@ -36,14 +36,22 @@ const BACK_OFF = {
   JitterStrategy: "FULL",
 } as const;
 
+/**
+ * What nobody foresaw (core/errors.ts) may be a permission that has not spread yet, or a resource that is being made
+ * anew: six attempts within about a minute, with delays of at most 2, 4, 8, 16 and 32 s.
+ */
+const UNFORESEEN: AslRetrier = { ErrorEquals: ["Unforeseen"], ...BACK_OFF, MaxAttempts: 5 };
+
 /** For states whose timeout is the turn of a loop. Two entries, because attempts are counted per entry. */
 export const LOOP_RETRY: readonly AslRetrier[] = [
   { ErrorEquals: Object.keys(TRANSIENT_LAMBDA_ERRORS), ...BACK_OFF },
   { ErrorEquals: Object.keys(RETRYABLE_ERRORS), ...BACK_OFF },
+  UNFORESEEN,
 ];
 
 /** For states that wait for nothing but their function: its timeout is transient too. */
 export const CALL_RETRY: readonly AslRetrier[] = [
   { ErrorEquals: [...Object.keys(TRANSIENT_LAMBDA_ERRORS), "States.Timeout"], ...BACK_OFF },
   { ErrorEquals: Object.keys(RETRYABLE_ERRORS), ...BACK_OFF },
+  UNFORESEEN,
 ];

@@ -64,7 +64,11 @@ export function runMachineDefinition(options: RunMachineOptions): AslDefinition 
         TimeoutSeconds: turnSeconds(options.longestRunMinutes, options.pollIntervalSeconds),
         ResultPath: null,
         Retry: LOOP_RETRY,
-        Catch: [{ ErrorEquals: ["States.Timeout"], ResultPath: null, Next: RUN_STATES.check }],
+        Catch: [
+          { ErrorEquals: ["States.Timeout"], ResultPath: null, Next: RUN_STATES.check },
+          // Whatever else a check can not go on with: the run is settled red by it, never left without a verdict.
+          { ErrorEquals: ["States.ALL"], ResultPath: "$.error", Next: RUN_STATES.settle },
+        ],
         Next: RUN_STATES.settle,
       },
       [RUN_STATES.settle]: {

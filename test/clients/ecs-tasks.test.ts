@@ -89,13 +89,23 @@ it.each<[string, ScriptedAnswer, string]>([
   expect(await tasksOn(answer).tasks.launch(launch)).toEqual({ refused });
 });
 
+it.each([
+  ["ClusterNotFoundException", "Cluster not found."],
+  ["InvalidParameterException", "The subnet ID 'subnet-1' does not exist"],
+  ["AccessDeniedException", "User is not authorized to perform: iam:PassRole"],
+  ["ClientException", "TaskDefinition is inactive"],
+])("D19: a launch that ECS refuses by %s is a refusal, counted and told in its words", async (name, message) => {
+  const { tasks } = tasksOn(refusal(name, message));
+  expect(await tasks.launch(launch)).toEqual({ refused: `${name}: ${message}` });
+});
+
 it("F11: throttling and network are ServiceUnavailable, a wrong deployment is not", async () => {
   const throttled = tasksOn(refusal("ThrottlingException", "Rate exceeded"));
   await expect(throttled.tasks.launch(launch)).rejects.toThrow(ServiceUnavailable);
   const cut = tasksOn(Object.assign(new Error("socket hang up"), { code: "ECONNRESET" }));
   await expect(cut.tasks.describe("c", "dbt", [ARN])).rejects.toThrow(ServiceUnavailable);
   const wrong = tasksOn(refusal("ClusterNotFoundException", "Cluster not found."));
-  await expect(wrong.tasks.launch(launch)).rejects.toMatchObject({ name: "ClusterNotFoundException" });
+  await expect(wrong.tasks.describe("c", "dbt", [ARN])).rejects.toMatchObject({ name: "ClusterNotFoundException" });
 });
 
 it("D10: a task that ECS does not list is missing; nothing is asked about no task", async () => {

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { Ledger } from "#clients/ledger.ts";
 import { RowMissing, RunFailed, TaskStillBuilds } from "#core/errors.ts";
 import { type SettleRunDeps, settleRun } from "../../functions/settle-run/settle-run.ts";
-import { FakeArtefacts, FakeEvents } from "../support/fake-clients.ts";
+import { FakeArtefacts, FakeEvents, FakeTasks } from "../support/fake-clients.ts";
 import { buildEnd, runRow, taskRow } from "../support/ledger-rows.ts";
 import { memoryLedger } from "../support/memory-ledger.ts";
 import { dataTest, planOf, vertex } from "../support/run-builders.ts";
@@ -38,6 +38,7 @@ const settle = (given: Partial<typeof reference & { skipped: string }> = {}, oth
       ledger,
       artefacts,
       events,
+      tasks: new FakeTasks(),
       readPlan: async () => plan,
       nowMs: () => nowMs,
       warn: (sentence) => warned.push(sentence),

@@ -97,10 +97,12 @@ describe("what each function may do", () => {
     });
   });
 
-  test("settle-run: the ledger, the artefacts and events of our own source, no execution and no task", () => {
+  test("settle-run: the ledger, the artefacts, events of our own source, and the end of tasks; no launch and no execution", () => {
     const role = roleOf("stepwatch-settle-run");
     const services = new Set(allowed(role).map((entry) => entry.split(":")[0]));
-    expect([...services].sort()).toEqual(["dynamodb", "events", "logs", "s3"]);
+    expect([...services].sort()).toEqual(["dynamodb", "ecs", "events", "logs", "s3"]);
+    const ofTasks = allowed(role).filter((entry) => entry.startsWith("ecs:"));
+    expect(ofTasks.map((entry) => entry.split(" ")[0])).toEqual(["ecs:DescribeTasks", "ecs:StopTask"]);
     expect(allowed(role)).toContain("events:PutEvents on events:event-bus/default");
     expect(conditionOf(role, "PublishEvents")).toEqual({ StringEquals: { "events:source": "stepwatch" } });
   });

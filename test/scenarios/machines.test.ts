@@ -83,3 +83,71 @@ describe("the rendered machines, turn by turn", () => {
     expect(consumers).toMatchObject({ model_a: "", model_b: "SUCCEEDED", model_c: "SUCCEEDED" });
   });
 });
+
+describe("D19: an error of AWS that nobody foresaw", () => {
+  const rough = { model_a: once, model_x: { kills: 1 } };
+
+  /** Refused from its nth call on, for good. */
+  async function refusedFrom(method: string, nth: number) {
+    const aws = new SimulatedAws(shop(rough), 7);
+    let calls = 0;
+    aws.refuses = (name) => name === method && ++calls >= nth;
+    const execution = await aws.start("run-1");
+    await aws.clock.advance(6 * HOUR, () => execution.status !== "RUNNING");
+    await aws.clock.advance(HOUR);
+    return { aws, execution, calls };
+  }
+
+  it.each([
+    ["describe", 1],
+    ["putJson", 1],
+    ["getJson", 1],
+    ["start", 1],
+    ["start", 3],
+    ["createTask", 1],
+    ["createTask", 2],
+    ["claimVertex", 1],
+    ["claimVertex", 2],
+    ["markLaunched", 1],
+    ["markConsumerStarted", 2],
+    ["setHeldSince", 1],
+    ["setFinal", 1],
+    ["readVertices", 1],
+  ])(
+    "D19: %s refused from call %i on: the run is settled, red by that if it could not go on, with nothing left alive",
+    async (method, nth) => {
+      const { aws, execution, calls } = await refusedFrom(method, nth);
+      const key = { project: "shop", runId: "run-1" };
+      expect(execution.status, `${calls} calls`).not.toBe("RUNNING");
+      const row = (await aws.ledger.readRun(key))!;
+      if (execution.status !== "SUCCEEDED" && method !== "readVertices") {
+        expect(calls).toBeGreaterThanOrEqual(nth);
+        expect(execution.failure?.name).toBe("RunFailed");
+        expect(row.state).toBe("red");
+        expect(row.verdict).toContain(`AccessDeniedException: not allowed: ${method}`);
+      }
+      expect((await aws.ledger.readTasks(key)).filter((task) => task.state !== "over")).toEqual([]);
+      for (const [id, consumer] of aws.consumers()) expect(consumer.status, id).not.toBe("RUNNING");
+      for (const target of ["prod", "default"])
+        if (method !== "readVertices") expect(await aws.ledger.readLock("shop", target)).toBeNull();
+    },
+  );
+
+  it("D19: a permission that is there again within a minute costs nothing", async () => {
+    const aws = new SimulatedAws(shop({}), 7);
+    let refused = 0;
+    aws.refuses = (name) => name === "createTask" && ++refused <= 2;
+    const execution = await aws.start("run-1");
+    await aws.clock.advance(4 * HOUR, () => execution.status !== "RUNNING");
+    expect(execution.status).toBe("SUCCEEDED");
+  });
+
+  it("D19: a run that can not even be written fails with the error, and its lock is the next run's", async () => {
+    const { aws, execution } = await refusedFrom("createRun", 1);
+    expect(execution).toMatchObject({ status: "FAILED", failure: { name: "Unforeseen" } });
+    aws.refuses = () => false;
+    const next = await aws.start("run-2");
+    await aws.clock.advance(4 * HOUR, () => next.status !== "RUNNING");
+    expect(next.status).toBe("SUCCEEDED");
+  });
+});

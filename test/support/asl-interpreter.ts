@@ -212,7 +212,9 @@ export class Execution {
       this.end("FAILED", { failure });
     } else {
       this.note("TaskStateExited");
-      this.#enter(catcher.Next, this.#at.input);
+      const told = { Error: failure.name, Cause: failure.cause };
+      const { input } = this.#at;
+      this.#enter(catcher.Next, catcher.ResultPath === null ? input : { ...(input as object), error: told });
     }
   }
 

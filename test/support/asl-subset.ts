@@ -56,7 +56,7 @@ function refuseUnknownInState(name: string, state: AslTask, states: readonly str
   }
   for (const catcher of state.Catch ?? []) {
     onlyFields(`${name}.Catch`, catcher, CATCH_FIELDS);
-    requireOne(`${name}.Catch.ResultPath`, catcher.ResultPath, [null]);
+    requireOne(`${name}.Catch.ResultPath`, catcher.ResultPath, [null, "$.error"]);
     requireOne(`${name}.Catch.Next`, catcher.Next, states);
   }
 }

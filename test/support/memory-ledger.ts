@@ -54,7 +54,15 @@ export function memoryLedger(): Ledger {
 
   function runMethods(): Pick<
     Ledger,
-    "createRun" | "readRun" | "setPlan" | "requestStop" | "setHeldSince" | "markReady" | "endRun" | "markEventsSent"
+    | "createRun"
+    | "readRun"
+    | "setPlan"
+    | "requestStop"
+    | "markFault"
+    | "setHeldSince"
+    | "markReady"
+    | "endRun"
+    | "markEventsSent"
   > {
     const set = (key: RunKey, changes: Partial<Record<keyof RunRow, unknown>>) => {
       const held = partition(key);
@@ -85,6 +93,10 @@ export function memoryLedger(): Ledger {
       async requestStop(key, stop) {
         const { stopRequestedAtMs = stop.atMs, stopReason = stop.reason } = partition(key).run;
         set(key, { stopRequestedAtMs, stopReason });
+      },
+      async markFault(key, { atMs, sentence }) {
+        const { state, stopRequestedAtMs = atMs, stopReason = sentence, fault = sentence } = partition(key).run;
+        if (state === "running") set(key, { stopRequestedAtMs, stopReason, fault });
       },
       async setHeldSince(key, version, heldSinceMs) {
         if (find(key)?.run.version !== version) return false;

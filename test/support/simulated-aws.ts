@@ -1,6 +1,7 @@
 import { planReader } from "#clients/plan-reader.ts";
 import type { CheckRunPayload, SettleRunPayload, StartRunPayload, WatchNodePayload } from "#core/contracts/payloads.ts";
-import { FatalError } from "#core/errors.ts";
+import { StepwatchError, Unforeseen } from "#core/errors.ts";
+import { answerTurn } from "../../functions/answer-turn.ts";
 import { checkRun } from "../../functions/check-run/check-run.ts";
 import { settleRun } from "../../functions/settle-run/settle-run.ts";
 import { startRun } from "../../functions/start-run/start-run.ts";
@@ -26,6 +27,8 @@ export class SimulatedAws {
   readonly errors: unknown[] = [];
   readonly machines: AslInterpreter;
   readonly #ecs: SimulatedEcs;
+  /** Whether the functions' call of this method is refused for good, as by a permission that is missing. */
+  refuses: (method: string) => boolean = () => false;
   readonly #readPlan = planReader(this.artefacts);
   readonly #seen = new Map<string, string>();
 
@@ -62,42 +65,49 @@ export class SimulatedAws {
   }
 
   #runFunctions() {
-    const { ledger, artefacts } = this;
-    const common = { ledger, artefacts, readPlan: this.#readPlan, nowMs: this.clock.nowMs };
+    const ledger = this.#refusable(this.ledger);
+    const artefacts = this.#refusable(this.artefacts);
+    const tasks = this.#refusable<SimulatedEcs>(this.#ecs);
+    const start: AslInterpreter["start"] = (...given) => this.machines.start(...given);
+    const describe: AslInterpreter["describe"] = (...given) => this.machines.describe(...given);
+    const executions = this.#refusable({ start, describe });
+    const common = { ledger, artefacts, tasks, readPlan: planReader(artefacts), nowMs: this.clock.nowMs };
     return {
       [FUNCTION_ARNS.startRun]: (payload: StartRunPayload) =>
-        this.#answering(payload.taskToken, () => startRun(payload, { ...common, executions: this.machines })),
+        this.#answering(payload.taskToken, () => startRun(payload, { ...common, executions })),
       [FUNCTION_ARNS.checkRun]: ({ run, taskToken }: CheckRunPayload) =>
         this.#answering(taskToken, async () => {
-          const more = {
-            tasks: this.#ecs,
-            executions: this.machines,
-            consumerMachineArn: CONSUMER_MACHINE.arn,
-            seen: this.#seen,
-          };
+          const more = { executions, consumerMachineArn: CONSUMER_MACHINE.arn, seen: this.#seen };
           return (await checkRun(run, { ...common, ...more })) === "settle" ? {} : null;
         }),
       [FUNCTION_ARNS.settleRun]: ({ run }: SettleRunPayload) =>
-        settleRun(run, { ...common, events: new FakeEvents(), warn: () => undefined }),
+        settleRun(run, { ...common, events: new FakeEvents(), warn: () => undefined }).catch((error) => {
+          throw error instanceof StepwatchError ? error : new Unforeseen(error);
+        }),
     };
   }
 
   readonly #watchNode = ({ taskToken, consumer }: WatchNodePayload) =>
-    watchNode(taskToken, consumer, {
-      ledger: this.ledger,
-      executions: this.machines,
-      readPlan: this.#readPlan,
-      nowMs: this.clock.nowMs,
+    this.#answering(taskToken, async () => {
+      const deps = { ledger: this.ledger, executions: this.machines, readPlan: this.#readPlan };
+      await watchNode(taskToken, consumer, { ...deps, nowMs: this.clock.nowMs });
+      return null;
     });
 
-  /** As the handlers: an answer ends the wait, a fatal error fails it, anything else is the machine's to retry. */
-  async #answering(taskToken: string, call: () => Promise<unknown>): Promise<void> {
-    try {
-      const answer = await call();
-      if (answer !== null) await this.machines.succeed(taskToken, answer);
-    } catch (error) {
-      if (!(error instanceof FatalError)) throw error;
-      await this.machines.fail(taskToken, { name: error.name, cause: error.message });
-    }
+  #refusable<T extends object>(target: T): T {
+    return new Proxy(target, {
+      get: (from, name) => {
+        const value = Reflect.get(from, name, from) as unknown;
+        if (typeof value !== "function") return value;
+        return async (...given: unknown[]) => {
+          if (this.refuses(String(name)))
+            throw Object.assign(new Error(`not allowed: ${String(name)}`), { name: "AccessDeniedException" });
+          return await Reflect.apply(value, from, given);
+        };
+      },
+    });
   }
+
+  readonly #answering = (taskToken: string, call: () => Promise<unknown>): Promise<void> =>
+    answerTurn(this.machines, taskToken, call);
 }

@@ -1,0 +1,22 @@
+import type { Executions } from "#clients/executions.ts";
+import { FatalError, RetryableError, Unforeseen } from "#core/errors.ts";
+
+/**
+ * One turn of a wait: what the work answers ends it, null leaves it waiting. What may be right a moment later is thrown,
+ * for the machine to repeat; everything else ends the wait under its name, an error that nobody foresaw under that one:
+ * thrown under its own it would end the execution without a verdict (behaviour D19).
+ */
+export async function answerTurn(
+  executions: Pick<Executions, "succeed" | "fail">,
+  taskToken: string,
+  work: () => Promise<unknown>,
+): Promise<void> {
+  try {
+    const answer = await work();
+    if (answer !== null) await executions.succeed(taskToken, answer);
+  } catch (error) {
+    if (error instanceof RetryableError) throw error;
+    const told = error instanceof FatalError ? error : new Unforeseen(error);
+    await executions.fail(taskToken, { name: told.name, cause: told.message });
+  }
+}
