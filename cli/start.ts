@@ -4,7 +4,7 @@ import { addBuildOptions, type BuildFlags, buildOptionsOf, notEmpty } from "./bu
 import { onClosedPipe } from "./closed-pipe.ts";
 import { exitCodes, failureOf } from "./failure.ts";
 import { configPathOf, stateDirOf } from "./paths.ts";
-import { startEverything } from "./start-run.ts";
+import { startEverything } from "./start-everything.ts";
 import { paintFor, terminalOf } from "./view/style.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { deployedNames } from "../infra/deployed-names.ts";
 import type { Context, DeployedStack } from "./context.ts";
-import type { StartedRun } from "./started-run.ts";
+import type { StartedRun } from "./run-start.ts";
 
 /** A run that has no row after so long waits for its lock. */
 const WAITING_MS = 5000;

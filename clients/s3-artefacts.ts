@@ -25,7 +25,7 @@ const TYPE_OF_EXTENSION: Readonly<Record<string, string>> = {
 /** Wait before a file is sent again, times the attempt: 0.2, 0.4, 0.6, 0.8 s. */
 const FILE_WAIT_MS = 200;
 
-const lost = (call: string, key: string) => unavailable(ServiceUnavailable, `S3 ${call} ${key}`);
+const asUnavailable = (call: string, key: string) => unavailable(ServiceUnavailable, `S3 ${call} ${key}`);
 
 /** The artefact bucket on S3. */
 export function s3Artefacts(options: { bucket: string; client?: S3Client }): Artefacts {
@@ -42,7 +42,7 @@ export function s3Artefacts(options: { bucket: string; client?: S3Client }): Art
           return await sendFile(key, path);
         } catch (error) {
           // The SDK can not send a stream twice: it is opened anew here.
-          if (!isTransient(error) || attempt === MAX_ATTEMPTS) return lost("PutObject", key)(error);
+          if (!isTransient(error) || attempt === MAX_ATTEMPTS) return asUnavailable("PutObject", key)(error);
           await new Promise((resolve) => setTimeout(resolve, FILE_WAIT_MS * attempt));
         }
       }
@@ -55,7 +55,7 @@ export function s3Artefacts(options: { bucket: string; client?: S3Client }): Art
         return true;
       } catch (error) {
         if (isNamed(error, "NoSuchKey", "NotFound")) return false;
-        return lost("GetObject", key)(error);
+        return asUnavailable("GetObject", key)(error);
       }
     },
 
@@ -71,7 +71,7 @@ export function s3Artefacts(options: { bucket: string; client?: S3Client }): Art
         for await (const page of paginateListObjectsV2({ client }, { Bucket, Prefix: prefix }))
           for (const { Key, Size } of page.Contents ?? []) if (Key) found.push({ key: Key, bytes: Size ?? 0 });
       } catch (error) {
-        lost("ListObjectsV2", prefix)(error);
+        asUnavailable("ListObjectsV2", prefix)(error);
       }
       return found;
     },
@@ -79,7 +79,7 @@ export function s3Artefacts(options: { bucket: string; client?: S3Client }): Art
 
   async function putText(key: string, text: string, contentType = TEXT_TYPE): Promise<void> {
     const command = new PutObjectCommand({ Bucket, Key: key, Body: text, ContentType: contentType });
-    await client.send(command).catch(lost("PutObject", key));
+    await client.send(command).catch(asUnavailable("PutObject", key));
   }
 
   async function sendFile(key: string, path: string): Promise<void> {
@@ -99,7 +99,7 @@ export function s3Artefacts(options: { bucket: string; client?: S3Client }): Art
       return (await Body?.transformToString("utf-8")) ?? "";
     } catch (error) {
       if (isNamed(error, "NoSuchKey", "NotFound")) return null;
-      return lost("GetObject", key)(error);
+      return asUnavailable("GetObject", key)(error);
     }
   }
 }

@@ -22,7 +22,7 @@ const MAX_CAUSE = 32_768;
 /** The wait that a token stands for is over: answered, timed out, or its execution has ended. */
 const WAIT_IS_OVER = ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"];
 
-const lost = (call: string) => unavailable(ServiceUnavailable, `Step Functions ${call}`);
+const asUnavailable = (call: string) => unavailable(ServiceUnavailable, `Step Functions ${call}`);
 
 /** Step Functions, Standard executions. */
 export function sfnExecutions(options: { client?: SFNClient } = {}): Executions {
@@ -35,7 +35,7 @@ export function sfnExecutions(options: { client?: SFNClient } = {}): Executions 
         const answer = await client.send(command);
         return { executionArn: answer.executionArn ?? executionArn(stateMachineArn, name), started: true };
       } catch (error) {
-        if (!isNamed(error, "ExecutionAlreadyExists")) return lost(`StartExecution ${name}`)(error);
+        if (!isNamed(error, "ExecutionAlreadyExists")) return asUnavailable(`StartExecution ${name}`)(error);
         return { executionArn: executionArn(stateMachineArn, name), started: false };
       }
     },
@@ -57,7 +57,7 @@ export function sfnExecutions(options: { client?: SFNClient } = {}): Executions 
         return described(await client.send(command));
       } catch (error) {
         if (isNamed(error, "ExecutionDoesNotExist")) return null;
-        return lost(`DescribeExecution ${arn}`)(error);
+        return asUnavailable(`DescribeExecution ${arn}`)(error);
       }
     },
 
@@ -66,7 +66,7 @@ export function sfnExecutions(options: { client?: SFNClient } = {}): Executions 
       try {
         await client.send(command);
       } catch (error) {
-        if (!isNamed(error, "ExecutionDoesNotExist")) lost(`StopExecution ${arn}`)(error);
+        if (!isNamed(error, "ExecutionDoesNotExist")) asUnavailable(`StopExecution ${arn}`)(error);
       }
     },
   };
@@ -78,7 +78,7 @@ async function answered(call: string, sent: Promise<unknown>): Promise<boolean> 
     return true;
   } catch (error) {
     if (isNamed(error, ...WAIT_IS_OVER)) return false;
-    return lost(call)(error);
+    return asUnavailable(call)(error);
   }
 }
 

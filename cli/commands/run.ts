@@ -9,7 +9,7 @@ import { printJson, printLines, say } from "../output.ts";
 import { configNameOf } from "../paths.ts";
 import { endedBadly, exitCodeOf, lookFurther, notInStack } from "../run-end.ts";
 import { summaryOf } from "../run-lookup.ts";
-import { followStarted, type StartedRun, startRun } from "../started-run.ts";
+import { followStarted, type StartedRun, startRun } from "../run-start.ts";
 import { runView } from "../view/run-view.ts";
 import { paintFor, widthOf } from "../view/style.ts";
 import { statusText, verdictText } from "../view/summary-text.ts";

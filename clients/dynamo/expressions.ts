@@ -40,7 +40,7 @@ export const anyOf =
     conditions.map((condition) => `(${condition(p)})`).join(" OR ");
 
 /** One change of one row: its own attributes only, whatever else stands in the row. */
-export interface Change {
+export interface RowChange {
   /** Undefined values are left out. */
   readonly set?: Readonly<Record<string, unknown>>;
   /** Set unless the row has the attribute. */
@@ -79,7 +79,7 @@ export interface UpdateParameters {
 }
 
 /** Renders a change as UpdateItem's parameters. */
-export function updateParameters(change: Change): UpdateParameters {
+export function updateParameters(change: RowChange): UpdateParameters {
   const p = new Placeholders();
   const clauses = [
     clause("SET", [

@@ -15,7 +15,7 @@ import {
 import { unmarshall } from "@aws-sdk/util-dynamodb";
 import { unavailable } from "#clients/aws-errors.ts";
 import { LedgerUnavailable } from "#core/errors.ts";
-import { absent, type Change, type Condition, Placeholders, toAttributes, updateParameters } from "./expressions.ts";
+import { absent, type Condition, Placeholders, type RowChange, toAttributes, updateParameters } from "./expressions.ts";
 
 /** Names of the table's key attributes and of its time-to-live attribute (epoch seconds). */
 const PARTITION_KEY = "pk";
@@ -31,7 +31,7 @@ export interface Refusal {
 }
 
 /** One write of a transaction: a new row, or a change. */
-export type TransactionPart = { readonly insert: Key & Row } | { readonly update: Key; readonly change: Change };
+export type TransactionPart = { readonly insert: Key & Row } | { readonly update: Key; readonly change: RowChange };
 
 /** BatchGetItem's limit of keys a call. */
 const KEYS_PER_BATCH = 100;
@@ -58,7 +58,7 @@ export class DynamoTable {
 
   async get(key: Key): Promise<Row | null> {
     const command = new GetItemCommand({ TableName: this.#table, Key: wireKey(key), ConsistentRead: true });
-    const { Item } = await this.#client.send(command).catch(lost("GetItem", key));
+    const { Item } = await this.#client.send(command).catch(asUnavailable("GetItem", key));
     return Item === undefined ? null : unmarshall(Item);
   }
 
@@ -79,7 +79,7 @@ export class DynamoTable {
         ...(options.limit === undefined ? {} : { Limit: options.limit - rows.length }),
         ...(startKey === undefined ? {} : { ExclusiveStartKey: startKey }),
       });
-      const page = await this.#client.send(command).catch(lost("Query", { pk, sk: prefix }));
+      const page = await this.#client.send(command).catch(asUnavailable("Query", { pk, sk: prefix }));
       rows.push(...(page.Items ?? []).map((row) => unmarshall(row)));
       startKey = page.LastEvaluatedKey;
     } while (startKey !== undefined && rows.length < (options.limit ?? Number.POSITIVE_INFINITY));
@@ -103,7 +103,7 @@ export class DynamoTable {
       const command = new BatchGetItemCommand({
         RequestItems: { [this.#table]: { Keys: open, ConsistentRead: true } },
       });
-      const answer = await this.#client.send(command).catch(lost("BatchGetItem", keys[0]));
+      const answer = await this.#client.send(command).catch(asUnavailable("BatchGetItem", keys[0]));
       rows.push(...(answer.Responses?.[this.#table] ?? []).map((row) => unmarshall(row)));
       open = answer.UnprocessedKeys?.[this.#table]?.Keys ?? [];
     }
@@ -121,7 +121,7 @@ export class DynamoTable {
   }
 
   /** Changes attributes of a row, or makes it. */
-  async update(key: Key, change: Change): Promise<Refusal | null> {
+  async update(key: Key, change: RowChange): Promise<Refusal | null> {
     const command = new UpdateItemCommand({
       TableName: this.#table,
       Key: wireKey(key),
@@ -156,7 +156,7 @@ export class DynamoTable {
       await this.#client.send(command);
       return true;
     } catch (error) {
-      if (!(error instanceof TransactionCanceledException)) return lost("TransactWriteItems", first)(error);
+      if (!(error instanceof TransactionCanceledException)) return asUnavailable("TransactWriteItems", first)(error);
       const reasons = (error.CancellationReasons ?? []).map((reason) => reason.Code ?? "None");
       if (reasons.includes("ConditionalCheckFailed")) return false;
       if (!reasons.some((code) => PASSING_REASONS.has(code))) throw error;
@@ -178,7 +178,7 @@ export class DynamoTable {
       await send();
       return null;
     } catch (error) {
-      if (!(error instanceof ConditionalCheckFailedException)) return lost(call, key)(error);
+      if (!(error instanceof ConditionalCheckFailedException)) return asUnavailable(call, key)(error);
       return { row: error.Item === undefined ? null : unmarshall(error.Item) };
     }
   }
@@ -206,7 +206,7 @@ const wireKey = ({ pk, sk }: Key): Record<string, AttributeValue> => ({
   [SORT_KEY]: { S: sk },
 });
 
-const lost = (call: string, key: Key | undefined) =>
+const asUnavailable = (call: string, key: Key | undefined) =>
   unavailable(LedgerUnavailable, `DynamoDB ${call} ${key?.pk}/${key?.sk}`);
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

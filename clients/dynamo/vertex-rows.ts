@@ -4,7 +4,7 @@ import type { VertexWrite } from "#core/contracts/vertex-write.ts";
 import { isTerminal } from "#core/dbt/status.ts";
 import { LedgerUnavailable } from "#core/errors.ts";
 import { isWholeId, keys } from "#core/names.ts";
-import { absent, allOf, anyOf, type Change, type Condition, equals, present } from "./expressions.ts";
+import { absent, allOf, anyOf, type Condition, equals, present, type RowChange } from "./expressions.ts";
 import { type RunExpiry, readRow, requireRow, vertexKey } from "./rows.ts";
 import type { DynamoTable, Refusal, Row } from "./table.ts";
 
@@ -111,7 +111,7 @@ const open = (task: number): Condition => allOf(free(task), absent("final"));
  * task's own. A start that comes after the end of its own try (a request that the network held back) would reopen the
  * vertex, so it needs a row without an end.
  */
-function within(task: number, write: VertexWrite, row: Row): Change {
+function within(task: number, write: VertexWrite, row: Row): RowChange {
   if (row.statusTask !== undefined && row.statusTask !== task)
     return {
       remove: TOLD_BY_A_TRY.filter((attribute) => write[attribute] === undefined),
@@ -126,7 +126,7 @@ function takenBack(write: VertexWrite): string[] {
   return Object.entries(write).flatMap(([attribute, value]) => (value === null ? [attribute] : []));
 }
 
-function statusAttributes(task: number, { uniqueId, ...status }: VertexWrite, expiresAt: number): Change {
+function statusAttributes(task: number, { uniqueId, ...status }: VertexWrite, expiresAt: number): RowChange {
   const tried = { tryTasks: new Set([task]) };
   const said = Object.fromEntries(Object.entries(status).filter(([, value]) => value !== null));
   return {
@@ -139,7 +139,7 @@ function statusAttributes(task: number, { uniqueId, ...status }: VertexWrite, ex
 /** An id that is too long for a key stands in the row itself. */
 const wholeId = (uniqueId: string): { uniqueId?: string } => (isWholeId(uniqueId) ? {} : { uniqueId });
 
-const onExisting = (attributes: Row): Change => ({ set: attributes, when: present("pk") });
+const onExisting = (attributes: Row): RowChange => ({ set: attributes, when: present("pk") });
 
 function mustExist(run: RunKey, uniqueId: string, refusal: Refusal | null): void {
   if (refusal !== null) requireRow(refusal, vertexKey(run, uniqueId));

@@ -4,7 +4,7 @@ import { RetryableError } from "#core/errors.ts";
 const BACK_OFF_MS = { first: 50, longest: 5_000 } as const;
 
 /** Wait before the next attempt: doubles from {@link BACK_OFF_MS}, with full jitter above the half of it. */
-export function backOffMs(attempt: number, random: () => number = Math.random): number {
+export function retryWaitMs(attempt: number, random: () => number = Math.random): number {
   const ceiling = Math.min(BACK_OFF_MS.longest, BACK_OFF_MS.first * 2 ** Math.min(attempt, 20));
   return ceiling / 2 + (random() * ceiling) / 2;
 }
@@ -18,7 +18,7 @@ export async function patiently<T>(call: () => Promise<T>, untilMs: () => number
     try {
       return await call();
     } catch (error) {
-      const waitMs = backOffMs(attempt);
+      const waitMs = retryWaitMs(attempt);
       if (!(error instanceof RetryableError) || Date.now() + waitMs > untilMs()) throw error;
       await new Promise((resolve) => setTimeout(resolve, waitMs));
     }

@@ -1,6 +1,6 @@
 import type { VertexWrite } from "#core/contracts/vertex-write.ts";
 import { RetryableError } from "#core/errors.ts";
-import { backOffMs, noLaterThan } from "./patience.ts";
+import { noLaterThan, retryWaitMs } from "./patience.ts";
 
 /** Writes in flight at once: enough for some 800 writes a second at 10 ms each, few enough to spare sockets. */
 const CONCURRENCY = 8;
@@ -157,7 +157,7 @@ export class StatusWriter {
     }
     this.#counts.repeated += 1;
     slot.next = slot.next ? merge(write, slot.next) : write;
-    slot.dueAtMs = Date.now() + backOffMs(slot.attempts);
+    slot.dueAtMs = Date.now() + retryWaitMs(slot.attempts);
     slot.attempts += 1;
   }
 }

@@ -1,3 +1,4 @@
+import { type CauseKind, WHOLE_RUN_CAUSES } from "#core/contracts/cause.ts";
 import type { TaskRow } from "#core/contracts/ledger.ts";
 import type { Policy } from "#core/contracts/settings.ts";
 import { givenUp } from "#core/run/retry-rule.ts";
@@ -12,6 +13,9 @@ export interface Closing {
   readonly rootCause?: string;
 }
 
+/** No recovery after a producer that met the whole project's fault, found nothing, or whose hook ended it. */
+const ENDS_RECOVERY: ReadonlySet<CauseKind> = new Set([...WHOLE_RUN_CAUSES, "empty_selection", "hook"]);
+
 /** Why the producer's end leaves its not-built vertices not built, whatever the vertices say; null if they may recover. */
 function noRecoveryAfter(producer: TaskRow | null, views: ReadonlyMap<string, VertexView>): string | null {
   const end = producer?.end;
@@ -23,17 +27,7 @@ function noRecoveryAfter(producer: TaskRow | null, views: ReadonlyMap<string, Ve
   if (end.cause.kind === "hook" && end.hookFailures.length > 0) return null;
   // The warehouse went away under a build that had begun: what it lost is built again.
   if (end.lostWarehouse) return null;
-  const final = new Set([
-    "parse",
-    "profile",
-    "flags",
-    "unsupported_dbt",
-    "environment",
-    "empty_selection",
-    "hook",
-    "connection",
-  ]);
-  return final.has(end.cause.kind) ? end.cause.sentence : null;
+  return ENDS_RECOVERY.has(end.cause.kind) ? end.cause.sentence : null;
 }
 
 /**
@@ -62,7 +56,7 @@ export function closings(
   if (producer?.end?.failFast && [...closed.values()].some((word) => word.final === "dead")) {
     for (const [id, view] of views) {
       if (!closed.has(id) && view.class === "not_built" && view.free)
-        closed.set(id, stopped(id, "dbt stopped at its first failure (fail-fast), which did not recover."));
+        closed.set(id, notBuiltWord(id, "dbt stopped at its first failure (fail-fast), which did not recover."));
     }
   }
   return closed;
@@ -78,10 +72,11 @@ function closeUnitTests(views: ReadonlyMap<string, VertexView>, closed: Map<stri
     const model = view.plan.nodes.find((node) => closed.has(node));
     if (model === undefined) continue;
     const word = closed.get(model)!;
-    if (isFailure(view)) closed.set(id, dead(id, `Not tried again: ${model}, its model, is not going to be built.`));
+    if (isFailure(view))
+      closed.set(id, deadWord(id, `Not tried again: ${model}, its model, is not going to be built.`));
     else if (view.class !== "not_built") continue;
-    else if (word.rootCause === undefined) closed.set(id, stopped(id, word.finalReason));
-    else closed.set(id, doomed(id, word.rootCause));
+    else if (word.rootCause === undefined) closed.set(id, notBuiltWord(id, word.finalReason));
+    else closed.set(id, doomedWord(id, word.rootCause));
   }
 }
 
@@ -104,14 +99,14 @@ function failureWord(
 ): Closing | null {
   if (!view.free || !isFailure(view)) return null;
   const reason = givenUp(view, policy) ?? (forbidden === null ? null : `Not tried again: ${forbidden}`);
-  if (reason) return dead(view.plan.uniqueId, reason);
+  if (reason) return deadWord(view.plan.uniqueId, reason);
   const parent = view.plan.gateParents.find((id) => closed.has(id));
-  return parent ? dead(view.plan.uniqueId, `Not tried again: ${parent}, which gates it, is not good.`) : null;
+  return parent ? deadWord(view.plan.uniqueId, `Not tried again: ${parent}, which gates it, is not good.`) : null;
 }
 
 const isFailure = (view: VertexView): boolean => view.class === "failed" || view.class === "interrupted";
 
-const dead = (uniqueId: string, finalReason: string): Closing => ({
+const deadWord = (uniqueId: string, finalReason: string): Closing => ({
   uniqueId,
   final: "dead",
   finalReason,
@@ -127,10 +122,10 @@ function gatedWord(view: VertexView, closed: ReadonlyMap<string, Closing>): Clos
   const word = closed.get(parent)!;
   const uniqueId = view.plan.uniqueId;
   if (word.rootCause === undefined) return { uniqueId, final: "not_built", finalReason: word.finalReason };
-  return doomed(uniqueId, word.rootCause);
+  return doomedWord(uniqueId, word.rootCause);
 }
 
-const doomed = (uniqueId: string, rootCause: string): Closing => ({
+const doomedWord = (uniqueId: string, rootCause: string): Closing => ({
   uniqueId,
   final: "doomed",
   finalReason: `Upstream failed: ${rootCause}`,
@@ -139,11 +134,11 @@ const doomed = (uniqueId: string, rootCause: string): Closing => ({
 
 function forbiddenWord(view: VertexView, reason: string | null): Closing | null {
   if (reason === null || view.class !== "not_built" || !view.free) return null;
-  return stopped(view.plan.uniqueId, reason);
+  return notBuiltWord(view.plan.uniqueId, reason);
 }
 
 /** The last word of a vertex that nothing of its own keeps from being built. */
-const stopped = (uniqueId: string, finalReason: string): Closing => ({
+const notBuiltWord = (uniqueId: string, finalReason: string): Closing => ({
   uniqueId,
   final: "not_built",
   finalReason,
@@ -158,7 +153,7 @@ export function closeRest(
   const all = new Map(closed);
   for (const [id, view] of views) {
     if (all.has(id) || view.class === "good" || view.class === "skipped") continue;
-    all.set(id, isFailure(view) ? dead(id, `Not tried again: ${reason}`) : stopped(id, reason));
+    all.set(id, isFailure(view) ? deadWord(id, `Not tried again: ${reason}`) : notBuiltWord(id, reason));
   }
   return all;
 }

@@ -36,15 +36,15 @@ export interface Recording {
 export function recordedOutcomes({ log, end, plan, runResults }: Recording): RecordedOutcome[] {
   const { rows, tasks } = loneBuild(log, end);
   const views = plan ? viewVertices(plan, rows, tasks) : new Map<string, VertexView>();
-  const planned = (plan?.vertices ?? []).map(({ uniqueId }) => told(log, views.get(uniqueId)!, views, true));
+  const planned = (plan?.vertices ?? []).map(({ uniqueId }) => outcomeOf(log, views.get(uniqueId)!, views, true));
   const others = rows
     .filter((row) => !views.has(row.uniqueId))
-    .map((row) => told(log, viewOfRow(row, tasks), views, plan === undefined))
+    .map((row) => outcomeOf(log, viewOfRow(row, tasks), views, plan === undefined))
     .filter((outcome) => plan !== undefined || !end.inOrder || !isOnlyMentioned(outcome));
   return [...planned, ...others, ...(plan === undefined ? onlyInFile(log, runResults ?? null) : [])];
 }
 
-function told(
+function outcomeOf(
   log: BuildLog,
   view: VertexView,
   views: ReadonlyMap<string, VertexView>,

@@ -18,7 +18,7 @@ import { connect } from "./real-context.ts";
 import { resourcesOf } from "./resources.ts";
 import { endedBadly, exitCodeOf, lookFurther } from "./run-end.ts";
 import { summaryOf } from "./run-lookup.ts";
-import { followStarted, type StartedRun, startRun } from "./started-run.ts";
+import { followStarted, type StartedRun, startRun } from "./run-start.ts";
 import { PhaseBoard, type PhaseName } from "./view/phases.ts";
 import { lineView, tableFrame } from "./view/run-view.ts";
 import { type Paint, type Terminal, widthOf } from "./view/style.ts";
