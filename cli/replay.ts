@@ -128,10 +128,14 @@ function countsOf(manifest: Manifest): number[] {
   );
 }
 
+/** A plan of these nodes, in the order of the manifest. */
 function planOf(manifest: Manifest, isPlanned: (node: ManifestNode) => boolean): Plan {
   const nodes = [...manifest.nodes.values()].filter((node) => isRunnable(node) && isPlanned(node));
   const selectedIds = nodes.map((node) => node.uniqueId);
-  return makePlan({ project: "", runId: "", manifest, selectedIds, source: "manifest", dbtVersion: "" });
+  const plan = makePlan({ project: "", runId: "", manifest, selectedIds, source: "manifest", dbtVersion: "" });
+  const placeOf = new Map(selectedIds.map((id, at) => [id, at]));
+  const inPlace = plan.vertices.toSorted((a, b) => placeOf.get(a.uniqueId)! - placeOf.get(b.uniqueId)!);
+  return { ...plan, vertices: inPlace };
 }
 
 /** Children of a failed ephemeral model: dbt 1 names only schema and relation, which the manifest knows with quotes. */

@@ -2,6 +2,7 @@ import { type CauseKind, WHOLE_RUN_CAUSES } from "#core/contracts/cause.ts";
 import type { TaskRow } from "#core/contracts/ledger.ts";
 import type { Policy } from "#core/contracts/settings.ts";
 import { givenUp } from "#core/run/retry-rule.ts";
+import { doubtSentence } from "#core/run/silence.ts";
 import type { VertexView } from "#core/run/vertex-view.ts";
 
 /** The last word on a vertex that will not be built again in this round. */
@@ -49,6 +50,7 @@ export function closings(
       standingWord(view) ??
       failureWord(view, policy, closed, forbidden) ??
       gatedWord(view, closed) ??
+      doubtWord(view) ??
       forbiddenWord(view, forbidden ?? windowGone(view));
     if (word) closed.set(id, word);
   }
@@ -89,6 +91,17 @@ function standingWord(view: VertexView): Closing | null {
     finalReason: row.finalReason ?? "",
     ...(row.rootCause ? { rootCause: row.rootCause } : {}),
   };
+}
+
+/**
+ * Ephemeral models that could not be compiled, of which dbt has no message: nobody can tell whether that passes, hence
+ * they have one further build with what is below them.
+ */
+function doubtWord(view: VertexView): Closing | null {
+  const why = doubtSentence(view);
+  if (why === null || !view.free || view.owner?.kind === "producer") return null;
+  const { uniqueId } = view.plan;
+  return isFailure(view) ? deadWord(uniqueId, `Not tried again: ${why}`) : notBuiltWord(uniqueId, why);
 }
 
 function failureWord(

@@ -8,7 +8,7 @@ import { loneBuild } from "#core/run/lone-build.ts";
 import type { Plan } from "#core/run/plan.ts";
 import { viewOfRow } from "#core/run/planless.ts";
 import { NOTHING_TO_BUILD } from "#core/run/report.ts";
-import { silenceOf } from "#core/run/silence.ts";
+import { blockerSentence, silenceOf } from "#core/run/silence.ts";
 import { type VertexView, viewVertices } from "#core/run/vertex-view.ts";
 
 /** How a recorded build ended a vertex: what dbt said of it, in the class that a live run would see it in. */
@@ -50,14 +50,17 @@ function outcomeOf(
   views: ReadonlyMap<string, VertexView>,
   planned: boolean,
 ): RecordedOutcome {
-  const reading = log.vertices.get(view.plan.uniqueId) ?? silent(view.plan.uniqueId, view.plan.resourceType);
+  const { uniqueId, resourceType } = view.plan;
+  const reading = log.vertices.get(uniqueId) ?? silent(uniqueId, resourceType);
   const nothingToBuild = view.class === "good" && view.row === null;
+  const isNamedLate = log.skippedWithoutId.some((skip) => skip.uniqueId === uniqueId);
   return {
     ...reading,
+    resourceType: reading.resourceType || resourceType,
     status: nothingToBuild ? NOTHING_TO_BUILD : reading.status,
     // The one task of the recording is over.
     class: view.class as VertexClass,
-    message: reading.message ?? silenceOf(view, views),
+    message: reading.message ?? (isNamedLate ? blockerSentence(view, views) : silenceOf(view, views)),
     planned,
   };
 }

@@ -18,9 +18,14 @@ export const doubtSentence = ({ doubt }: VertexView): string | null => (doubt ==
 export function silenceOf(view: VertexView, views: ReadonlyMap<string, VertexView>): string | null {
   if (view.row?.status !== undefined || view.class === "good" || view.class === "skipped") return null;
   if (view.doubt !== null) return doubtSentence(view);
+  const { end } = view.owner ?? {};
+  return blockerSentence(view, views) ?? whyUnreached(end) ?? `${NOT_SELECTED} ${whyUnselected(end)}`;
+}
+
+/** The first gate parent that keeps a vertex from being built, in a sentence; null where none does. */
+export function blockerSentence(view: VertexView, views: ReadonlyMap<string, VertexView>): string | null {
   const blocker = view.plan.gateParents.find((id) => views.has(id) && !letsThrough(views.get(id)));
-  if (blocker !== undefined) return `Its gate parent ${blocker} is not good.`;
-  return whyUnreached(view.owner?.end) ?? `${NOT_SELECTED} ${whyUnselected(view.owner?.end)}`;
+  return blocker === undefined ? null : `Its gate parent ${blocker} is not good.`;
 }
 
 function whyUnreached(end: TaskRow["end"]): string | null {

@@ -80,6 +80,13 @@ describe("replay with a manifest", () => {
       "model.harbour.over not_built",
       "test.harbour.not_null_eph_two_call_id.373f9e6f98 not_built",
     ]);
+    const byId = new Map(nodes.map((node) => [node.uniqueId, node]));
+    expect(byId.get("test.harbour.not_null_eph_two_call_id.373f9e6f98")).toMatchObject({
+      resourceType: "test",
+      status: "skipped",
+      message: "Its gate parent model.harbour.eph_two is not good.",
+    });
+    expect(byId.get("model.harbour.eph_two")?.tests).toHaveLength(1);
   });
 
   test("F10: a build of the whole project: ephemerals and files without SQL are there, and each node has its tests", async () => {

@@ -101,7 +101,7 @@ describe("what dbt says nothing of", () => {
     expect(verdictAfter(situation, decision).state).toBe("green");
   });
 
-  describe("B4: a skip for which nothing else gives a reason puts the silent ephemerals above it in doubt", () => {
+  describe("a skip for which nothing else gives a reason puts the silent ephemerals above it in doubt", () => {
     const plan = planOf([ephemeral("top"), ephemeral("low", ["top"]), vertex("on", ["low", "top"])]);
     const skipped = { plan, rows: [row("on", "skipped")], tasks: [over(1, nodeFailed())] };
     const classes = (situation: { rows: VertexRow[]; tasks: TaskRow[] }) =>
@@ -109,7 +109,7 @@ describe("what dbt says nothing of", () => {
         [...viewVertices(plan, situation.rows, situation.tasks)].map(([id, view]) => [id, view.class]),
       );
 
-    it("of two the upper one failed, since dbt names a lower one; the run is never green", () => {
+    it("B4: of two the upper one failed, since dbt names a lower one; the run is never green", () => {
       expect(classes(skipped)).toEqual({ top: "failed", low: "not_built", on: "not_built" });
       const verdict = verdictAfter(skipped, { ...decide(skipped), finals: [] });
       expect(verdict.state).toBe("red");
@@ -129,6 +129,42 @@ describe("what dbt says nothing of", () => {
         low: "good",
         on: "good",
       });
+    });
+
+    it("B4: a silent ephemeral has one further build, and is given up when that skips the same again", () => {
+      const chain = planOf([
+        ...plan.vertices.slice(0, 2),
+        ephemeral("last", ["low", "top"]),
+        vertex("on", ["last", "low", "top"]),
+      ]);
+      const first = { plan: chain, rows: [row("on", "skipped")], tasks: [over(1, nodeFailed())] };
+      expect(launchesOf(decide(first))).toEqual([{ kind: "recovery", set: ["last", "low", "on", "top"] }]);
+      const recovery = over(2, nodeFailed(), { kind: "recovery" });
+      const owned = ["top", "low", "last"].map((id) =>
+        claimed({ ...row(id, "skipped"), status: undefined, statusTask: undefined }, 2),
+      );
+      const again = {
+        plan: chain,
+        rows: [...owned, row("on", "skipped", { task: 2 })],
+        tasks: [...first.tasks, recovery],
+      };
+      const decision = decide(again);
+      expect(decision).toMatchObject({ launches: [], settle: true });
+      expect(finalsOf(decision)).toEqual({ top: "not_built", low: "not_built", last: "not_built", on: "not_built" });
+      expect(verdictAfter(again, decision)).toMatchObject({ state: "red" });
+      expect(verdictAfter(again, decision).causes[0]?.sentence).toContain("could not be compiled");
+    });
+
+    it("B4: the silent ephemeral that must have failed is tried once, and dooms what is below it", () => {
+      expect(launchesOf(decide(skipped))).toEqual([{ kind: "fallback", set: ["top"] }]);
+      const alone = claimed({ ...row("top", "skipped"), status: undefined, statusTask: undefined }, 2);
+      const rows = [alone, row("on", "skipped")];
+      const tasks = [...skipped.tasks, fallback(2)];
+      expect(launchesOf(decide({ plan, rows, tasks }))).toEqual([{ kind: "recovery", set: ["low", "on"] }]);
+      const low = { ...alone, uniqueId: "low", ownerTask: 3 };
+      const again = [...tasks, over(3, nodeFailed(), { kind: "recovery" })];
+      const decision = decide({ plan, rows: [alone, low, row("on", "skipped", { task: 3 })], tasks: again });
+      expect(finalsOf(decision)).toEqual({ top: "dead", low: "doomed by top", on: "doomed by top" });
     });
 
     it("a parent that was not good then is reason enough, also once it has recovered", () => {
