@@ -29,7 +29,8 @@ export function endedBadly(
   const known = NOT_IN_STACK.exec(why)?.[1];
   if (error === "InputError" && known !== undefined) return notInStack(project, known, flags);
   if (error === "InputError") return new UsageError(why, "npx stepwatch run --help");
-  if (error === "RunLocked") return new InfrastructureError(why, "Run the same command again when it has ended.");
+  if (error === "RunLocked" || error === "QueueFull")
+    return new InfrastructureError(why, "Run the same command again when it has ended.");
   const what =
     status === "ABORTED" ? "was stopped" : status === "TIMED_OUT" ? "ran into its machine's timeout" : "broke";
   return new InfrastructureError(

@@ -35,6 +35,17 @@ export class RunLocked extends FatalError {
   }
 }
 
+/** As many runs wait for a lock as may; whether one holds it at this moment is another question. */
+export class QueueFull extends FatalError {
+  override readonly name = "QueueFull";
+  constructor(lockKey: string, bound: number, holder: string | undefined) {
+    const held = holder === undefined ? "It is free, and goes to the first of them." : `Run ${holder} holds it.`;
+    super(
+      `${bound} runs wait for the lock ${lockKey} already. ${held} Let some of them end, or start runs less often.`,
+    );
+  }
+}
+
 /** The verdict of a consumer: its node, or a test of it, is not good. Thrown to Step Functions under this name. */
 export class NodeFailed extends FatalError {
   override readonly name = "NodeFailed";

@@ -13,15 +13,17 @@ import { Construct } from "constructs";
 import type { ProjectConfig } from "#core/config.ts";
 import type { LaunchTarget, ProjectSettings, TaskSize } from "#core/contracts/settings.ts";
 import type { Artefacts } from "./artefacts.ts";
-import { defaultTarget } from "./default-target.ts";
 import { CONTAINER_NAME, deployedNames, type TaskRole } from "./deployed-names.ts";
 import type { Ledger } from "./ledger.ts";
+import type { LockSharing } from "./lock-sharing.ts";
 import { artefactNames, artefactObjects, ledgerRows } from "./permissions.ts";
 import { containerSecrets } from "./secrets.ts";
 
 export interface DbtProjectProps {
   readonly stackName: string;
   readonly project: ProjectConfig;
+  /** Where its locks stand, and what it builds when no target is named. */
+  readonly sharing: LockSharing;
   /** By digest: a run's later tasks run the code of its first. */
   readonly image: ContainerImage;
   readonly clusterName: string;
@@ -49,7 +51,7 @@ export class DbtProject extends Construct {
 
   constructor(scope: Construct, id: string, props: DbtProjectProps) {
     super(scope, id);
-    const { project, stackName } = props;
+    const { project, sharing, stackName } = props;
     this.#props = props;
     this.#logGroup = new LogGroup(this, "Log", {
       logGroupName: deployedNames.projectLogGroup(stackName, project.name),
@@ -73,7 +75,8 @@ export class DbtProject extends Construct {
       build: project.build,
       ...(project.threads !== undefined && { threads: project.threads }),
       ...(project.target !== undefined && { target: project.target }),
-      defaultTarget: defaultTarget(project),
+      ...(sharing.lockProject !== project.name && { lockProject: sharing.lockProject }),
+      defaultTarget: sharing.defaultTarget,
     };
   }
 
@@ -130,7 +133,7 @@ export class DbtProject extends Construct {
     const statements = [
       ledgerRows(ledger.table, [`RUN#${project.name}#*`], ["GetItem", "UpdateItem"]),
       // The lock, which each heartbeat looks at: dbt's own code must not be able to take or free it.
-      ledgerRows(ledger.table, [`PROJECT#${project.name}`], ["GetItem"], "ReadLock"),
+      ledgerRows(ledger.table, [`PROJECT#${this.#props.sharing.lockProject}`], ["GetItem"], "ReadLock"),
       artefactObjects(artefacts.bucket, prefix, ["GetObject", "PutObject"]),
       artefactNames(artefacts.bucket, prefix),
     ];

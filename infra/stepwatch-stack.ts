@@ -9,6 +9,7 @@ import { DbtProject } from "./dbt-project.ts";
 import { deployedNames, type FunctionName } from "./deployed-names.ts";
 import { Functions } from "./functions.ts";
 import { Ledger } from "./ledger.ts";
+import { lockSharing } from "./lock-sharing.ts";
 import { Machines } from "./machines.ts";
 import { Network } from "./network.ts";
 import { Schedule } from "./schedule.ts";
@@ -44,12 +45,14 @@ export class StepwatchStack extends Stack {
       reason: "Container Insights is billed per task; the runner reports memory, exit codes and time to the ledger.",
     });
 
+    const sharing = lockSharing(Object.values(config.projects));
     const projects = Object.values(config.projects).map((project) => {
       const image = props.image(this, project);
       const { placement } = network;
       return new DbtProject(this, project.name, {
         stackName,
         project,
+        sharing: sharing.get(project.name)!,
         image,
         clusterName: cluster.ref,
         placement,

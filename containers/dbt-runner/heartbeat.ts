@@ -69,7 +69,10 @@ async function beat({ ledger, key, task, taskArn, run, stop, facts }: HeartbeatO
       "fence_lost",
       `Task ${task} of run ${key.runId} is no longer this container's: it was ended or fenced off.`,
     );
-  const [now, lock] = await Promise.all([ledger.readRun(key), ledger.readLock(key.project, run.lockKey)]);
+  const [now, lock] = await Promise.all([
+    ledger.readRun(key),
+    ledger.readLock(run.lockProject ?? key.project, run.lockKey),
+  ]);
   if (now?.stopRequestedAtMs !== undefined)
     stop.ask("stopped", `The run was stopped: ${now.stopReason ?? "no reason given"}.`);
   else if (lock && lock.runId !== key.runId)

@@ -3,6 +3,7 @@ import type { Ledger, RunKey } from "#clients/ledger.ts";
 import type { RunnerEnvironment } from "#core/contracts/environment.ts";
 import { DbtFlagRefused } from "#core/dbt/argv.ts";
 import { newBuildLog } from "#core/dbt/build-log.ts";
+import { DISK_FULL_STEP } from "#core/dbt/cause.ts";
 import { dbtVersionOf, isUnsupportedDbt } from "#core/dbt/dbt-version.ts";
 import {
   maskerOf,
@@ -48,6 +49,8 @@ export interface SupervisorDeps {
   readonly output: LogOutput;
   readonly stop: StopSwitch;
   readonly memoryKills?: () => Promise<number | null>;
+  /** Makes the task's folders on the container's disk. */
+  readonly makeFolders?: typeof makeTaskFolders;
 }
 
 /**
@@ -180,7 +183,31 @@ async function runTask({ deps, ...parts }: Parts): Promise<void> {
     };
     return recordEnd(parts.record, endWithoutDbt(refused), 0);
   }
-  const folders = await makeTaskFolders({
+  try {
+    await runInFolders(deps, parts, dbtVersion);
+  } catch (error) {
+    if (!isDiskFull(error)) throw error;
+    // Told from memory: nothing that could be written to the disk is needed to say so.
+    const sentence = `No space left in ${environment.STEPWATCH_WORK_DIR}, the container's work folder.`;
+    const end = endWithoutDbt({ kind: "disk_full", sentence, nextStep: DISK_FULL_STEP });
+    await parts.writer.flush(parts.record.untilMs);
+    await recordEnd(parts.record, end, parts.writer.counts.written);
+  }
+}
+
+/** The codes of a disk, or of a quota on it, that takes nothing more. */
+const DISK_FULL_CODES: ReadonlySet<unknown> = new Set(["ENOSPC", "EDQUOT"]);
+
+const isDiskFull = (error: unknown): boolean =>
+  error instanceof Error && DISK_FULL_CODES.has((error as NodeJS.ErrnoException).code);
+
+async function runInFolders(
+  deps: SupervisorDeps,
+  parts: Omit<Parts, "deps">,
+  dbtVersion: string | null,
+): Promise<void> {
+  const { environment } = deps;
+  const folders = await (deps.makeFolders ?? makeTaskFolders)({
     workDir: environment.STEPWATCH_WORK_DIR,
     projectDir: environment.STEPWATCH_DBT_PROJECT_DIR,
     profilesDir: environment.STEPWATCH_DBT_PROFILES_DIR,

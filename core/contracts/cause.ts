@@ -12,6 +12,7 @@ export const dbtCauseKinds = [
   "flags",
   "empty_selection",
   "environment",
+  "disk_full",
   "killed",
   "out_of_memory",
   "terminated",
@@ -47,5 +48,6 @@ export const WHOLE_RUN_CAUSES: ReadonlySet<CauseKind> = new Set([
   "flags",
   "unsupported_dbt",
   "environment",
+  "disk_full",
   "connection",
 ]);

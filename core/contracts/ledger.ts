@@ -71,6 +71,8 @@ export const runRowSchema = z.object({
   input: z.record(z.string(), z.unknown()),
   settings: projectSettingsSchema,
   lockKey: z.string(),
+  /** The project in whose partition the lock stands, where it is another one (behaviour G29). */
+  lockProject: z.string().optional(),
   round: z.int().min(1),
   state: z.enum(runStates),
   /** Optimistic lock of the decision maker: moves by one with each decision. */
@@ -189,7 +191,10 @@ export type VertexRow = z.infer<typeof vertexRowSchema>;
 
 /** `PROJECT#<project>` / `LOCK#<lockKey>`. Held while the execution runs or one of its tasks is not over. */
 export const lockRowSchema = z.object({
+  /** The project in whose partition the lock stands: of entries that share a dbt project, the first (behaviour G29). */
   project: z.string(),
+  /** The holder's own project, where it is another one. */
+  runProject: z.string().optional(),
   lockKey: z.string(),
   runId: z.string(),
   executionArn: z.string(),

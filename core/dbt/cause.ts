@@ -25,6 +25,10 @@ export interface ProcessEnd {
   selects?: boolean;
 }
 
+/** What to do where the container's disk is full; a second build there would end the same way. */
+export const DISK_FULL_STEP =
+  "Give the container a larger work folder: on AWS the task's ephemeral storage, on a laptop free space on its disk.";
+
 /** What to do next, by cause. */
 const NEXT_STEP: Readonly<Record<Exclude<DbtCauseKind, "unsupported_dbt">, string>> = {
   none: "Nothing.",
@@ -37,6 +41,7 @@ const NEXT_STEP: Readonly<Record<Exclude<DbtCauseKind, "unsupported_dbt">, strin
   flags: "Take the refused argument out of the run's options.",
   empty_selection: "Check the selection for a typo; `dbt ls` with the same arguments lists what it finds.",
   environment: "Check the variables of dbt: `environment` and `secrets` of the project in stepwatch.yaml.",
+  disk_full: DISK_FULL_STEP,
   killed: "Look at the task's stop reason; the unfinished vertices can be built again.",
   out_of_memory: "Give the task more memory or the build fewer threads.",
   terminated: "Start a new run when it should go on.",
@@ -56,6 +61,7 @@ const FATAL_CAUSE: Readonly<Record<FatalKind, Kind>> = {
   memory: "out_of_memory",
   selection: "empty_selection",
   environment: "environment",
+  disk: "disk_full",
   unknown: "unexplained_exit",
 };
 
@@ -128,6 +134,7 @@ const FATAL_SENTENCE: Partial<Record<Kind, string>> = {
   out_of_memory: "dbt ran out of memory",
   empty_selection: "The selection found nothing to build",
   environment: "dbt misses a variable of its environment",
+  disk_full: "dbt found no space left on its disk",
 };
 
 /** The server went away while vertices were built: each of them says so, and dbt too where it gave up. */

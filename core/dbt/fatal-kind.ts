@@ -10,6 +10,7 @@ export type FatalKind =
   | "memory"
   | "selection"
   | "environment"
+  | "disk"
   | "unknown";
 
 /**
@@ -19,6 +20,7 @@ export type FatalKind =
  */
 const KINDS: readonly (readonly [FatalKind, RegExp])[] = [
   ["selection", /selection criterion .* does not match|NoNodesForSelectionCriteria/i],
+  ["disk", /no space left on device|\berrno 28\b|disk quota exceeded|\bENOSPC\b/i],
   ["environment", /env var required but not provided|environment variable '[^']*' not found/i],
   ["memory", /\bMemoryError\b|out of memory|cannot allocate memory/i],
   [

@@ -23,7 +23,7 @@ export function quietUntilMs(tasks: readonly TaskRow[], rows: readonly VertexRow
 }
 
 /** Causes that stand in the project or its settings: the next task would end the same way before any vertex began. */
-const OF_THE_PROJECT: ReadonlySet<string> = new Set(["parse", "profile", "flags", "unsupported_dbt"]);
+const OF_THE_PROJECT: ReadonlySet<string> = new Set(["parse", "profile", "flags", "unsupported_dbt", "disk_full"]);
 
 /**
  * A fallback or recovery build that could not even begin for a cause of the project's own (a model was deleted since the

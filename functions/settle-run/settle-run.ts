@@ -42,7 +42,7 @@ export async function settleRun(reference: RunReference, deps: SettleRunDeps): P
   const { run, events } = before.state === "running" ? await giveVerdict(before, deps) : { run: before };
   await closeTasks(run, deps);
   const { executionArn, startedAtMs, state, settings } = run;
-  await deps.ledger.releaseLock(project, run.lockKey, runId);
+  await deps.ledger.releaseLock(run.lockProject ?? project, run.lockKey, runId);
   await deps.ledger.putRunIndex(
     {
       project,

@@ -4,7 +4,7 @@ import type { LockRow, RunRow } from "#core/contracts/ledger.ts";
 import { CONTRACT, type RunReference, type StartRunPayload } from "#core/contracts/payloads.ts";
 import { effectiveOptions, parseRunInput } from "#core/contracts/run-input.ts";
 import type { ProjectSettings } from "#core/contracts/settings.ts";
-import { InputError, RunLocked } from "#core/errors.ts";
+import { InputError, QueueFull, RunLocked } from "#core/errors.ts";
 import { lockKey, RUN_ID } from "#core/names.ts";
 import { ended, lastSignMs } from "#core/run/task-watch.ts";
 import { isOver } from "#core/run/vertex-view.ts";
@@ -21,7 +21,7 @@ const QUEUE_BOUND = 10;
 /**
  * Validates the input, takes the project's lock and writes the run. Null: the run waits in the lock's queue, ask again
  * with the next turn. Run twice, it changes nothing: lock and row recognise their run.
- * @throws InputError, RunLocked
+ * @throws InputError, RunLocked, QueueFull
  */
 export async function startRun(payload: StartRunPayload, deps: StartRunDeps): Promise<RunReference | null> {
   const { execution } = payload;
@@ -37,8 +37,10 @@ export async function startRun(payload: StartRunPayload, deps: StartRunDeps): Pr
     ]);
   const options = effectiveOptions(settings, input);
   const otherProfile = options.profile === settings.build.profile ? undefined : options.profile;
+  const lockProject = settings.lockProject ?? input.project;
   const lock: LockRow = {
-    project: input.project,
+    project: lockProject,
+    ...(lockProject === input.project ? {} : { runProject: input.project }),
     lockKey: lockKey(options.target, settings.defaultTarget, otherProfile),
     runId: execution.name,
     executionArn: execution.arn,
@@ -49,7 +51,7 @@ export async function startRun(payload: StartRunPayload, deps: StartRunDeps): Pr
   if (holder === "wait") return null;
   if (holder && settings.policy.overlap === "skip")
     return { ...reference, skipped: `Run ${holder.runId} holds the lock ${lock.lockKey} (overlap: skip).` };
-  if (holder) throw new RunLocked(lock.lockKey, holder.runId, adviceOf(settings));
+  if (holder) throw new RunLocked(lock.lockKey, holder.runId, NOT_QUEUED);
   const effective =
     input.allowEmpty === undefined
       ? settings
@@ -58,10 +60,7 @@ export async function startRun(payload: StartRunPayload, deps: StartRunDeps): Pr
   return reference;
 }
 
-const adviceOf = ({ policy }: ProjectSettings): string =>
-  policy.overlap === "queue"
-    ? `${QUEUE_BOUND} runs wait for it already. Let some of them end, or start runs less often.`
-    : "wait until it ends, or set overlap: queue.";
+const NOT_QUEUED = "wait until it ends, or set overlap: queue.";
 
 async function writeRun(
   lock: LockRow,
@@ -71,8 +70,8 @@ async function writeRun(
 ): Promise<void> {
   const nowMs = deps.nowMs();
   const run: RunRow = {
-    project: lock.project,
-    runId: lock.runId,
+    ...runKeyOf(lock),
+    ...(lock.runProject === undefined ? {} : { lockProject: lock.project }),
     executionArn: lock.executionArn,
     input,
     settings,
@@ -92,6 +91,9 @@ async function writeRun(
     settings.policy.ttlDays,
   );
 }
+
+/** The run that a lock's row names: of a project of its own where several share the lock. */
+const runKeyOf = ({ project, runProject, runId }: LockRow) => ({ project: runProject ?? project, runId });
 
 /** Null: the lock is ours. A row: somebody holds it and the policy is not to wait. `wait`: we stand in the queue. */
 async function lockOrHolder(
@@ -113,7 +115,7 @@ async function lockOrHolder(
   const entry = queue.find((one) => one.runId === lock.runId);
   if (ahead >= QUEUE_BOUND) {
     if (entry) await deps.ledger.leaveQueue(lock.project, lock.lockKey, entry);
-    return (await deps.ledger.readLock(lock.project, lock.lockKey)) ?? lock;
+    throw new QueueFull(lock.lockKey, QUEUE_BOUND, (await deps.ledger.readLock(lock.project, lock.lockKey))?.runId);
   }
   if (ahead > 0 || (await takeOrReplace(lock, deps)) !== null) return "wait";
   if (entry) await deps.ledger.leaveQueue(lock.project, lock.lockKey, entry);
@@ -123,7 +125,7 @@ async function lockOrHolder(
 /** Whether an earlier call got so far: it must not stand in the queue again, behind runs that wait for this one. */
 async function isMine(lock: LockRow, deps: StartRunDeps): Promise<boolean> {
   if ((await deps.ledger.readLock(lock.project, lock.lockKey))?.runId === lock.runId) return true;
-  return (await deps.ledger.readRun(lock)) !== null;
+  return (await deps.ledger.readRun(runKeyOf(lock))) !== null;
 }
 
 /** Runs before ours in the queue whose execution still runs; entries of others are cleared away. */
@@ -148,15 +150,16 @@ async function takeOrReplace(lock: LockRow, deps: StartRunDeps): Promise<LockRow
   if (holder === null) return null;
   const execution = await deps.executions.describe(holder.executionArn);
   if (execution?.status === "RUNNING") return holder;
-  const tasks = await deps.ledger.readTasks(holder);
-  const run = await deps.ledger.readRun(holder);
+  const held = runKeyOf(holder);
+  const tasks = await deps.ledger.readTasks(held);
+  const run = await deps.ledger.readRun(held);
   const silentMs = (run?.settings.policy.lostAfterSeconds ?? 60) * 1000;
   const alive = tasks.some((task) => !isOver(task) && deps.nowMs() - lastSignMs(task) < silentMs);
   if (alive) return holder;
   for (const task of tasks) {
     if (!isOver(task) && task.state !== "running")
       await deps.ledger.markStopped(
-        holder,
+        held,
         task.task,
         ended(deps.nowMs(), `Not begun when run ${lock.runId} took the lock.`, true),
       );

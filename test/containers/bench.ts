@@ -10,7 +10,7 @@ import { artefactKeys } from "#core/names.ts";
 import type { ExitCode } from "../../containers/dbt-runner/exit-codes.ts";
 import { LogOutput } from "../../containers/dbt-runner/log-output.ts";
 import { StopSwitch } from "../../containers/dbt-runner/stop-switch.ts";
-import { supervise } from "../../containers/dbt-runner/supervise.ts";
+import { type SupervisorDeps, supervise } from "../../containers/dbt-runner/supervise.ts";
 import { runRow, taskRow } from "../support/ledger-rows.ts";
 import { memoryLedger } from "../support/memory-ledger.ts";
 import type { Step } from "./dbt-lines.ts";
@@ -55,6 +55,7 @@ export interface BenchOptions {
   /** Called before a file is read from the bucket; may throw as S3 does. */
   readonly onGet?: (key: string) => void;
   readonly memoryKills?: () => Promise<number | null>;
+  readonly makeFolders?: SupervisorDeps["makeFolders"];
 }
 
 /** A start or a signal, as the fake dbt noted it. */
@@ -115,6 +116,7 @@ export async function bench(options: BenchOptions) {
         done(null, bytes.length);
       }),
       stop: stopSwitch,
+      ...(options.makeFolders ? { makeFolders: options.makeFolders } : {}),
       memoryKills: options.memoryKills ?? (async () => null),
     });
 

@@ -164,7 +164,37 @@ describe("G10: a lock that another run holds", () => {
       expect(await start(`run-${n}`)).toBeNull();
     }
     nowMs += 1;
-    await expect(start("run-12")).rejects.toThrow("Run run-1 holds the lock default: 10 runs wait for it already.");
+    await expect(start("run-12")).rejects.toThrow("10 runs wait for the lock default already. Run run-1 holds it.");
+  });
+
+  it("queue: a full queue in front of a free lock names no holder, least of all the run itself", async () => {
+    for (let n = 2; n < 12; n++) {
+      running(`run-${n}`);
+      nowMs += 1;
+      await start(`run-${n}`);
+    }
+    await ledger.releaseLock("shop", "default", "run-1");
+    nowMs += 1;
+    const refused = start("run-12");
+    await expect(refused).rejects.toThrow("It is free, and goes to the first of them.");
+    await expect(refused).rejects.not.toThrow("run-12");
+  });
+
+  it("G29: an entry of the same dbt project waits for the other's run, and takes its lock over once that is gone", async () => {
+    const shared = { lockProject: "shop" };
+    const execution = { arn: arnOf("run-2"), name: "run-2", startTime: "" };
+    const hourly = { ...exampleSettings("hourly"), ...shared };
+    const payload = { taskToken: "t", input: { project: "hourly" }, execution, projects: { hourly } };
+    const begin = () => startRun(payload, { ledger, executions, nowMs: () => nowMs });
+    running("run-2");
+    expect(await begin()).toBeNull();
+    ended("run-1");
+    nowMs += 600_000;
+    expect(await begin()).toMatchObject({ project: "hourly", runId: "run-2" });
+    expect(await lock()).toMatchObject({ project: "shop", runProject: "hourly", runId: "run-2" });
+    expect(await ledger.readRun({ project: "hourly", runId: "run-2" })).toMatchObject({ lockProject: "shop" });
+    running("run-3");
+    expect(await start("run-3")).toBeNull();
   });
 
   it("queue: a start that died between lock and row does not wait behind those that wait for it", async () => {

@@ -123,3 +123,14 @@ describe("B4: what dbt 1 skips below an ephemeral that can not be compiled, and 
     expect(nameSkips(log, [{ uniqueId: "model.harbour.e1_child", name: "not_null_e1_a" }])).toEqual([]);
   });
 });
+
+describe("D3: a disk that is full under dbt", () => {
+  it.each([
+    "[Errno 28] No space left on device: '/work/target/manifest.json'",
+    "OSError: [Errno 122] Disk quota exceeded",
+  ])("is the cause, and another launch would meet it again: %s", (exc) => {
+    const end = endOf([gaveUp(exc)], 2);
+    expect(end).toMatchObject({ inOrder: false, retryableLaunch: false, cause: { kind: "disk_full" } });
+    expect(end.cause.nextStep).toContain("ephemeral storage");
+  });
+});

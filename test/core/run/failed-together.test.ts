@@ -183,7 +183,7 @@ describe("unit tests of a model that is not going to be built", () => {
 });
 
 describe("a recovery that can not begin", () => {
-  it.each(["parse", "profile", "flags"] as const)(
+  it.each(["parse", "profile", "flags", "disk_full"] as const)(
     "D3: a fallback that ends by %s before anything began is not repeated",
     (kind) => {
       const plan = planOf([vertex("a"), vertex("b")]);
