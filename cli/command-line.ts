@@ -11,6 +11,5 @@ export function sameOptions(options: {
   return options.stack === undefined ? config : `${config} --stack ${quoted(options.stack)}`;
 }
 
-/** As {@link sameOptions}, for the commands about one run: they read nothing of stepwatch.yaml. */
-export const sameStack = (options: { readonly stack?: string | undefined }): string =>
-  sameOptions({ stack: options.stack });
+/** As {@link sameOptions}, for the commands about one run: what was given to this one is given to them. */
+export const sameStack = sameOptions;

@@ -39,8 +39,11 @@ export async function openEmbedded(stateDir: string, config?: string): Promise<D
   useEmbeddedAws(endpoints);
   const deployment = readDeployment(stateDir);
   if (deployment === null || !(await isDeployed(deployment))) {
+    // It keeps nothing beyond its own life: whoever looks for yesterday's run should know where it went.
+    const since = new Date(endpoints.startedAt).toLocaleString("sv-SE");
+    const lost = `The embedded AWS was started anew at ${since}, and what stood in it is gone: stack, runs and their history.`;
     throw new InfrastructureError(
-      "The stack is not deployed on the embedded AWS.",
+      deployment === null ? "The stack is not deployed on the embedded AWS." : lost,
       `npx stepwatch deploy --local${sameOptions({ config })}`,
     );
   }

@@ -27,15 +27,28 @@ export function nodeName(uniqueId: string): string {
 /** One line per node, in the plan's order. */
 export function nodeTable(nodes: readonly NodeReport[], size: TableSize, paint: Paint, nowMs: number): string[] {
   const shown = fitting(nodes, size.height);
+  const nameOf = uniqueNames(nodes);
   const nameWidth = Math.min(
     MAX_NAME_WIDTH,
-    Math.max(MIN_NAME_WIDTH, ...nodes.map((node) => nodeName(node.uniqueId).length)),
+    nodes.reduce((most, node) => Math.max(most, nameOf(node.uniqueId).length), MIN_NAME_WIDTH),
   );
-  const lines = shown.map((node) => nodeLine(node, { nameWidth, width: size.width, paint, nowMs }));
+  const lines = shown.map((node) => nodeLine(node, { nameWidth, nameOf, width: size.width, paint, nowMs }));
   return shown.length === nodes.length ? lines : [...lines, paint("dim", cut(folded(nodes, shown), size.width))];
 }
 
+/** What a person calls each node; those of one name in two packages are told apart by the package: `shop.orders`. */
+function uniqueNames(nodes: readonly NodeReport[]): (uniqueId: string) => string {
+  const times = new Map<string, number>();
+  for (const { uniqueId } of nodes) times.set(nodeName(uniqueId), (times.get(nodeName(uniqueId)) ?? 0) + 1);
+  return (uniqueId) => {
+    const name = nodeName(uniqueId);
+    return (times.get(name) ?? 0) > 1 ? `${uniqueId.split(".")[1] ?? ""}.${name}` : name;
+  };
+}
+
 interface LineLayout {
+  /** What a person calls the node; its own name if absent. */
+  readonly nameOf?: (uniqueId: string) => string;
   readonly nameWidth: number;
   readonly width: number;
   readonly paint: Paint;
@@ -47,7 +60,7 @@ export function nodeLine(node: NodeReport, layout: LineLayout): string {
   const { paint } = layout;
   const state = nodeState(node);
   const columns = columnsOf(layout);
-  const name = cut(nodeName(node.uniqueId), columns.name).padEnd(columns.name);
+  const name = cut((layout.nameOf ?? nodeName)(node.uniqueId), columns.name).padEnd(columns.name);
   const type = columns.type ? `${paint("dim", node.resourceType.padEnd(TYPE_WIDTH))} ` : "";
   const time = columns.time ? timeOf(node, layout.nowMs).padStart(TIME_WIDTH) : "";
   const notes = columns.notes < MIN_NOTES_WIDTH ? "" : cut(notesOf(node), columns.notes);
@@ -77,7 +90,9 @@ function timeOf(node: NodeReport, nowMs: number): string {
 const SAYS_WHY: ReadonlySet<string> = new Set(["failed", "interrupted", "not_built", "doomed"]);
 
 function notesOf(node: NodeReport): string {
-  const failedTests = node.tests.filter((test) => test.class === "failed").map((test) => nodeName(test.uniqueId));
+  const failedTests = node.tests
+    .filter((test) => test.class === "failed")
+    .map((test) => testWords(test, node.uniqueId));
   const lost = node.batches.filter((batch) => !["success", "started"].includes(batch.status)).length;
   const warned = node.tests.filter((test) => test.status === "warn").length;
   return [
@@ -90,6 +105,12 @@ function notesOf(node: NodeReport): string {
   ]
     .filter((note) => note !== "")
     .join("  ");
+}
+
+/** A failed test, with the other nodes that it is on: it may be another model's rows that it found. */
+function testWords({ uniqueId, on = [] }: NodeReport["tests"][number], ofNode: string): string {
+  const others = on.filter((id) => id !== ofNode).map(nodeName);
+  return others.length === 0 ? nodeName(uniqueId) : `${nodeName(uniqueId)} (also on ${others.join(", ")})`;
 }
 
 /** The line of dbt's message that says what is wrong: the first repeats the node's name and path. */

@@ -1,6 +1,7 @@
+import { counted } from "#core/counted.ts";
 import type { NodeReport, VertexReport } from "#core/run/report.ts";
 import type { RunSummary } from "#core/run/summary.ts";
-import { nodeTable, type TableSize } from "./node-table.ts";
+import { nodeName, nodeTable, type TableSize } from "./node-table.ts";
 import { duration, type Paint } from "./style.ts";
 
 const MAX_CAUSES = 10;
@@ -12,16 +13,17 @@ export function statusText(summary: RunSummary, size: TableSize, paint: Paint, n
     `${paint("bold", `run ${summary.runId}`)} of ${summary.project}${summary.round > 1 ? `, round ${summary.round}` : ""}`,
     "",
     ...(summary.nodes.length === 0 ? [] : [...nodeTable(summary.nodes, size, paint, nowMs), ""]),
-    ...verdictText(summary, paint),
+    ...verdictText(summary, paint, nowMs),
   ];
 }
 
 /** Verdict, counts, times, what was retried and what went wrong. */
-export function verdictText(summary: RunSummary, paint: Paint): string[] {
+export function verdictText(summary: RunSummary, paint: Paint, nowMs = Date.now()): string[] {
   return [
     verdictLine(summary, paint),
     `  ${countsLine(summary)}`,
     `  ${timesLine(summary)}`,
+    ...aliveLines(summary, paint, nowMs),
     ...retriedLines(summary),
     ...causeLines(summary, paint),
     ...foundLines(summary),
@@ -49,7 +51,7 @@ function verdictLine(summary: RunSummary, paint: Paint): string {
  * here, unless there is nothing else to say.
  */
 function verdictSentence(summary: RunSummary): string {
-  const verdict = summary.verdict ?? "The run is not over yet.";
+  const verdict = (summary.verdict ?? "The run is not over yet.").replace(/^Stopped: (?:stopped )?/, "");
   const cause = summary.causes[0]?.sentence ?? "";
   const before = cause === "" ? -1 : verdict.indexOf(`: ${cause}`);
   const kept = before > 0 ? `${verdict.slice(0, before)}.` : verdict;
@@ -71,13 +73,27 @@ export function countsLine(summary: RunSummary): string {
     const type = vertex.resourceType.replace("_", " ");
     types.set(type, (types.get(type) ?? 0) + 1);
   }
-  const parts = [...types].map(([type, count]) => plural(count, type));
+  const parts = [...types].map(([type, count]) => counted(count, type));
+  if (counts.length === 0 && summary.state === "running") return "not planned yet: dbt reads the project";
   return counts.length === 0 ? "nothing planned" : `${counts.join(", ")} (${parts.join(", ")})`;
 }
 
-/** `3 tests`, `1 saved query`, `2 saved queries`. */
-const plural = (count: number, type: string): string =>
-  `${count} ${count === 1 ? type : `${type.replace(/y$/, "ie")}s`}`;
+/** Sign of life that is late by so much is worth a line: six heartbeats by default. Milliseconds. */
+const SILENT_MS = 60_000;
+
+/** What is on its way to dbt, and what has not been heard of for a while, of a run that goes on. */
+function aliveLines(summary: RunSummary, paint: Paint, nowMs: number): string[] {
+  if (summary.state !== "running") return [];
+  return summary.tasks.flatMap((task) => {
+    if (task.state === "over") return [];
+    const name = `task ${task.task} (${task.kind})`;
+    if (task.startedAt === null) return [`  ${name} is being started: its container has not begun`];
+    const silentMs = nowMs - Date.parse(task.heartbeatAt ?? task.startedAt);
+    if (silentMs < SILENT_MS) return [];
+    const words = `${name} has been silent for ${duration(silentMs)}: the run's next turns ask ECS what became of it`;
+    return [`  ${paint("yellow", "silent")}  ${words}`];
+  });
+}
 
 function timesLine(summary: RunSummary): string {
   const { wallMs, dbtMs, tailMs } = summary.timings;
@@ -88,14 +104,26 @@ function timesLine(summary: RunSummary): string {
 
 function retriedLines(summary: RunSummary): string[] {
   const retried = [...summary.nodes, ...summary.tests].filter((vertex) => vertex.tries > 1);
-  return retried.map((vertex) => `  retried  ${vertex.uniqueId}: ${vertex.tries} tries, ${outcomeOf(vertex)}`);
+  return firstOf(
+    retried.map((vertex) => `  retried  ${nodeName(vertex.uniqueId)}: ${vertex.tries} tries, ${outcomeOf(vertex)}`),
+    "retried",
+  );
 }
+
+/** Lines of one kind that a person reads; the rest of them is a number. */
+const MOST_ALIKE = 8;
+
+const firstOf = (lines: readonly string[], kind: string): string[] =>
+  lines.length <= MOST_ALIKE
+    ? [...lines]
+    : [...lines.slice(0, MOST_ALIKE - 1), `  … and ${lines.length - MOST_ALIKE + 1} more ${kind}: use --json for all`];
 
 const outcomeOf = (vertex: VertexReport | NodeReport): string =>
   vertex.class === "good" ? "good in the end" : vertex.class;
 
 function causeLines(summary: RunSummary, paint: Paint): string[] {
-  const shown = summary.causes.slice(0, MAX_CAUSES).flatMap((cause) => {
+  const alike = grouped(summary.causes);
+  const shown = alike.slice(0, MAX_CAUSES).flatMap((cause) => {
     const gated = cause.gates > 0 ? ` (${cause.gates} not built because of it)` : "";
     const [first = "", ...more] = cause.sentence.split("\n");
     const body = beginningAndEnd([...more, ...linesBeyond(cause)], MAX_MESSAGE_LINES).map((line) =>
@@ -107,9 +135,38 @@ function causeLines(summary: RunSummary, paint: Paint): string[] {
       `${first}${gated}` === verdictSentence(summary) ? [] : [`  ${paint("red", "cause")}  ${first}${gated}`];
     return [...head, ...body, ...next];
   });
-  const more = summary.causes.length - MAX_CAUSES;
-  return more > 0 ? [...shown, `  … and ${more} more causes: use --json for all of them`] : shown;
+  const more = alike.length - MAX_CAUSES;
+  return more > 0 ? [...shown, `  … and ${counted(more, "more cause")}: use --json for all of them`] : shown;
 }
+
+/** Ids that a cause of many names. */
+const MOST_NAMED = 4;
+
+/**
+ * Causes that differ in their vertex alone are one line: eight nodes that name the same missing table are one thing to
+ * mend. In order of the first of each.
+ */
+function grouped(causes: RunSummary["causes"]): RunSummary["causes"] {
+  const byText = new Map<string, RunSummary["causes"][number][]>();
+  for (const [at, cause] of causes.entries()) {
+    const { uniqueId = "", sentence } = cause;
+    const alone = uniqueId === "" || !sentence.startsWith(uniqueId);
+    const key = alone ? `${at}` : withoutWhose(sentence.slice(uniqueId.length));
+    byText.set(key, [...(byText.get(key) ?? []), cause]);
+  }
+  return [...byText.values()].map((alike) => {
+    const [first] = alike;
+    if (alike.length === 1) return first!;
+    const names = alike.map((cause) => nodeName(cause.uniqueId!));
+    const told =
+      names.length <= MOST_NAMED ? names : [...names.slice(0, MOST_NAMED - 1), `${names.length - MOST_NAMED + 1} more`];
+    const gates = alike.reduce((sum, cause) => sum + cause.gates, 0);
+    return { ...first!, gates, sentence: `${told.join(", ")}${first!.sentence.slice(first!.uniqueId!.length)}` };
+  });
+}
+
+/** dbt's head of a message names the vertex and its file: all that differs between failures of one cause. */
+const withoutWhose = (text: string): string => text.replace(/ Error in \w+ \S+ \([^)]*\)/, " Error");
 
 /** The first lines and the last one, which alone tells what is wrong in a traceback. */
 function beginningAndEnd(lines: readonly string[], most: number): readonly string[] {
@@ -127,10 +184,11 @@ function linesBeyond({ sentence, lines }: RunSummary["causes"][number]): string[
 /** What failed tests found, and where dbt keeps it for whoever asked it to (`--store-failures`). */
 function foundLines(summary: RunSummary): string[] {
   const found = summary.tests.filter((test) => test.class === "failed" && (test.failures ?? 0) > 0);
-  return found.map((test) => {
+  const lines = found.map((test) => {
     const place = test.relation === null ? "" : `, kept in ${test.relation}`;
-    return `  found  ${test.uniqueId}: ${test.failures} ${test.failures === 1 ? "failure" : "failures"}${place}`;
+    return `  found  ${nodeName(test.uniqueId)}: ${counted(test.failures ?? 0, "failure")}${place}`;
   });
+  return firstOf(lines, "found");
 }
 
 function driftLines(summary: RunSummary, paint: Paint): string[] {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { counted } from "#core/counted.ts";
 import { dbtGraph } from "#core/dbt/dbt-graph.ts";
 import type { Manifest, ManifestNode } from "#core/dbt/manifest.ts";
 import { isBuilt, PLANNED_TYPES, TEST_TYPES } from "#core/dbt/resource-types.ts";
@@ -120,7 +121,7 @@ function overridesOf(node: ManifestNode, warnings: string[]): PlanVertex["overri
 function hookWarnings(hooks: readonly ManifestNode[]): string[] {
   if (hooks.length === 0) return [];
   return [
-    `The project has ${hooks.length} on-run hooks, which run again in each fallback and recovery build; STEPWATCH_BUILD_KIND tells them (${sample(hooks.map((hook) => hook.name))}).`,
+    `The project has ${counted(hooks.length, "on-run hook")}, which ${hooks.length === 1 ? "runs" : "run"} again in each fallback and recovery build; STEPWATCH_BUILD_KIND tells them (${sample(hooks.map((hook) => hook.name))}).`,
   ];
 }
 

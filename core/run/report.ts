@@ -3,6 +3,7 @@ import type { TaskRow } from "#core/contracts/ledger.ts";
 import { testsOf } from "#core/run/consumer.ts";
 import type { Plan } from "#core/run/plan.ts";
 import { doubtSentence } from "#core/run/silence.ts";
+import { stopWords } from "#core/run/task-stop.ts";
 import type { VertexView } from "#core/run/vertex-view.ts";
 
 /** A vertex's class as reports show it: dbt's classes, `doomed`, and two for what has no result yet. */
@@ -39,7 +40,13 @@ export interface NodeReport extends VertexReport {
   readonly outcome: "green" | "red" | "skipped" | null;
   /** How the consumer of its data tests ended; null unless they have one (testBehavior: after_each). */
   readonly testsOutcome: "green" | "red" | "skipped" | null;
-  readonly tests: readonly { readonly uniqueId: string; readonly status: string | null; readonly class: ReportClass }[];
+  readonly tests: readonly {
+    readonly uniqueId: string;
+    readonly status: string | null;
+    readonly class: ReportClass;
+    /** All nodes that the test is on, this one among them: a test over two models makes both red. */
+    readonly on?: readonly string[];
+  }[];
   /** Batches of a microbatch model with dbt's word on each (1.9 to 1.12 print them); empty for anything else. */
   readonly batches: readonly { readonly name: string; readonly status: string }[];
 }
@@ -58,6 +65,8 @@ export interface TaskReport {
   readonly dbtMs: number | null;
   readonly dbtVersion: string | null;
   readonly taskArn: string | null;
+  /** When its container last gave a sign of life. */
+  readonly heartbeatAt: string | null;
 }
 
 /** Stands in the place of dbt's word where dbt passes over a vertex and that is right. */
@@ -99,6 +108,7 @@ export function nodeReport(
   view: VertexView,
   plan: Plan | null,
   reports: ReadonlyMap<string, VertexReport>,
+  views: ReadonlyMap<string, VertexView>,
 ): NodeReport {
   const tests = plan ? testsOf(plan, view.plan.uniqueId).map((id) => reports.get(id)!) : [];
   return {
@@ -106,9 +116,18 @@ export function nodeReport(
     outcome: view.row?.outcome ?? null,
     testsOutcome: view.row?.testsOutcome ?? null,
     batches: view.row?.batches ?? [],
-    tests: tests.map((test) => ({ uniqueId: test.uniqueId, status: test.status, class: test.class })),
+    tests: tests.map((test) => ({
+      uniqueId: test.uniqueId,
+      status: test.status,
+      class: test.class,
+      on: views.get(test.uniqueId)?.plan.nodes ?? [],
+    })),
   };
 }
+
+/** How a task ended whose container recorded no end: its launch came to nothing, or ECS tells how it stopped. */
+const endWithoutWord = ({ stop, lastLaunchFailure }: TaskRow): string | undefined =>
+  stop === undefined || stop.neverStarted ? (stop?.stoppedReason ?? lastLaunchFailure) : stopWords(stop);
 
 export function taskReport(task: TaskRow): TaskReport {
   return {
@@ -121,7 +140,8 @@ export function taskReport(task: TaskRow): TaskReport {
     startedAt: iso(task.startedAtMs),
     finishedAt: iso(task.end?.endedAtMs ?? task.stop?.stoppedAtMs),
     exitCode: task.end?.exitCode ?? task.stop?.exitCode ?? null,
-    end: task.end?.cause.sentence ?? task.stop?.stoppedReason ?? task.lastLaunchFailure ?? null,
+    end: task.end?.cause.sentence ?? endWithoutWord(task) ?? null,
+    heartbeatAt: iso(task.heartbeatAtMs),
     dbtMs: task.end?.dbtMs ?? null,
     dbtVersion: task.dbtVersion ?? null,
     taskArn: task.fencedBy ?? task.taskArn ?? null,
@@ -151,9 +171,7 @@ function endedBySignal({ end, stop, state }: TaskRow): string | null {
   if (state !== "over") return null;
   if (end) return SIGNAL_CAUSES.has(end.cause.kind) ? end.cause.sentence : null;
   if (stop === undefined || stop.neverStarted) return null;
-  if (stop.outOfMemory) return "its container ran out of memory.";
-  const code = stop.exitCode === 137 ? " (137: killed)" : stop.exitCode === null ? "" : ` (exit code ${stop.exitCode})`;
-  return `${(stop.stoppedReason ?? "its container ended without a word").replace(/\.$/, "")}${code}.`;
+  return `${stopWords(stop)}.`;
 }
 
 /** The line of a vertex that warned, as `warnings` has it; null for any other vertex. */

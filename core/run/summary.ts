@@ -92,7 +92,7 @@ export function summarise(input: SummaryInput): RunSummary {
     reused: [...reports.values()].filter((report) => report.reused).length,
     timings: timingsOf(input),
     tasks: tasks.map(taskReport),
-    nodes: all.filter(isNode).map((view) => nodeReport(view, plan, reports)),
+    nodes: all.filter(isNode).map((view) => nodeReport(view, plan, reports, views)),
     tests: reportsOf(all.filter(isTest)),
     others: reportsOf(all.filter((view) => !isNode(view) && !isTest(view))),
     unplanned: plan ? rows.filter((row) => !known.has(row.uniqueId)).map((row) => row.uniqueId) : [],
@@ -147,10 +147,14 @@ function timingsOf({ run, rows, tasks, nowMs }: SummaryInput): RunSummary["timin
     startedAt: iso(run.startedAtMs)!,
     finishedAt: iso(endedAtMs),
     wallMs: (endedAtMs ?? nowMs) - run.startedAtMs,
-    dbtMs: tasks.reduce((sum, task) => sum + (task.end?.dbtMs ?? 0), 0),
+    dbtMs: tasks.reduce((sum, task) => sum + (task.end?.dbtMs ?? soFarMs(task, nowMs)), 0),
     tailMs: endedAtMs !== undefined && lastMs > 0 ? Math.max(0, endedAtMs - lastMs) : null,
   };
 }
+
+/** Of a build that goes on: since its container began, which is a moment before dbt. */
+const soFarMs = ({ state, startedAtMs }: TaskRow, nowMs: number): number =>
+  state === "running" && startedAtMs !== undefined ? Math.max(0, nowMs - startedAtMs) : 0;
 
 /**
  * `on_error: continue` (dbt 1.12) builds on what failed: such a table is good by dbt's word, its rows are not. That

@@ -66,6 +66,32 @@ function reasons(task: DescribedTask, container: DescribedContainer | undefined)
   return said.length === 0 ? null : [...new Set(said)].join("; ");
 }
 
+/** What ECS says of every task whose only container ended: nothing that its exit code does not say better. */
+const SAYS_NOTHING = /essential container in task exited/i;
+
+/** What the kernel's and ECS' exit codes mean. 128 + the number of a signal. */
+const SIGNAL_OF_CODE: Readonly<Record<number, string>> = {
+  137: "killed (SIGKILL, exit code 137)",
+  143: "ended by SIGTERM (exit code 143)",
+  139: "crashed (SIGSEGV, exit code 139)",
+  134: "crashed (SIGABRT, exit code 134)",
+};
+
+/** How a container ended that could not say it itself, for people: `its container was killed (SIGKILL, exit code 137)`. */
+export function stopWords(stop: Pick<StoppedTask, "stoppedReason" | "exitCode" | "outOfMemory">): string {
+  if (stop.outOfMemory) return "its container ran out of memory";
+  const said = (stop.stoppedReason ?? "")
+    .split("; ")
+    .filter((part) => part !== "" && !SAYS_NOTHING.test(part))
+    .join("; ")
+    .replace(/\.$/, "");
+  if (stop.exitCode === null) return said || "its container ended without a word";
+  const code = SIGNAL_OF_CODE[stop.exitCode];
+  const ended =
+    code === undefined ? `ended with exit code ${stop.exitCode}` : `was ${code}`.replace("was crashed", "crashed");
+  return said === "" ? `its container ${ended}` : `its container ${ended}: ${said}`;
+}
+
 /** The container's own word, or the task's if our container died of SIGKILL and no other one claims the word. */
 function isOutOfMemory(task: DescribedTask, container: DescribedContainer | undefined): boolean {
   if (OUT_OF_MEMORY.test(container?.reason ?? "")) return true;

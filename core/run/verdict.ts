@@ -6,6 +6,7 @@ import { NODE_TYPES, TEST_TYPES } from "#core/dbt/resource-types.ts";
 import { classOfStatus, isTerminal } from "#core/dbt/status.ts";
 import type { Plan } from "#core/run/plan.ts";
 import { doubtSentence } from "#core/run/silence.ts";
+import { stopWords } from "#core/run/task-stop.ts";
 import { currentProducer, type VertexView, viewVertices } from "#core/run/vertex-view.ts";
 
 /** What is wrong with a run, one entry per root cause: a failed test is one, not one for each vertex that it gates. */
@@ -144,7 +145,7 @@ function lostEndHooks({ plan, tasks, policy }: Parameters<typeof verdict>[0]): R
 }
 
 const stopSentence = (task: TaskRow): string =>
-  `Task ${task.task} (${task.kind}) ended before dbt said anything: ${task.stop?.stoppedReason ?? task.lastLaunchFailure ?? "no reason given"}${task.stop?.exitCode === null || task.stop?.exitCode === undefined ? "" : ` (exit code ${task.stop.exitCode})`}.`;
+  `Task ${task.task} (${task.kind}) ended before dbt said anything: ${(task.stop ? stopWords(task.stop) : task.lastLaunchFailure) ?? "no reason given"}.`;
 
 const ofRun = (sentence: string): RunCause => ({ kind: "run", sentence, lines: [], gates: 0 });
 

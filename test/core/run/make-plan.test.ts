@@ -158,7 +158,7 @@ test("H5: retries of meta.stepwatch are taken; a bad value is a warning and chan
 
 test("G18: on-run hooks are told in the plan", () => {
   expect(plan([{ id: "operation.shop.on-run-start-0" }, { id: "model.shop.a" }], ["model.shop.a"]).warnings).toEqual([
-    expect.stringContaining("on-run hooks"),
+    expect.stringContaining("1 on-run hook, which runs again"),
   ]);
 });
 

@@ -59,7 +59,7 @@ describe("the summary", () => {
 
   test("C11: what a failed test found and where it is kept is told", () => {
     expect(verdictText(summary, plain).join("\n")).toContain(
-      `found  ${TEST}: 3 failures, kept in "shop"."audit"."unique_days"`,
+      `found  unique_days: 3 failures, kept in "shop"."audit"."unique_days"`,
     );
   });
 
@@ -118,7 +118,7 @@ describe("a build that a signal ended", () => {
   });
 
   test("D4: one that was killed with its supervisor is told by ECS' word; a build in order leaves no note", () => {
-    expect(told(killed(1)).warnings[0]).toContain("Essential container in task exited (137: killed).");
+    expect(told(killed(1)).warnings[0]).toContain("its container was killed (SIGKILL, exit code 137).");
     expect(told(killed(1, { outOfMemory: true })).warnings[0]).toContain("ran out of memory");
     expect(told(over(1)).warnings).toEqual([]);
     expect(told(killed(1, { neverStarted: true })).warnings).toEqual([]);
