@@ -101,7 +101,7 @@ function doubtWord(view: VertexView): Closing | null {
   const why = doubtSentence(view);
   if (why === null || !view.free || view.owner?.kind === "producer") return null;
   const { uniqueId } = view.plan;
-  return isFailure(view) ? deadWord(uniqueId, `Not tried again: ${why}`) : notBuiltWord(uniqueId, why);
+  return view.doubt === "failed" ? deadWord(uniqueId, `Not tried again: ${why}`) : notBuiltWord(uniqueId, why);
 }
 
 function failureWord(

@@ -57,16 +57,22 @@ function skippedIn(
   return (owner.end?.unnamedSkips ?? 0) > 0 && !plan.deferred ? owner.task : null;
 }
 
-/** Not good by its own word, or only by that of a later build: dbt skips what is below it for that. */
+/**
+ * What dbt builds and had not built well by then, said or unsaid, or what it said of an ephemeral itself: it skips what
+ * is below for that.
+ */
 function isReason(parent: Heard | undefined, task: number): boolean {
-  const row = parent?.row ?? null;
-  if (row?.status === undefined) return false;
+  if (parent === undefined) return false;
+  const { plan, row } = parent;
+  if (row?.status === undefined || (!plan.builds && isSilentSince(parent, task))) return plan.builds;
   return !isTerminal(row.status) || classOfStatus(row.status) !== "good" || (row.statusTask ?? 0) > task;
 }
 
-/** dbt builds nothing for it, said nothing of it, and no later build than that of the skip was to build it. */
-const isSilentSince = ({ row, owner }: Heard, task: number): boolean =>
-  row?.status === undefined && (owner === null || owner.task <= task);
+/** The last build that was to build it, no later one than that of the skip, said nothing of it. */
+function isSilentSince({ row, owner }: Heard, task: number): boolean {
+  const isOutdated = row?.statusTask !== owner?.task;
+  return (row?.status === undefined || isOutdated) && (owner === null || owner.task <= task);
+}
 
 /** What dbt never builds above a vertex, up to what it builds. */
 function unbuiltAbove(child: Heard, heard: ReadonlyMap<string, Heard>): Heard[] {

@@ -7,7 +7,7 @@ import type { VertexReading } from "#core/dbt/vertex-reading.ts";
 import { loneBuild } from "#core/run/lone-build.ts";
 import type { Plan } from "#core/run/plan.ts";
 import { viewOfRow } from "#core/run/planless.ts";
-import { NOTHING_TO_BUILD } from "#core/run/report.ts";
+import { NOTHING_TO_BUILD, shownClass } from "#core/run/report.ts";
 import { blockerSentence, silenceOf } from "#core/run/silence.ts";
 import { type VertexView, viewVertices } from "#core/run/vertex-view.ts";
 
@@ -59,7 +59,7 @@ function outcomeOf(
     resourceType: reading.resourceType || resourceType,
     status: nothingToBuild ? NOTHING_TO_BUILD : reading.status,
     // The one task of the recording is over.
-    class: view.class as VertexClass,
+    class: shownClass(view) as VertexClass,
     message: reading.message ?? (isNamedLate ? blockerSentence(view, views) : silenceOf(view, views)),
     planned,
   };

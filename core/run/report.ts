@@ -81,6 +81,9 @@ const isRebuilt = (view: VertexView): boolean => view.class === "good" && view.l
 
 const REBUILT = "Rebuilt after a kill.";
 
+/** A silent ephemeral that must have failed is not built for the step, which builds it with what is below it. */
+export const shownClass = (view: VertexView): VertexView["class"] => (view.doubt === "failed" ? "failed" : view.class);
+
 /** One vertex. The times of an older try are left out once a newer task has it. */
 export function vertexReport(view: VertexView): VertexReport {
   const row = view.row;
@@ -90,7 +93,7 @@ export function vertexReport(view: VertexView): VertexReport {
     uniqueId: view.plan.uniqueId,
     resourceType: view.plan.resourceType,
     status: row?.status ?? (view.class === "good" && !view.plan.builds ? NOTHING_TO_BUILD : null),
-    class: row?.final === "doomed" ? "doomed" : view.class,
+    class: row?.final === "doomed" ? "doomed" : shownClass(view),
     tries: view.tries,
     startedAt: superseded ? null : iso(row?.startedAtMs),
     finishedAt: superseded ? null : iso(row?.endedAtMs),

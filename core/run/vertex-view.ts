@@ -26,7 +26,10 @@ export interface VertexView {
   readonly lost: number;
   /** The build ended in order, everything that gates the vertex is good, and dbt never mentioned it. */
   readonly notSelected: boolean;
-  /** dbt passed over it in silence, and skipped what is below it for no other reason (B4); null for anything else. */
+  /**
+   * dbt passed over it in silence, and skipped what is below it for no other reason (B4); null for anything else. It is
+   * not built, also where it must have failed: alone, dbt would not even compile it.
+   */
   readonly doubt: Doubt | null;
   /** The task that was to build it could not be started, again and again. */
   readonly launchGivenUp: boolean;
@@ -244,7 +247,7 @@ function classify(seen: Evidence, free: boolean): VertexView["class"] {
   if (ownWord !== undefined) return classOfWord(ownWord, seen, free);
   if (!free) return "waiting";
   if (owner === null) return "not_built";
-  if (!plan.builds) return isSilentlyGood(seen) ? "good" : seen.doubt === "failed" ? "failed" : "not_built";
+  if (!plan.builds) return isSilentlyGood(seen) ? "good" : "not_built";
   // A task that ended before it said anything of the vertex changes nothing: what an older build said stands.
   const older = row?.status;
   if (older === undefined) return "not_built";

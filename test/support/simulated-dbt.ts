@@ -13,6 +13,8 @@ export interface SimulatedVertex {
   readonly kills: number;
   /** dbt does not select it, whatever is asked. */
   readonly unreported: boolean;
+  /** An ephemeral of which dbt 1 says nothing, not even that it failed, unless a built vertex hangs on it directly. */
+  readonly quiet?: boolean;
   readonly message?: string;
 }
 
@@ -90,7 +92,10 @@ export type BuildEvent =
       readonly message?: string;
     }
   | { readonly kind: "killed" }
-  | { readonly kind: "ended"; readonly end: Pick<BuildEnd, "exitCode" | "inOrder" | "cause" | "failFast"> };
+  | {
+      readonly kind: "ended";
+      readonly end: Pick<BuildEnd, "exitCode" | "inOrder" | "cause" | "failFast" | "unnamedSkips">;
+    };
 
 export interface SimulatedBuildOptions {
   readonly name: string;
@@ -115,6 +120,8 @@ export class SimulatedBuild {
   readonly #running = new Set<string>();
   readonly #done = new Map<string, boolean>();
   #red: "none" | "node" | "test" = "none";
+  #skips = 0;
+  #unnamedSkips = 0;
   #over = false;
 
   constructor(options: SimulatedBuildOptions) {
@@ -164,9 +171,11 @@ export class SimulatedBuild {
     const found = vertices.get(id)!;
     if (!this.#parents.get(id)!.every((parent) => this.#done.get(parent))) {
       this.#done.set(id, false);
-      return !found.builds || random.chance(silentSkips)
-        ? null
-        : { kind: "status", uniqueId: id, status: "skipped", evidence: false };
+      if (!found.builds) return null;
+      this.#skips += 1;
+      if (!random.chance(silentSkips)) return { kind: "status", uniqueId: id, status: "skipped", evidence: false };
+      this.#unnamedSkips += 1;
+      return null;
     }
     warehouse.begin(found, name);
     this.#running.add(id);
@@ -182,11 +191,11 @@ export class SimulatedBuild {
       return { kind: "killed" };
     }
     table.finished += 1;
-    const good = table.finished > found.failures;
+    const good = table.finished > found.failures && this.#compilesAbove(id);
     this.#running.delete(id);
     this.#done.set(id, good);
     this.#options.warehouse.end(id, good);
-    if (good && !found.builds) return null;
+    if (!found.builds && (good || (found.quiet === true && !this.#hangsOn(id)))) return null;
     const isTest = id.startsWith("test.") || id.startsWith("unit_test.");
     if (!good && this.#red !== "node") this.#red = isTest ? "test" : "node";
     const finds = isTest && !/closed the connection/.test(found.message ?? "");
@@ -195,15 +204,42 @@ export class SimulatedBuild {
     return { kind: "status", uniqueId: id, status: word, evidence: true, ...message };
   }
 
+  /** Ephemerals that the build does not have are compiled anew with each vertex that reads them, and fail it. */
+  #compilesAbove(id: string): boolean {
+    const { vertices, warehouse } = this.#options;
+    const above = vertices.get(id)!.parents.filter((parent) => {
+      const { builds, quiet } = vertices.get(parent)!;
+      return !builds && quiet === true && !this.#parents.has(parent) && !warehouse.table(parent).good;
+    });
+    return above.every((parent) => {
+      const table = warehouse.table(parent);
+      table.finished += 1;
+      table.good = table.finished > vertices.get(parent)!.failures && this.#compilesAbove(parent);
+      return table.good;
+    });
+  }
+
+  /** Whether the build has a vertex that dbt builds directly on it. */
+  #hangsOn(id: string): boolean {
+    const { vertices } = this.#options;
+    return [...this.#parents.keys()].some((child) => {
+      const { builds, parents } = vertices.get(child)!;
+      return builds && parents.includes(id);
+    });
+  }
+
   #close(): BuildEvent {
     this.#over = true;
     const empty = this.#parents.size === 0;
-    const kind = empty ? ("empty_selection" as const) : this.#red;
-    const exitCode = this.#red === "none" && ![...this.#done.values()].includes(false) ? 0 : 1;
+    const explained = this.#red !== "none" || this.#skips > 0;
+    const exitCode = [...this.#done.values()].includes(false) ? 1 : 0;
+    const whole = exitCode === 1 && !explained ? ("unexplained_exit" as const) : this.#red;
+    const kind = empty ? ("empty_selection" as const) : whole;
     const end = {
       exitCode,
-      inOrder: true,
+      inOrder: kind !== "unexplained_exit",
       failFast: this.#stopped(),
+      unnamedSkips: this.#unnamedSkips,
       cause: { kind, sentence: `It ended: ${kind}.`, lines: [] },
     };
     return { kind: "ended", end };

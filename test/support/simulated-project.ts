@@ -22,6 +22,8 @@ export interface ProjectOptions {
   /** Vertices that dbt does not select although they are planned. */
   readonly unreported?: boolean;
   readonly failFast?: boolean;
+  /** More ephemerals, of which dbt says nothing when they fail. */
+  readonly quiet?: boolean;
   readonly policy?: Record<string, unknown>;
 }
 
@@ -97,14 +99,22 @@ class Draft {
     const random = this.#random;
     const nodes = this.#nodes();
     const parents = random.some(nodes, 3);
-    const builds = n === 0 || !random.chance(0.15);
+    const { quiet = false } = this.#options;
+    const builds = n === 0 || !random.chance(quiet ? 0.5 : 0.15);
     const id = builds ? `model_${n}` : `ephemeral_${n}`;
     if (builds && random.chance(0.12)) {
       this.#add(`unit_test.${n}`, parents, {}, { nodes: [id] });
       parents.push(`unit_test.${n}`);
     }
     const retries = random.chance(0.1) ? { overrides: { retries: random.below(3) } } : {};
-    this.#add(id, parents, { builds }, { builds, ...(builds ? {} : { materialized: "ephemeral" }), ...retries });
+    const silent =
+      quiet && !builds ? { quiet, failures: random.pick([0, 0, 1, NEVER]), message: "Compilation Error in model" } : {};
+    this.#add(
+      id,
+      parents,
+      { builds, ...silent },
+      { builds, ...(builds ? {} : { materialized: "ephemeral" }), ...retries },
+    );
   }
 
   /** A test gates, as in dbt, the children of its parents that descend from all of them. */

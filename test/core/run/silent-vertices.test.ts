@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { TaskRow, VertexRow } from "#core/contracts/ledger.ts";
+import { shownClass } from "#core/run/report.ts";
 import { viewVertices } from "#core/run/vertex-view.ts";
 import {
   claimed,
@@ -106,14 +107,12 @@ describe("what dbt says nothing of", () => {
     const skipped = { plan, rows: [row("on", "skipped")], tasks: [over(1, nodeFailed())] };
     const classes = (situation: { rows: VertexRow[]; tasks: TaskRow[] }) =>
       Object.fromEntries(
-        [...viewVertices(plan, situation.rows, situation.tasks)].map(([id, view]) => [id, view.class]),
+        [...viewVertices(plan, situation.rows, situation.tasks)].map(([id, view]) => [id, shownClass(view)]),
       );
 
     it("B4: of two the upper one failed, since dbt names a lower one; the run is never green", () => {
       expect(classes(skipped)).toEqual({ top: "failed", low: "not_built", on: "not_built" });
-      const verdict = verdictAfter(skipped, { ...decide(skipped), finals: [] });
-      expect(verdict.state).toBe("red");
-      expect(verdict.causes[0]?.sentence).toContain("it could not be compiled");
+      expect(verdictAfter(skipped, decide(skipped)).state).toBe("red");
     });
 
     it("where dbt named relations that nobody could tell apart, its silence about the vertex is a skip", () => {
@@ -155,16 +154,31 @@ describe("what dbt says nothing of", () => {
       expect(verdictAfter(again, decision).causes[0]?.sentence).toContain("could not be compiled");
     });
 
-    it("B4: the silent ephemeral that must have failed is tried once, and dooms what is below it", () => {
-      expect(launchesOf(decide(skipped))).toEqual([{ kind: "fallback", set: ["top"] }]);
-      const alone = claimed({ ...row("top", "skipped"), status: undefined, statusTask: undefined }, 2);
-      const rows = [alone, row("on", "skipped")];
-      const tasks = [...skipped.tasks, fallback(2)];
-      expect(launchesOf(decide({ plan, rows, tasks }))).toEqual([{ kind: "recovery", set: ["low", "on"] }]);
-      const low = { ...alone, uniqueId: "low", ownerTask: 3 };
-      const again = [...tasks, over(3, nodeFailed(), { kind: "recovery" })];
-      const decision = decide({ plan, rows: [alone, low, row("on", "skipped", { task: 3 })], tasks: again });
+    it("B4: the silent ephemeral that must have failed is built with what is below it, and dooms it if it fails again", () => {
+      expect(launchesOf(decide(skipped))).toEqual([{ kind: "recovery", set: ["low", "on", "top"] }]);
+      const owned = ["top", "low"].map((id) =>
+        claimed({ ...row(id, "skipped"), status: undefined, statusTask: undefined }, 2),
+      );
+      const tasks = [...skipped.tasks, over(2, nodeFailed(), { kind: "recovery" })];
+      const decision = decide({ plan, rows: [...owned, row("on", "skipped", { task: 2 })], tasks });
       expect(finalsOf(decision)).toEqual({ top: "dead", low: "doomed by top", on: "doomed by top" });
+      const { causes } = verdictAfter({ plan, rows: owned, tasks }, decision);
+      expect(causes[0]).toMatchObject({
+        uniqueId: "top",
+        sentence: expect.stringContaining("it could not be compiled"),
+      });
+    });
+
+    it("B4: a parent of which dbt said nothing at all is reason enough: it was not built either", () => {
+      const below = planOf([vertex("q"), vertex("p", ["q"]), ephemeral("top"), vertex("on", ["p", "top"])]);
+      const rows = [row("q", "error"), row("on", "skipped")];
+      const views = viewVertices(below, rows, [over(1, nodeFailed({ unnamedSkips: 1 }))]);
+      expect([...views.values()].map((view) => `${view.plan.uniqueId} ${view.class}`)).toEqual([
+        "q failed",
+        "top good",
+        "p not_built",
+        "on not_built",
+      ]);
     });
 
     it("a parent that was not good then is reason enough, also once it has recovered", () => {

@@ -48,4 +48,26 @@ describe(`the step on random projects (STEPWATCH_TEST_SEED=${seed})`, () => {
   it("G21: killers do not drag others down", () => {
     holds(200, { killers: true, unreported: false, mostNodes: 14, policy: { retryDelaySeconds: 0 } });
   });
+
+  it("B4: an ephemeral that fails without a word makes no run green, frees nothing below it, and ends every run", () => {
+    let failedQuietly = 0;
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 2 ** 31 }), (number) => {
+        const random = new Random(number);
+        const project = randomProject(random, { quiet: true, failFast: false, unreported: false });
+        const { plan } = project;
+        // One that fails once is built again without a word of its own: it costs no try.
+        const once = [...project.vertices].map(
+          ([id, one]) => [id, one.failures === 1 && one.quiet ? { ...one, failures: 0 } : one] as const,
+        );
+        const able = canBeGood({ ...project, vertices: new Map(once) });
+        const { verdict } = simulateRun(project, random);
+        const hopeless = plan.vertices.some(({ uniqueId, builds }) => builds && able.get(uniqueId) === false);
+        if (hopeless) expect(verdict.state, verdict.sentence).toBe("red");
+        if ([...project.vertices.values()].some((one) => one.quiet && one.failures > 0)) failedQuietly += 1;
+      }),
+      { seed, numRuns: 500, endOnFailure: true },
+    );
+    expect(failedQuietly).toBeGreaterThan(100);
+  });
 });
