@@ -5,6 +5,12 @@ import { noLaterThan, retryWaitMs } from "./patience.ts";
 /** Writes in flight at once: enough for some 800 writes a second at 10 ms each, few enough to spare sockets. */
 const CONCURRENCY = 8;
 
+/**
+ * Milliseconds after which a word that could wait is as urgent as an end. Until then it gives way while the ledger is
+ * behind: what waits becomes one write with the end that follows, and a vertex that goes on for long is still seen.
+ */
+const GIVES_WAY_MS = 5_000;
+
 /** How often a flush asks anew how much time it has, in milliseconds. */
 const LOOK_AGAIN_MS = 500;
 
@@ -32,6 +38,8 @@ interface Slot {
   /** What is still to be written; null while nothing is, or all of it is in flight. */
   next: VertexWrite | null;
   dueAtMs: number;
+  /** From then on it no longer gives way to others: at once for what must not wait. */
+  urgentAtMs: number;
   inFlight: boolean;
   attempts: number;
   /** Is not held back. */
@@ -75,9 +83,12 @@ export class StatusWriter {
   put(write: VertexWrite, delayMs = 0, evenHeld = false): void {
     if (this.#closed) return;
     const dueAtMs = Date.now() + delayMs;
+    const urgentAtMs = delayMs === 0 ? 0 : dueAtMs + GIVES_WAY_MS;
     const slot = this.#slots.get(write.uniqueId);
-    if (!slot) this.#slots.set(write.uniqueId, { next: write, dueAtMs, inFlight: false, attempts: 0, evenHeld });
+    if (!slot)
+      this.#slots.set(write.uniqueId, { next: write, dueAtMs, urgentAtMs, inFlight: false, attempts: 0, evenHeld });
     else {
+      slot.urgentAtMs = Math.min(slot.urgentAtMs, urgentAtMs);
       slot.dueAtMs =
         slot.next && slot.attempts === 0 ? Math.min(slot.dueAtMs, dueAtMs) : Math.max(slot.dueAtMs, dueAtMs);
       slot.next = merge(slot.next, write);
@@ -109,12 +120,16 @@ export class StatusWriter {
     if (this.#closed) return;
     const nowMs = Date.now();
     let nextDueMs = Number.POSITIVE_INFINITY;
+    const givingWay: [string, Slot][] = [];
     for (const [uniqueId, slot] of this.#slots) {
       if (this.#inFlight >= CONCURRENCY) break;
       if (slot.inFlight || !slot.next || (this.#holding && !slot.evenHeld)) continue;
-      if (slot.dueAtMs <= nowMs) void this.#send(uniqueId, slot, slot.next);
-      else nextDueMs = Math.min(nextDueMs, slot.dueAtMs);
+      if (slot.dueAtMs > nowMs) nextDueMs = Math.min(nextDueMs, slot.dueAtMs);
+      else if (slot.urgentAtMs <= nowMs) void this.#send(uniqueId, slot, slot.next);
+      else if (givingWay.length < CONCURRENCY) givingWay.push([uniqueId, slot]);
     }
+    for (const [uniqueId, slot] of givingWay)
+      if (this.#inFlight < CONCURRENCY && slot.next) void this.#send(uniqueId, slot, slot.next);
     this.#wakeAt(nextDueMs);
   }
 

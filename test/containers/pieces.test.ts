@@ -191,6 +191,53 @@ test("a start and an end that come close together are one write with the fields 
   expect(writes).toEqual([{ uniqueId: "t", status: "pass", evidence: true, startedAtMs: 5, endedAtMs: 9 }]);
 });
 
+test("E1: while the ledger is behind, an end goes before starts, and a test is one write with its start", async () => {
+  vi.useFakeTimers();
+  const writes: string[] = [];
+  const writer = new StatusWriter({
+    hold: false,
+    onLost: () => expect.unreachable(),
+    write: async ({ uniqueId, status }) => {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return writes.push(`${uniqueId} ${status}`) > 0;
+    },
+  });
+  const say = (uniqueId: string, status: string, delayMs: number) =>
+    writer.put({ uniqueId, status, evidence: true }, delayMs);
+  for (let n = 0; n < 20; n += 1) say(`test ${n}`, "started", 1);
+  say("long", "started", 1);
+  for (let n = 0; n < 40; n += 1) say(`end ${n}`, "pass", 0);
+  await vi.advanceTimersByTimeAsync(150);
+  for (let n = 0; n < 20; n += 1) say(`test ${n}`, "pass", 0);
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(writes).toHaveLength(61);
+  expect(writes.filter((write) => write.endsWith("started"))).toEqual(["long started"]);
+  expect(writes.at(-1)).toBe("long started");
+});
+
+test("what gives way to ends is written after some seconds even if they never cease", async () => {
+  vi.useFakeTimers();
+  let startedAtMs = 0;
+  const writer = new StatusWriter({
+    hold: false,
+    onLost: () => expect.unreachable(),
+    write: async ({ uniqueId }) => {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      if (uniqueId === "long") startedAtMs = Date.now();
+      return true;
+    },
+  });
+  const beganAtMs = Date.now();
+  for (let n = 0; n < 100; n += 1) writer.put({ uniqueId: `before ${n}`, status: "pass", evidence: true });
+  writer.put({ uniqueId: "long", status: "started", evidence: true }, 200);
+  for (let second = 0; second < 15; second += 1) {
+    for (let n = 0; n < 80; n += 1) writer.put({ uniqueId: `${second} ${n}`, status: "pass", evidence: true });
+    await vi.advanceTimersByTimeAsync(1_000);
+  }
+  expect(startedAtMs - beganAtMs).toBeGreaterThan(5_000);
+  expect(startedAtMs - beganAtMs).toBeLessThan(8_000);
+});
+
 test("the container learns its ARN and log stream from ECS, after a late answer too; without it one sentence says so", async () => {
   let calls = 0;
   const answer = (body: unknown) => ({ ok: true, status: 200, json: async () => body });
