@@ -1,12 +1,16 @@
 import { z } from "zod";
 import { failureKinds } from "#core/dbt/failure-messages.ts";
 
-function isRegularExpression(pattern: string): boolean {
+/** What is wrong with a pattern as a regular expression, in one sentence; null where nothing is. */
+function wrongPattern(pattern: string): string | null {
   try {
     new RegExp(pattern, "im");
-    return true;
-  } catch {
-    return false;
+    return null;
+  } catch (error) {
+    // The engine repeats the pattern, which stands before the sentence already.
+    const why = (error as Error).message.split(": ").at(-1)!.toLowerCase();
+    const hint = pattern.includes("(?i)") ? "; leave out (?i), upper and lower case count the same" : "";
+    return `is no regular expression of JavaScript (${why})${hint}.`;
   }
 }
 
@@ -25,7 +29,14 @@ export const policySchema = z.strictObject({
   failureMessages: z
     .array(
       z.strictObject({
-        pattern: z.string().min(1).max(500).refine(isRegularExpression, "is no regular expression."),
+        pattern: z
+          .string()
+          .min(1)
+          .max(500)
+          .superRefine((pattern, context) => {
+            const message = wrongPattern(pattern);
+            if (message !== null) context.addIssue({ code: "custom", message });
+          }),
         kind: z.enum(failureKinds),
         /** dbt's adapter type, such as snowflake; unset: any. */
         adapter: z.string().min(1).optional(),

@@ -116,11 +116,18 @@ describe("what the message of a failure says", () => {
     expect(failureOf(inModel("permission denied for schema raw"), "postgres", wins)?.kind).toBe("throttled");
   });
 
-  it("G32: a pattern that is no regular expression is refused by its path", () => {
-    const project = { projectDir: "shop", policy: { failureMessages: [{ pattern: "(", kind: "timeout" }] } };
-    expect(() => parseConfig({ projects: { shop: project } }, "/repo", (folder) => folder)).toThrow(
-      /projects\.shop\.policy\.failureMessages.*0.*pattern.*is no regular expression/s,
+  it("G32: a pattern that is no regular expression is refused by its path, and says why", () => {
+    const withPattern = (pattern: string) => () => {
+      const project = { projectDir: "shop", policy: { failureMessages: [{ pattern, kind: "timeout" }] } };
+      return parseConfig({ projects: { shop: project } }, "/repo", (folder) => folder);
+    };
+    expect(withPattern("(")).toThrow(
+      /projects\.shop\.policy\.failureMessages.*0.*pattern.*is no regular expression of JavaScript \(unterminated group\)\.$/s,
     );
+    expect(withPattern("(?i)deadlock: found")).toThrow(
+      "is no regular expression of JavaScript (invalid group); leave out (?i), upper and lower case count the same.",
+    );
+    expect(withPattern("deadlock: found")).not.toThrow();
   });
 
   it("G28: a connection that never came about has written nothing; one that was cut may have", () => {
