@@ -1,4 +1,4 @@
-import { DescribeStateMachineCommand, SFNClient } from "@aws-sdk/client-sfn";
+import { DescribeStateMachineCommand, ListExecutionsCommand, SFNClient } from "@aws-sdk/client-sfn";
 import { status } from "#local/embedded-aws.ts";
 import { clientEnvironment, type Endpoints } from "#local/endpoints.ts";
 import { sameOptions } from "./command-line.ts";
@@ -48,6 +48,25 @@ export async function openEmbedded(stateDir: string, config?: string): Promise<D
     );
   }
   return deployment;
+}
+
+/** Ids of the runs that the embedded AWS is at work on; none where nothing is deployed or nobody answers. */
+export async function liveRuns(endpoints: Endpoints, deployment: DeploymentRecord | null): Promise<string[]> {
+  const stateMachineArn = deployment?.outputs.RunMachineArn;
+  if (stateMachineArn === undefined) return [];
+  useEmbeddedAws(endpoints);
+  const client = new SFNClient({});
+  try {
+    const { executions = [] } = await client.send(
+      new ListExecutionsCommand({ stateMachineArn, statusFilter: "RUNNING" }),
+    );
+    return executions.flatMap(({ name }) => name ?? []);
+  } catch {
+    // It is ended all the same: a question that it can not answer must not keep it alive.
+    return [];
+  } finally {
+    client.destroy();
+  }
 }
 
 /** Whether the emulator still has what was deployed: it may have been reset or started anew since. */

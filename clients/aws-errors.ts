@@ -34,6 +34,11 @@ const transientAwsErrors: ReadonlySet<string> = new Set([
   "ExpiredTokenException",
   "RequestExpired",
   "UnrecognizedClientException",
+  // A clock that runs ahead or behind: the SDK corrects it from the answer, by the next call at the latest.
+  "InvalidSignatureException",
+  "SignatureDoesNotMatch",
+  "RequestTimeTooSkewed",
+  "RequestInTheFuture",
   // The network, or an answer that took too long.
   "TimeoutError",
   "RequestTimeout",
@@ -88,6 +93,9 @@ export function unavailable(
     throw new Unavailable(`${call} was not answered (${name}: ${message}): call again in a moment.`, { cause: error });
   };
 }
+
+/** Whether AWS refuses the call for good: a permission that is missing, a resource that is gone, an input that is wrong. */
+export const isRefused = (error: unknown): boolean => facts(error).$fault === "client" && !isTransient(error);
 
 /** Whether an error has one of these names. */
 export function isNamed(error: unknown, ...names: readonly string[]): boolean {

@@ -8,7 +8,7 @@ import {
 } from "@aws-sdk/client-ecs";
 import { ServiceUnavailable } from "#core/errors.ts";
 import { type TaskDescription, taskStop } from "#core/run/task-stop.ts";
-import { facts, isTransient, unavailable } from "./aws-errors.ts";
+import { facts, isRefused, unavailable } from "./aws-errors.ts";
 import { callSettings } from "./aws-settings.ts";
 import type { Launch, LaunchAnswer, Tasks } from "./tasks.ts";
 import { cut } from "./texts.ts";
@@ -96,8 +96,7 @@ function runTaskInput({ target, clientToken, startedBy, environment, tags }: Lau
 function launchAnswer(error: unknown): LaunchAnswer {
   const conflicting = error instanceof ConflictException ? error.resourceIds?.[0] : undefined;
   if (conflicting !== undefined) return { taskArn: conflicting };
-  const { name, message, $fault } = facts(error);
-  if (THROWN_REFUSAL.test(message) || ($fault === "client" && !isTransient(error)))
-    return { refused: `${name}: ${message}` };
+  const { name, message } = facts(error);
+  if (THROWN_REFUSAL.test(message) || isRefused(error)) return { refused: `${name}: ${message}` };
   return unavailable(ServiceUnavailable, "ECS RunTask")(error);
 }

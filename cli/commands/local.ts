@@ -1,7 +1,9 @@
+import { counted } from "#core/counted.ts";
 import { down, type EmbeddedAwsStatus, reset, status, up } from "#local/embedded-aws.ts";
 import { DEFAULT_STATE_DIR } from "#local/python.ts";
 import type { Context } from "../context.ts";
 import { readDeployment } from "../deployment-record.ts";
+import { liveRuns } from "../embedded.ts";
 import { exitCodes, InfrastructureError, UsageError } from "../failure.ts";
 import { printJson, printLines, say } from "../output.ts";
 import { stateDirOf } from "../paths.ts";
@@ -20,7 +22,7 @@ export async function localCommand(context: Context, action: string, flags: Loca
       await up({ stateDir, venvStateDir: DEFAULT_STATE_DIR, onProgress: (line) => say(context, line) });
       return report(context, await status({ stateDir }), stateDir, flags);
     case "down":
-      if ((await status({ stateDir })).running) say(context, "Ending the embedded AWS …");
+      await sayWhatEnds(context, stateDir);
       await down({ stateDir });
       return report(context, { running: false }, stateDir, flags);
     case "reset":
@@ -36,6 +38,15 @@ export async function localCommand(context: Context, action: string, flags: Loca
     default:
       throw new UsageError(`${JSON.stringify(action)} is none of ${ACTIONS.join(", ")}.`, "npx stepwatch local --help");
   }
+}
+
+/** It keeps nothing beyond its own life, and a run that goes on dies with it: a person should read which. */
+async function sayWhatEnds(context: Context, stateDir: string): Promise<void> {
+  const { endpoints } = await status({ stateDir });
+  if (endpoints === undefined) return;
+  const runs = await liveRuns(endpoints, readDeployment(stateDir));
+  const live = runs.length === 0 ? "" : `, and with it ${counted(runs.length, "live run")}: ${runs.join(", ")}`;
+  say(context, `Ending the embedded AWS${live} …`);
 }
 
 /** Exit code 0 whether it runs or not: `local status --json` tells, and `down` on what is down is no failure. */

@@ -1,9 +1,9 @@
 import type { RunRow, TaskRow } from "#core/contracts/ledger.ts";
 import type { RunReference } from "#core/contracts/payloads.ts";
-import { RetryableError } from "#core/errors.ts";
 import { ended, lastSignMs } from "#core/run/task-watch.ts";
 import { isOver } from "#core/run/vertex-view.ts";
 import { observeTasks, stopTasks, type WatchDeps } from "../check-run/launches.ts";
+import { orTold } from "./or-told.ts";
 
 export type FaultDeps = WatchDeps & { readonly warn: (sentence: string) => void };
 
@@ -25,21 +25,10 @@ export async function endFaultyRun(reference: RunReference, run: RunRow, deps: F
   const faulty = (await deps.ledger.readRun(run)) ?? run;
   if (faulty.fault === undefined) return faulty;
   const tasks = await deps.ledger.readTasks(run);
-  await orTold(deps, () => stopTasks(faulty, tasks, deps));
-  if (!(await orTold(deps, () => observeTasks(faulty, tasks, deps)))) await closeSilent(faulty, tasks, deps);
+  await orTold(deps, "Tasks of a run that could not go on were not stopped", () => stopTasks(faulty, tasks, deps));
+  const asked = await orTold(deps, "ECS could not be asked of them", () => observeTasks(faulty, tasks, deps));
+  if (asked === null) await closeSilent(faulty, tasks, deps);
   return faulty;
-}
-
-/** Whether a call went through; what AWS refuses for good is told and left. */
-async function orTold(deps: FaultDeps, call: () => Promise<unknown>): Promise<boolean> {
-  try {
-    await call();
-    return true;
-  } catch (error) {
-    if (error instanceof RetryableError) throw error;
-    deps.warn(`Tasks of a run that could not go on: ${String(error)}`);
-    return false;
-  }
 }
 
 /** ECS can not be asked: a container that has been silent for so long has ended, or will by its deadline. */

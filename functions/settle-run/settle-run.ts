@@ -5,7 +5,7 @@ import type { Tasks } from "#clients/tasks.ts";
 import type { RunEvent } from "#core/contracts/events.ts";
 import type { RunRow } from "#core/contracts/ledger.ts";
 import { CONTRACT, type RunOutput, type RunReference } from "#core/contracts/payloads.ts";
-import { RetryableError, RowMissing, RunFailed, TaskStillBuilds } from "#core/errors.ts";
+import { RowMissing, RunFailed, TaskStillBuilds } from "#core/errors.ts";
 import { artefactKeys } from "#core/names.ts";
 import type { Plan } from "#core/run/plan.ts";
 import { type RunSummary, type SummaryInput, summarise, verdictOf } from "#core/run/summary.ts";
@@ -13,6 +13,7 @@ import { ended } from "#core/run/task-watch.ts";
 import { isOver } from "#core/run/vertex-view.ts";
 import { warningEvents } from "#core/run/warning-events.ts";
 import { endFaultyRun } from "./end-of-faulty-run.ts";
+import { orTold } from "./or-told.ts";
 
 export interface SettleRunDeps {
   readonly ledger: Ledger;
@@ -40,22 +41,8 @@ export async function settleRun(reference: RunReference, deps: SettleRunDeps): P
   const before = await endFaultyRun(reference, found, deps);
   await closeTasks(before, deps);
   const { run, events } = before.state === "running" ? await giveVerdict(before, deps) : { run: before };
-  await closeTasks(run, deps);
-  const { executionArn, startedAtMs, state, settings } = run;
-  await deps.ledger.releaseLock(run.lockProject ?? project, run.lockKey, runId);
-  await deps.ledger.putRunIndex(
-    {
-      project,
-      runId,
-      executionArn,
-      startedAtMs,
-      state,
-      ...(run.endedAtMs === undefined ? {} : { endedAtMs: run.endedAtMs }),
-      ...(run.verdict === undefined ? {} : { verdict: run.verdict }),
-    },
-    settings.policy.ttlDays,
-  );
-  await publishEvents(run, events, deps);
+  await afterVerdict(run, events, deps);
+  const { state } = run;
   const sentence = run.verdict ?? state;
   if (state !== "green")
     throw new RunFailed(
@@ -69,6 +56,20 @@ export async function settleRun(reference: RunReference, deps: SettleRunDeps): P
     verdict: sentence,
     ...(run.summaryKey === undefined ? {} : { summaryKey: run.summaryKey }),
   };
+}
+
+/** What follows a verdict never takes it back: what AWS refuses of it is told in the function's log. */
+async function afterVerdict(run: RunRow, events: RunEvent[] | undefined, deps: SettleRunDeps): Promise<void> {
+  const { project, runId, executionArn, startedAtMs, state, settings, endedAtMs, verdict } = run;
+  await orTold(deps, `Not every task of run ${runId} could be closed`, () => closeTasks(run, deps));
+  const lock = `The lock ${run.lockKey} of run ${runId} was not given back: the next run takes it over`;
+  await orTold(deps, lock, () => deps.ledger.releaseLock(run.lockProject ?? project, run.lockKey, runId));
+  const ends = { ...(endedAtMs === undefined ? {} : { endedAtMs }), ...(verdict === undefined ? {} : { verdict }) };
+  const index = { project, runId, executionArn, startedAtMs, state, ...ends };
+  await orTold(deps, `Run ${runId} is not in the list of runs`, () =>
+    deps.ledger.putRunIndex(index, settings.policy.ttlDays),
+  );
+  await orTold(deps, `Not all events of run ${runId} were published`, () => publishEvents(run, events, deps));
 }
 
 /**
@@ -100,33 +101,20 @@ async function giveVerdict(before: RunRow, deps: SettleRunDeps): Promise<{ run: 
 }
 
 /** A bucket that refuses the summary for good must not keep a run from its verdict: it can be made again from the rows. */
-async function putSummary(key: string, summary: RunSummary, deps: SettleRunDeps): Promise<boolean> {
-  try {
+const putSummary = async (key: string, summary: RunSummary, deps: SettleRunDeps): Promise<boolean> =>
+  (await orTold(deps, `The summary ${key} could not be written; the run's rows still have it all`, async () => {
     await deps.artefacts.putJson(key, summary);
     return true;
-  } catch (error) {
-    if (error instanceof RetryableError) throw error;
-    deps.warn(`The summary ${key} could not be written (${String(error)}); the run's rows still have it all.`);
-    return false;
-  }
-}
+  })) ?? false;
 
 async function readAll(run: RunRow, deps: SettleRunDeps): Promise<SummaryInput> {
   const tasks = await deps.ledger.readTasks(run);
-  const rows = await deps.ledger.readVertices(run);
-  const plan = run.planKey ? await readPlanOrTell(run.planKey, deps) : null;
+  const vertices = () => deps.ledger.readVertices(run);
+  // A run that could not go on has its verdict by that; what can not be read of it then is left out of its summary.
+  const rows = run.fault === undefined ? await vertices() : ((await orTold(deps, "Its rows", vertices)) ?? []);
+  const planKey = run.planKey;
+  const plan = planKey ? await orTold(deps, `The plan ${planKey} can not be read`, () => deps.readPlan(planKey)) : null;
   return { run, plan, rows, tasks, nowMs: deps.nowMs() };
-}
-
-/** A plan that can not be read for good is none: the run is red then, but it has its verdict. */
-async function readPlanOrTell(planKey: string, deps: SettleRunDeps): Promise<Plan | null> {
-  try {
-    return await deps.readPlan(planKey);
-  } catch (error) {
-    if (error instanceof RetryableError) throw error;
-    deps.warn(`The plan ${planKey} can not be read (${String(error)}).`);
-    return null;
-  }
 }
 
 async function readEvents(run: RunRow, deps: SettleRunDeps): Promise<RunEvent[]> {

@@ -1,3 +1,4 @@
+import { isRefused } from "#clients/aws-errors.ts";
 import type { Executions } from "#clients/executions.ts";
 import type { Ledger } from "#clients/ledger.ts";
 import type { LockRow, RunRow } from "#core/contracts/ledger.ts";
@@ -86,10 +87,13 @@ async function writeRun(
   const known = (await deps.ledger.createRun(run)) ? run : await deps.ledger.readRun(run);
   if (known?.state !== "running") return;
   const { project, runId, executionArn, startedAtMs } = known;
-  await deps.ledger.putRunIndex(
-    { project, runId, executionArn, startedAtMs, state: "running" },
-    settings.policy.ttlDays,
-  );
+  const index = { project, runId, executionArn, startedAtMs, state: "running" as const };
+  try {
+    await deps.ledger.putRunIndex(index, settings.policy.ttlDays);
+  } catch (error) {
+    // The row is there: a list that lacks the run for a while must not end it without a verdict. Its end is put there too.
+    if (!isRefused(error)) throw error;
+  }
 }
 
 /** The run that a lock's row names: of a project of its own where several share the lock. */

@@ -113,6 +113,12 @@ describe("D19: an error of AWS that nobody foresaw", () => {
     ["setHeldSince", 1],
     ["setFinal", 1],
     ["readVertices", 1],
+    ["putRunIndex", 1],
+    ["putRunIndex", 2],
+    ["releaseLock", 1],
+    ["markEventsSent", 1],
+    ["setOutcome", 1],
+    ["readSomeVertices", 2],
   ])(
     "D19: %s refused from call %i on: the run is settled, red by that if it could not go on, with nothing left alive",
     async (method, nth) => {
@@ -128,8 +134,10 @@ describe("D19: an error of AWS that nobody foresaw", () => {
       }
       expect((await aws.ledger.readTasks(key)).filter((task) => task.state !== "over")).toEqual([]);
       for (const [id, consumer] of aws.consumers()) expect(consumer.status, id).not.toBe("RUNNING");
+      // A lock that can not be given back is taken over by the next run: its execution has ended.
       for (const target of ["prod", "default"])
-        if (method !== "readVertices") expect(await aws.ledger.readLock("shop", target)).toBeNull();
+        if (method !== "readVertices" && method !== "releaseLock")
+          expect(await aws.ledger.readLock("shop", target)).toBeNull();
     },
   );
 

@@ -29,7 +29,6 @@ export class SimulatedAws {
   readonly #ecs: SimulatedEcs;
   /** Whether the functions' call of this method is refused for good, as by a permission that is missing. */
   refuses: (method: string) => boolean = () => false;
-  readonly #readPlan = planReader(this.artefacts);
   readonly #seen = new Map<string, string>();
 
   constructor(project: SimulatedProject, seed: number) {
@@ -89,7 +88,8 @@ export class SimulatedAws {
 
   readonly #watchNode = ({ taskToken, consumer }: WatchNodePayload) =>
     this.#answering(taskToken, async () => {
-      const deps = { ledger: this.ledger, executions: this.machines, readPlan: this.#readPlan };
+      const ledger = this.#refusable(this.ledger);
+      const deps = { ledger, executions: this.machines, readPlan: planReader(this.#refusable(this.artefacts)) };
       await watchNode(taskToken, consumer, { ...deps, nowMs: this.clock.nowMs });
       return null;
     });
@@ -101,7 +101,10 @@ export class SimulatedAws {
         if (typeof value !== "function") return value;
         return async (...given: unknown[]) => {
           if (this.refuses(String(name)))
-            throw Object.assign(new Error(`not allowed: ${String(name)}`), { name: "AccessDeniedException" });
+            throw Object.assign(new Error(`not allowed: ${String(name)}`), {
+              name: "AccessDeniedException",
+              $fault: "client",
+            });
           return await Reflect.apply(value, from, given);
         };
       },
