@@ -4,9 +4,9 @@ import { DEFAULT_STATE_DIR } from "#local/python.ts";
 import { quoted, sameOptions } from "../command-line.ts";
 import type { CommonOptions, Context } from "../context.ts";
 import { deployLocal, installDbt, synthesise } from "../deploy-local.ts";
-import { exitCodes } from "../failure.ts";
+import { exitCodes, UsageError } from "../failure.ts";
 import { printJson, printLines, say } from "../output.ts";
-import { configPathOf, stateDirOf } from "../paths.ts";
+import { configNameOf, configPathOf, stateDirOf } from "../paths.ts";
 import { checkDisk } from "../preflight.ts";
 import { resourcesOf } from "../resources.ts";
 
@@ -21,9 +21,15 @@ export interface DeployFlags extends CommonOptions {
 export async function deployCommand(context: Context, flags: DeployFlags): Promise<number> {
   const configPath = configPathOf(flags.config, context.cwd);
   const config = context.loadConfig(configPath);
+  // The CDK knows one stack, by the name that the file gives it.
+  if (flags.stack !== undefined && flags.stack !== config.stackName)
+    throw new UsageError(
+      `The stack of ${configNameOf(flags.config, context.cwd)} is ${config.stackName}, not ${flags.stack}.`,
+      "Set stackName there to name it otherwise, or leave out --stack.",
+    );
   const stateDir = stateDirOf(context.environment);
   const embedded = flags.local === true || (flags.stack === undefined && (await status({ stateDir })).running);
-  if (!embedded) return sayCdkCommand(context, configPath, flags.stack ?? config.stackName, flags);
+  if (!embedded) return sayCdkCommand(context, configPath, config.stackName, flags);
   checkPorts(context.environment);
   checkDisk(stateDir);
   const onProgress = (line: string) => say(context, line);

@@ -58,15 +58,17 @@ function verdictSentence(summary: RunSummary): string {
   return kept.split("\n")[0] ?? "";
 }
 
+/** Classes that people read in other words than the contract has. */
+const SPOKEN: Readonly<Record<string, string>> = { not_built: "not built", doomed: "upstream failed" };
+
 /** `26 good, 1 failed, 4 upstream failed (12 models, 3 seeds, 20 tests)`: zeroes are left out. */
 export function countsLine(summary: RunSummary): string {
-  const words: Readonly<Record<string, string>> = { not_built: "not built", doomed: "upstream failed" };
   const { reused } = summary;
   const counts = Object.entries(summary.counts)
     .filter(([, count]) => count > 0)
     .map(
       ([word, count]) =>
-        `${count} ${words[word] ?? word}${word === "good" && reused > 0 ? `, ${reused} of them reused` : ""}`,
+        `${count} ${SPOKEN[word] ?? word}${word === "good" && reused > 0 ? `, ${reused} of them reused` : ""}`,
     );
   const types = new Map<string, number>();
   for (const vertex of [...summary.nodes, ...summary.tests, ...summary.others]) {
@@ -119,7 +121,7 @@ const firstOf = (lines: readonly string[], kind: string): string[] =>
     : [...lines.slice(0, MOST_ALIKE - 1), `  … and ${lines.length - MOST_ALIKE + 1} more ${kind}: use --json for all`];
 
 const outcomeOf = (vertex: VertexReport | NodeReport): string =>
-  vertex.class === "good" ? "good in the end" : vertex.class;
+  vertex.class === "good" ? "good in the end" : (SPOKEN[vertex.class] ?? vertex.class);
 
 function causeLines(summary: RunSummary, paint: Paint): string[] {
   const alike = grouped(summary.causes);

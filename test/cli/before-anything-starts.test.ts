@@ -135,3 +135,15 @@ test("npm start with options that exclude each other: one message and the help t
   expect(code).toBe(2);
   expect(stderr).toBe("\noption '--flaky' cannot be used with option '--broken'\n→ npm start -- --help\n");
 });
+
+test("deploy --stack: the name of the file's stack prints the command for AWS, another is refused (2)", async () => {
+  const deploy = (stack: string) => stepwatch(["deploy", "--stack", stack]);
+  expect(await deploy("stepwatch")).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringContaining("npx cdk deploy stepwatch --context"),
+  });
+  expect(await deploy("nightly")).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringMatching(/ is stepwatch, not nightly\.\n→ Set stackName there/),
+  });
+});

@@ -53,6 +53,14 @@ describe("the words of a summary", () => {
     expect(text.join("\n")).not.toMatch(/\b1 (?:more )?(?:causes|failures|hooks|vertices|tests|nodes)\b/);
   });
 
+  test("what was tried again and not built in the end is said in the words of the counts", () => {
+    const summary = red([row("model.shop.a", "skipped", { tryTasks: [1, 2], ...dead })]);
+    const told = (kind: "not_built" | "doomed") =>
+      verdictText({ ...summary, nodes: summary.nodes.map((node) => ({ ...node, class: kind, tries: 2 })) }, plain);
+    expect(told("not_built")).toContain("  retried  a: 2 tries, not built");
+    expect(told("doomed")).toContain("  retried  a: 2 tries, upstream failed");
+  });
+
   test("one more than is shown is one more cause", () => {
     const rows = Array.from({ length: 11 }, (_, n) =>
       row(`model.shop.m${n}`, "error", { message: `no ${n}`, ...dead }),
