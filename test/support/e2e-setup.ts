@@ -127,7 +127,7 @@ function dbt2Projects(folder: string, executable: string): Record<string, unknow
     calm2: harbour("calm2", {}),
     nodes2: harbour("nodes2", BROKEN_NODES),
     hurried2: harbour("hurried2", { BREAK: "link_1" }),
-    flaky2: harbour("flaky2", { BREAK_FIRST: "link_1" }, { retries: { node: 1, test: 0 } }),
+    flaky2: harbour("flaky2", { BREAK_FIRST: "link_1" }, { retries: { node: 1, test: 0 }, retryOn: "all" }),
   };
 }
 
@@ -153,9 +153,9 @@ function dbt112Projects(folder: string, executable: string): Record<string, unkn
     calm112: harbour("calm112", {}),
     nodes112: harbour("nodes112", BROKEN_NODES),
     hurried112: harbour("hurried112", { BREAK: "link_1" }),
-    flaky112: harbour("flaky112", { BREAK_FIRST: "link_1" }, { retries: { node: 1, test: 0 } }),
+    flaky112: harbour("flaky112", { BREAK_FIRST: "link_1" }, { retries: { node: 1, test: 0 }, retryOn: "all" }),
     dot_env112: {
-      ...harbour("dot_env112", { BREAK_FIRST: "link_1" }, { retries: { node: 1, test: 0 } }),
+      ...harbour("dot_env112", { BREAK_FIRST: "link_1" }, { retries: { node: 1, test: 0 }, retryOn: "all" }),
       projectDir: withDotEnv,
       build: { resourceTypes: ["model", "seed", "snapshot"] },
     },
