@@ -4,9 +4,10 @@ import { CONTRACT, type ConsumerReference, type RunReference } from "#core/contr
 import { RowMissing } from "#core/errors.ts";
 import { consumerName } from "#core/names.ts";
 import { consumersDue } from "#core/run/consumer.ts";
+import type { Decision } from "#core/run/decision.ts";
 import { eachLimited } from "#core/run/limit.ts";
 import type { Plan } from "#core/run/plan.ts";
-import { type Decision, step } from "#core/run/step.ts";
+import { step } from "#core/run/step.ts";
 import { stopReason } from "#core/run/stop-reason.ts";
 import { signatureOf } from "#core/run/task-watch.ts";
 import { currentProducer, isOver } from "#core/run/vertex-view.ts";

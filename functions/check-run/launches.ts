@@ -4,8 +4,8 @@ import type { Tasks } from "#clients/tasks.ts";
 import type { RunRow, TaskRow } from "#core/contracts/ledger.ts";
 import { type TaskSet, taskSetSchema } from "#core/contracts/task-set.ts";
 import { artefactKeys, clientToken, setHash, startedBy } from "#core/names.ts";
+import type { LaunchDecision } from "#core/run/decision.ts";
 import { eachLimited } from "#core/run/limit.ts";
-import type { LaunchDecision } from "#core/run/step.ts";
 import { asksEcs, ended, nextLaunchAtMs, taskMove } from "#core/run/task-watch.ts";
 
 /** What launching and watching tasks needs. */

@@ -1,8 +1,9 @@
 import type { BuildEnd, RunRow, TaskRow, TaskStop, VertexRow } from "#core/contracts/ledger.ts";
 import { type Policy, policySchema } from "#core/contracts/settings.ts";
 import { classOfStatus, isTerminal } from "#core/dbt/status.ts";
+import type { Decision, StepInput } from "#core/run/decision.ts";
 import type { Plan, PlanVertex } from "#core/run/plan.ts";
-import { type Decision, type StepInput, step } from "#core/run/step.ts";
+import { step } from "#core/run/step.ts";
 import { type Verdict, verdict } from "#core/run/verdict.ts";
 import { buildEnd, runRow, taskRow } from "./ledger-rows.ts";
 

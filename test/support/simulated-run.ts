@@ -1,7 +1,8 @@
 import type { BuildEnd, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import { isTerminal } from "#core/dbt/status.ts";
+import type { Decision, LaunchDecision, StepInput } from "#core/run/decision.ts";
 import { SINGLE_WRITERS } from "#core/run/plan.ts";
-import { type Decision, type LaunchDecision, type StepInput, step } from "#core/run/step.ts";
+import { step } from "#core/run/step.ts";
 import { type Verdict, verdict } from "#core/run/verdict.ts";
 import { currentProducer, isOver } from "#core/run/vertex-view.ts";
 import { buildEnd, taskRow } from "./ledger-rows.ts";
