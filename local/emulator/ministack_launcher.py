@@ -30,11 +30,13 @@ def main():
         sys.exit(EXIT_WRONG_VERSION)
     threading.Thread(target=end_with_parent, daemon=True).start()
 
+    import dynamodb_patch
     import lambda_patch
     import step_functions_patch
     from patching import PatchError
 
     try:
+        dynamodb_patch.apply()
         lambda_patch.apply(lambda_host_url)
         step_functions_patch.apply()
     except PatchError as error:
