@@ -18,6 +18,7 @@ import {
   generate,
   layered,
   layeredWithTests,
+  manyTests,
   warmUp,
   writeConfig,
 } from "./projects.ts";
@@ -82,7 +83,10 @@ async function main(options: BenchOptions): Promise<number> {
 }
 
 async function measureRuns(options: BenchOptions, figures: Figures): Promise<void> {
-  const sized = options.only.includes("overhead") ? layeredProjects(options.models) : [];
+  const sized = [
+    ...(options.only.includes("overhead") ? layeredProjects(options.models) : []),
+    ...(options.only.includes("tests") ? [manyTests(folder)] : []),
+  ];
   const chains = options.only.includes("flaky") ? chainProjects(folder) : [];
   const venv = await ensureVenv(DBT_PACKAGES, { label: "the dbt environment", onProgress: say });
   const python = join(venv.bin, "python");

@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { policySchema } from "#core/contracts/settings.ts";
 import type { StackSettings } from "./projects.ts";
 
-const BENCHMARKS = ["overhead", "flaky", "reader", "summary"] as const;
+const BENCHMARKS = ["overhead", "tests", "flaky", "reader", "summary"] as const;
 export type Benchmark = (typeof BENCHMARKS)[number];
 
 export interface BenchOptions extends StackSettings {

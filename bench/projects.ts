@@ -18,9 +18,18 @@ export interface BenchProject {
   readonly models: number;
   readonly projectDir: string;
   readonly generatorArguments: readonly string[];
-  /** One data test on each model, beside what the generator makes. */
-  readonly withTests: boolean;
+  /** Data tests beside what the generator makes, which is none. */
+  readonly tests: DataTests;
 }
+
+export interface DataTests {
+  /** In turn on each model. */
+  readonly count: number;
+  /** As many of them find rows: on the models without children, so that all the rest is built. */
+  readonly failing: number;
+}
+
+const NO_TESTS: DataTests = { count: 0, failing: 0 };
 
 const FOLDER = "projects";
 
@@ -30,10 +39,10 @@ function benchProject(
   adapter: Adapter,
   models: number,
   generatorArguments: readonly string[],
-  withTests = false,
+  tests = NO_TESTS,
 ): BenchProject {
   const projectDir = join(folder, FOLDER, name);
-  return { name, schema: name, adapter, models, projectDir, generatorArguments, withTests };
+  return { name, schema: name, adapter, models, projectDir, generatorArguments, tests };
 }
 
 /** The peer was measured on these: layered, pg_sleep with the generator's own means, 8 threads. */
@@ -42,14 +51,17 @@ export const layered = (folder: string, models: number, adapter: Adapter): Bench
 
 /** The layered project with a data test on every model: the generator's own have none. */
 export const layeredWithTests = (folder: string, models: number): BenchProject =>
-  benchProject(
-    folder,
-    `postgres_${models}_tested`,
-    "postgres",
-    models,
-    ["--shape", "layered", "--n", String(models)],
-    true,
-  );
+  benchProject(folder, `postgres_${models}_tested`, "postgres", models, ["--shape", "layered", "--n", String(models)], {
+    count: models,
+    failing: 0,
+  });
+
+/** The shape of a company's project: 116 nodes with their seeds, and of 1,600 data tests 58 that find rows. */
+export const manyTests = (folder: string): BenchProject =>
+  benchProject(folder, "many_tests", "postgres", 114, ["--shape", "layered", "--n", "114"], {
+    count: 1600,
+    failing: 58,
+  });
 
 /** Run first and not measured: the functions' code is loaded and compiled then. On AWS that is a cold start a function. */
 export const warmUp = (folder: string): BenchProject =>
@@ -72,14 +84,37 @@ export async function generate(project: BenchProject, python: string): Promise<v
   mkdirSync(projectDir, { recursive: true });
   const where = ["--out", projectDir, "--adapter", adapter, "--schema", schema];
   await run(python, [GENERATOR, ...where, ...generatorArguments]);
-  if (project.withTests) writeTests(project);
+  if (project.tests.count > 0) writeTests(project);
 }
 
-function writeTests({ projectDir, models }: BenchProject): void {
-  const names = Array.from({ length: models }, (_, at) => `m_${String(at + 1).padStart(4, "0")}`);
-  const tested = names.map((name) => ({ name, columns: [{ name: "id", data_tests: ["not_null"] }] }));
+/** Models of the last layer, which have no children: the generator numbers layer after layer, four of them. */
+const childless = (models: number): number => models - Math.round((models * 3) / 4);
+
+function writeTests({ projectDir, models, tests }: BenchProject): void {
+  const leaves = childless(models);
+  const tested = Array.from({ length: models }, (_, at) => {
+    const fromLast = models - 1 - at;
+    const passing = share(tests.count - tests.failing, models, at);
+    const failing = fromLast < leaves ? share(tests.failing, leaves, fromLast) : 0;
+    const name = `m_${String(at + 1).padStart(4, "0")}`;
+    const test = (word: string, values: (nth: number) => number[]) => (_: unknown, nth: number) => ({
+      accepted_values: { name: `${word}_${name}_${nth}`, arguments: { values: values(nth), quote: false } },
+    });
+    const right = Array.from(
+      { length: passing },
+      test("right", (nth) => [at + 1, -nth]),
+    );
+    const wrong = Array.from(
+      { length: failing },
+      test("wrong", (nth) => [-1 - nth]),
+    );
+    return { name, columns: [{ name: "id", data_tests: [...right, ...wrong] }] };
+  });
   writeFileSync(join(projectDir, "models", "tests.yml"), JSON.stringify({ version: 2, models: tested }, null, 1));
 }
+
+/** What falls to the one `at` of `among` when `total` are dealt out in turn. */
+const share = (total: number, among: number, at: number): number => Math.floor((total - at - 1) / among) + 1;
 
 /** dbt and both adapters, as pip names them. */
 export const DBT_PACKAGES = ["dbt-core==1.11.16", "dbt-duckdb==1.11.1", "dbt-postgres==1.11.0"];
