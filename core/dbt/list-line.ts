@@ -39,14 +39,12 @@ export function readListLine(line: string): ListedVertex | null {
 
 /**
  * Whether an entry is what the manifest of the same dbt says of that vertex. One that the manifest does not have stays:
- * it is told as a warning of the plan, and is never planned.
+ * it is told as a warning of the plan, and is never planned. Files are not compared: dbt 2 lists a generic test by the
+ * file that it makes of it below target, and a package's model by its place in the project, where its manifest names the
+ * YAML file and the place in the package.
  */
 export function agreesWithManifest(entry: ListedVertex, manifest: Manifest): boolean {
   const node = manifest.nodes.get(entry.uniqueId);
   if (node === undefined) return true;
-  return (
-    node.resourceType === entry.resourceType &&
-    node.originalFilePath === entry.originalFilePath &&
-    node.fqn.join("\0") === entry.fqn.join("\0")
-  );
+  return node.resourceType === entry.resourceType && node.fqn.join("\0") === entry.fqn.join("\0");
 }
