@@ -146,7 +146,7 @@ export const FAILURE_MESSAGES: readonly FailureMessage[] = [
   {
     kind: "connection",
     pattern:
-      /server closed the connection|terminating connection|ssl (connection|syscall|error)|could not (send data to|receive data from) server|the database system is shutting down|(cursor|connection) already closed|no connection to the server/i,
+      /server closed the connection|terminating connection|ssl (connection|syscall|error)|could not (send data to|receive data from) server|no message from the libpq|lost synchronization with server|the database system is shutting down|(cursor|connection) already closed|no connection to the server/i,
     adapters: POSTGRES,
     source: SQLSTATES,
   },
@@ -154,6 +154,18 @@ export const FAILURE_MESSAGES: readonly FailureMessage[] = [
     kind: "connection",
     pattern:
       /\bconnection (was )?(refused|reset|aborted|closed|lost|timed out|broken|terminated|not open|already closed|has been closed)|broken pipe|remote end closed|eof (detected|occurred)|(read|connect(ion)?) timed out|network is unreachable|no route to host|(temporary failure in )?name (or service not known|resolution)|max retries exceeded|failed to establish a new connection|incomplete ?read|\bECONN(REFUSED|RESET)\b|\bETIMEDOUT\b/i,
+    source: NETWORK,
+  },
+  // Python prints an exception within another as its type and a quoted text: the type is all that is left of it.
+  {
+    kind: "connection",
+    pattern:
+      /\b(Connection(Reset|Aborted|Refused)|BrokenPipe|NewConnection|MaxRetry)Error\b|\b(Remote|Server)Disconnected(Error)?\b/,
+    source: NETWORK,
+  },
+  {
+    kind: "connection",
+    pattern: /\b50[234] (GET|POST|PUT|PATCH) |\bserver socket closed\b/,
     source: NETWORK,
   },
   {

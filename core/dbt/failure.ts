@@ -17,6 +17,9 @@ const CODE = /^\[\w+\](?: \[\w+ \(dbt\d+\)\])?:\s*/;
 /** `Database Error in model orders (models/orders.sql)`, `Error materializing test test.shop.…`: whose failure it is. */
 const WHOSE = /^(?:(?:Database|Runtime|Dbt) Error(?: in .*)?|Error (?:materializing|executing) .*)$/i;
 
+/** pyodbc's error as Python prints it: a SQLSTATE and one quoted text, which is the driver's own. */
+const PYODBC = /^\('[0-9A-Z]{5}', (['"])(.*)\1\)$/;
+
 /** Quoted text is a name or a value, never the driver's word; an apostrophe within a word quotes nothing. */
 const QUOTED = /"[^"\n]*"|`[^`\n]*`|(?<!\w)'[^'\n]*'/g;
 
@@ -28,7 +31,7 @@ export function wordsOfFailure(message: string): string {
   const lines = message
     .slice(0, 4 * MOST_CHARACTERS)
     .split("\n")
-    .map((line) => line.trim().replace(CODE, ""))
+    .map((line) => line.trim().replace(CODE, "").replace(PYODBC, "$2"))
     .filter((line) => line !== "");
   while (lines.length > 1 && WHOSE.test(lines[0]!)) lines.shift();
   const statement = lines.findIndex((line) => /^(?:LINE \d+:|compiled (?:code|sql) at |\[SQL|DETAIL:)/.test(line));

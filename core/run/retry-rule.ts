@@ -66,7 +66,8 @@ function mayHaveWritten(view: VertexView, policy: Policy): boolean {
  * The end of a transaction that nobody saw: the commit may have arrived before the line was cut. Wider than the table's
  * words for a connection: of what may double rows a doubt is enough.
  */
-const PERHAPS_CUT = /connection|timed? ?out|timeout|did not complete|broken pipe|remote end|\beof\b/i;
+const PERHAPS_CUT =
+  /connection|disconnect|timed? ?out|timeout|did not complete|broken ?pipe|remote end|\beof\b|socket|\bOSError\b|ProtocolError|IncompleteRead|service (is |was )?(currently |temporarily )?unavailable|\b50\d (GET|POST|PUT|PATCH) /i;
 
 /** A timeout that the warehouse itself tells has ended the statement: its connection was there to say so. */
 const TOLD_BY_THE_WAREHOUSE = /canceling statement due to|reached its statement or warehouse timeout/i;

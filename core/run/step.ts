@@ -7,7 +7,7 @@ import { failedTogether } from "#core/run/failed-together.ts";
 import { dueSingles } from "#core/run/fallbacks.ts";
 import { type Plan, SINGLE_WRITERS } from "#core/run/plan.ts";
 import { planless, producerLaunch, relaunchOfProducer, touched, unbegun } from "#core/run/producers.ts";
-import { gatesAreGood, type Standing } from "#core/run/recovery-set.ts";
+import { gatesAreGood, recoverySet, type Standing } from "#core/run/recovery-set.ts";
 import { brokenProject, quietUntilMs } from "#core/run/silent-tasks.ts";
 import { currentProducer, isOver, type VertexView, viewVertices } from "#core/run/vertex-view.ts";
 import { recoveryWave } from "#core/run/wave.ts";
@@ -54,8 +54,11 @@ function recover(input: StepInput, plan: Plan, live: readonly TaskRow[], produce
   }
   const room = input.nowMs < quiet ? 0 : cap - live.length;
   const groups = failedTogether(standing, input.policy);
-  const due = groups.filter((group) => group.uniqueIds.every((id) => isDue(views.get(id)!, input, standing, plan)));
   const grouped = new Set(groups.flatMap((group) => group.uniqueIds));
+  // Deferred tests wait for open nodes: a place that is kept for them could be the one that those need.
+  const reachable = groups.length > 0 ? new Set(recoverySet(standing, new Set(), grouped)) : grouped;
+  const isNow = (id: string) => reachable.has(id) && isDue(views.get(id)!, input, standing, plan);
+  const due = groups.filter((group) => group.uniqueIds.every(isNow));
   const singles = dueSingles(input, standing, plan, room - Math.min(due.length, 1), grouped);
   const taken = new Set(singles.flatMap((single) => single.uniqueIds));
   const wave = recoveryWave(input, standing, plan, producer, taken, due);

@@ -64,6 +64,20 @@ describe("what the message of a failure says", () => {
       "credentials",
     ],
     ["sqlserver", "[42S02] [Microsoft] Invalid object name 'raw.orders'. (208)", "missing"],
+    ["sqlserver", `('42S02', "[42S02] [Microsoft][SQL Server]Invalid object name 'raw.orders'. (208)")`, "missing"],
+    ["sqlserver", "('40001', '[40001] [Microsoft][SQL Server]Transaction (Process ID 60) was deadlocked')", "conflict"],
+    ["sqlserver", `('22018', "[22018] [Microsoft]Conversion failed of 'Invalid object name'. (245)")`, null],
+    ["bigquery", "('Connection aborted.', RemoteDisconnected('Remote end closed connection'))", "connection"],
+    ["bigquery", "('Connection aborted.', ConnectionResetError(104, 'Connection reset by peer'))", "connection"],
+    [
+      "bigquery",
+      "503 POST https://bigquery.googleapis.com/bigquery/v2/projects/p/jobs: Visibility check",
+      "connection",
+    ],
+    ["redshift", "('communication error', BrokenPipeError(32, 'Broken pipe'))", "connection"],
+    ["redshift", "BrokenPipe: server socket closed. Please check that client side networking", "connection"],
+    ["postgres", "error with status PGRES_TUPLES_OK and no message from the libpq", "connection"],
+    ["postgres", 'lost synchronization with server: got message type "T", length 0', "connection"],
     ["clickhouse", "Code: 60. DB::Exception: Table raw.orders does not exist. (UNKNOWN_TABLE)", "missing"],
   ])("G32: %s: %s", (adapter, text, expected) => {
     expect(kind(inModel(text.split("\n").join("\n  ")), adapter)).toBe(expected);

@@ -103,6 +103,18 @@ describe("one outage, one build", () => {
     expect(launchesOf(decision).map((one) => one.kind)).toEqual(["fallback", "fallback"]);
   });
 
+  it("G26, C7: deferred tests that wait for an open node keep no place from the task that builds it", () => {
+    const late = (id: string) => dataTest(id, ["a"], { deferred: true });
+    const plan = planOf([vertex("x"), vertex("a"), late("test.one"), late("test.two")]);
+    const struck = (id: string) => row(id, "error", { message: CUT, task: 2 });
+    const rows = [row("x", "error"), row("a", "success"), struck("test.one"), struck("test.two")];
+    const tasks = [over(1), over(2, {}, { kind: "recovery" })];
+    expect(launchesOf(decide({ plan, rows, tasks, maxTasks: 1 }))).toEqual([{ kind: "fallback", set: ["x"] }]);
+    const open = [row("x", "success", { task: 3 }), ...rows.slice(1)];
+    const later = decide({ plan, rows: open, tasks: [...tasks, over(3, {}, { kind: "fallback" })], maxTasks: 1 });
+    expect(launchesOf(later)).toEqual([{ kind: "recovery", set: ["test.one", "test.two"] }]);
+  });
+
   it("G26, G17: a microbatch model keeps a task of its own, since its window is its own", () => {
     const plan = planOf([vertex("a"), vertex("b"), vertex("m", [], { batchSize: "day" })]);
     const batches = [{ name: "2024-03-01", status: "error" }];

@@ -124,6 +124,19 @@ describe("a failed vertex that may have written", () => {
     expect(decide({ plan: whole, rows: [timeout], policy: all }).launches).toMatchObject([{ uniqueIds: ["app"] }]);
   });
 
+  it.each([
+    "('Connection aborted.', RemoteDisconnected('Remote end closed connection without response'))",
+    "('communication error', OSError(9, 'Bad file descriptor'))",
+    "503 POST https://bigquery.googleapis.com/bigquery/v2/projects/p/jobs: Visibility check was unavailable",
+    "500 POST https://bigquery.googleapis.com/bigquery/v2/projects/p/jobs: Internal error encountered.",
+    "503 Service is currently unavailable",
+    "error with status PGRES_TUPLES_OK and no message from the libpq",
+    'lost synchronization with server: got message type "T", length 0',
+  ])("G28: a driver that lost its answer says nothing of the commit: %s", (message) => {
+    const whole = planOf([{ ...app, afterFailure: "rolled_back" as const }]);
+    expect(launchesOf(decide({ plan: whole, rows: [failed(message)] }))).toEqual([]);
+  });
+
   it("G28, C12: onTestFailure: node does not build a good node again whose rows would double; its test is tried alone", () => {
     const tested = planOf([app, dataTest("test.app", ["app"])]);
     const rows = [row("app", "success"), row("test.app", "error")];
