@@ -6,6 +6,7 @@ import { inGateOrder } from "#core/run/vertex-view.ts";
 import type { DeployedStack } from "./context.ts";
 import { UsageError } from "./failure.ts";
 import type { RunSnapshot } from "./follow.ts";
+import { lockHolder } from "./lock-holder.ts";
 
 /**
  * The run that a person names by its id. Its project stands in its execution's input, so that nobody has to type it;
@@ -54,6 +55,7 @@ export function summaryOf(snapshot: RunSnapshot & { run: RunRow }, nowMs: number
 
 /**
  * The run as it stands.
+ * @param entriesOf whose runs share the lock of a project's
  * @throws {UsageError} if there is no such run, or it has no row: it waits for its lock, was refused, or has expired
  */
 export async function readRun(
@@ -61,18 +63,22 @@ export async function readRun(
   runId: string,
   nowMs: number,
   stackOption: string,
+  entriesOf: (project: string) => readonly string[],
 ): Promise<RunSummary> {
   const key = await findRun(stack, runId, stackOption);
   const snapshot = await readSnapshot(stack, key);
   if (snapshot.run !== null) return summaryOf({ ...snapshot, run: snapshot.run }, nowMs);
   const execution = await stack.executions.describe(executionArn(stack.resources.runMachineArn, runId));
   if (execution?.status === "RUNNING") {
-    const [last] = await stack.ledger.listRuns(key.project, 1);
+    const holder = await lockHolder(stack, entriesOf(key.project), runId);
     const why =
-      last?.state === "running"
-        ? `the run ${last.runId} of ${key.project} holds its lock.`
-        : "it was started a moment ago, or its first step is being tried again.";
-    throw new UsageError(`The run ${runId} has not begun: ${why}`, `npx stepwatch runs ${key.project}${stackOption}`);
+      holder === null
+        ? "it was started a moment ago, or its first step is being tried again."
+        : `the run ${holder.runId} of ${holder.project} holds its lock.`;
+    throw new UsageError(
+      `The run ${runId} has not begun: ${why}`,
+      `npx stepwatch runs ${(holder ?? key).project}${stackOption}`,
+    );
   }
   const why = execution?.cause ?? execution?.error ?? "its rows have expired";
   throw new UsageError(

@@ -13,6 +13,7 @@ import type { DeployedStack } from "./context.ts";
 import { deployLocal, installDbt, type LocalDeploy, synthesise } from "./deploy-local.ts";
 import { InfrastructureError, UsageError } from "./failure.ts";
 import type { FollowEnd } from "./follow.ts";
+import { lockEntries } from "./lock-holder.ts";
 import { checkDisk, checkProject } from "./preflight.ts";
 import { connect } from "./real-context.ts";
 import { resourcesOf } from "./resources.ts";
@@ -132,7 +133,8 @@ async function build(start: Start, project: string, stack: DeployedStack, board:
   const show = showing(start, board);
   let phase: PhaseName = "planning";
   const notice = (line: string) => board.note(phase, line);
-  const waiting = waitingNotice(clock, stack, started, notice);
+  const entries = lockEntries({ loadConfig: () => loadConfig(start.configPath) }, project, {});
+  const waiting = waitingNotice(clock, stack, started, entries, notice);
   const end = await followStarted(clock, stack, started, notice, (snapshot) => {
     if (snapshot.run === null) waiting();
     // dbt may have built something before its plan is known.

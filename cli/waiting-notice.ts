@@ -1,5 +1,6 @@
 import { deployedNames } from "../infra/deployed-names.ts";
 import type { Context, DeployedStack } from "./context.ts";
+import { lockHolder } from "./lock-holder.ts";
 import type { StartedRun } from "./run-start.ts";
 
 /** A run that has no row after so long waits for its lock. */
@@ -11,11 +12,13 @@ const STUCK_MS = 20_000;
 /**
  * Says once which run has the lock, where a run has not begun some seconds after its start; where none has it, that
  * its first step is being tried again and where to read why.
+ * @param entries whose runs share the lock
  */
 export function waitingNotice(
   context: Pick<Context, "now">,
   stack: DeployedStack,
   started: StartedRun,
+  entries: readonly string[],
   notice: (line: string) => void,
 ): () => void {
   const sinceMs = context.now();
@@ -26,9 +29,8 @@ export function waitingNotice(
     notice(line);
   };
   const look = async () => {
-    const [last] = await stack.ledger.listRuns(started.project, 1);
-    if (last?.state === "running" && last.runId !== started.runId)
-      tell(`Waiting for the run ${last.runId} of ${started.project} to end: it holds the lock.`);
+    const holder = await lockHolder(stack, entries, started.runId);
+    if (holder !== null) tell(`Waiting for the run ${holder.runId} of ${holder.project} to end: it holds the lock.`);
     else if (context.now() - sinceMs >= STUCK_MS) tell(stuck(stack));
   };
   return () => {

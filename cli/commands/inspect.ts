@@ -5,6 +5,7 @@ import { CONTAINER_NAME, deployedNames } from "../../infra/deployed-names.ts";
 import { sameOptions, sameStack } from "../command-line.ts";
 import type { CommonOptions, Context, DeployedStack } from "../context.ts";
 import { exitCodes, UsageError } from "../failure.ts";
+import { lockEntries } from "../lock-holder.ts";
 import { aboutVertex, readable } from "../log-text.ts";
 import { printJson, printLines } from "../output.ts";
 import { configNameOf } from "../paths.ts";
@@ -53,10 +54,13 @@ function refuseUnknown(context: Context, project: string, flags: CommonOptions):
   );
 }
 
+const runNamed = (context: Context, stack: DeployedStack, runId: string, flags: CommonOptions): Promise<RunSummary> =>
+  readRun(stack, runId, context.now(), sameStack(flags), (project) => lockEntries(context, project, flags));
+
 /** `stepwatch status <run>`. The exit code is the run's: 1 if it is red. A run that goes on is no failure. */
 export async function statusCommand(context: Context, runId: string, flags: CommonOptions): Promise<number> {
   const stack = await context.openStack(flags);
-  const summary = await readRun(stack, runId, context.now(), sameStack(flags));
+  const summary = await runNamed(context, stack, runId, flags);
   const size = { width: widthOf(context.out, 160), height: Number.MAX_SAFE_INTEGER };
   if (flags.json) printJson(context, summary);
   else printLines(context, statusText(summary, size, paintFor(context.out, context.environment), context.now()));
@@ -66,7 +70,7 @@ export async function statusCommand(context: Context, runId: string, flags: Comm
 /** `stepwatch tasks <run>`: the dbt builds of a run. */
 export async function tasksCommand(context: Context, runId: string, flags: CommonOptions): Promise<number> {
   const stack = await context.openStack(flags);
-  const summary = await readRun(stack, runId, context.now(), sameStack(flags));
+  const summary = await runNamed(context, stack, runId, flags);
   if (flags.json) printJson(context, { contract: 1, project: summary.project, runId, tasks: summary.tasks });
   else
     printLines(context, summary.tasks.length === 0 ? ["The run has no task yet."] : summary.tasks.flatMap(taskLines));
@@ -90,7 +94,7 @@ export async function logsCommand(
   flags: CommonOptions & { task?: number },
 ): Promise<number> {
   const stack = await context.openStack(flags);
-  const summary = await readRun(stack, runId, context.now(), sameStack(flags));
+  const summary = await runNamed(context, stack, runId, flags);
   const uniqueId = node === undefined ? null : vertexNamed(summary, node, sameStack(flags));
   const rows = await stack.ledger.readTasks({ project: summary.project, runId });
   const chosen = rows.filter((row) => flags.task === undefined || row.task === flags.task);

@@ -5,6 +5,7 @@ import { sameOptions, sameStack } from "../command-line.ts";
 import type { CommonOptions, Context, DeployedStack } from "../context.ts";
 import { exitCodes, UsageError } from "../failure.ts";
 import type { FollowEnd } from "../follow.ts";
+import { lockEntries } from "../lock-holder.ts";
 import { printJson, printLines, say } from "../output.ts";
 import { configNameOf } from "../paths.ts";
 import { endedBadly, exitCodeOf, lookFurther, notInStack } from "../run-end.ts";
@@ -70,7 +71,7 @@ async function followCommand(
   const paint = paintFor(context.err, context.environment);
   const view = runView({ terminal: context.err, paint, now: () => context.now() });
   const notice = (line: string) => view.note(line);
-  const waiting = waitingNotice(context, stack, started, notice);
+  const waiting = waitingNotice(context, stack, started, lockEntries(context, started.project, flags), notice);
   let end: FollowEnd | null;
   try {
     end = await followStarted(context, stack, started, notice, (snapshot) => {

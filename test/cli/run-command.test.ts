@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
+import { parseConfig } from "#core/config.ts";
 import { LedgerUnavailable } from "#core/errors.ts";
 import type { RunSummary } from "#core/run/summary.ts";
-import { fakeStack, type Look, stepwatch } from "./fake-context.ts";
+import { fakeStack, known, type Look, stepwatch } from "./fake-context.ts";
 import { begun, green, red } from "./looks.ts";
 
 describe("run", () => {
@@ -156,6 +157,26 @@ describe("run", () => {
     expect(end.stderr.match(/Waiting for the run run-0 of shop to end: it holds the lock\./g)).toHaveLength(1);
     const quick = await stepwatch(["run", "shop"], { stack: fakeStack([green], { listRuns: async () => [holder] }) });
     expect(quick.stderr).not.toContain("Waiting");
+  });
+
+  test("G29: a run that waits for another entry of its folder names that entry's run, and status does", async () => {
+    const entry = { projectDir: "shop" };
+    const projects = { shop: entry, shop_hourly: entry, other: { projectDir: "other" } };
+    const config = parseConfig({ projects }, "/", (_folder, path) => `/${path}`);
+    const holds = (holder: string) => async (project: string) =>
+      project === holder
+        ? [{ project, runId: "run-0", executionArn: "arn", startedAtMs: 1, state: "running" as const }]
+        : [];
+    const looks = [...Array<Look>(12).fill({ run: null }), green];
+    const waits = async (holder: string) =>
+      (await stepwatch(["run", "shop"], { config, stack: fakeStack(looks, { listRuns: holds(holder) }) })).stderr;
+    expect(await waits("shop_hourly")).toContain("Waiting for the run run-0 of shop_hourly to end: it holds the lock.");
+    expect(await waits("other")).not.toContain("Waiting");
+    const stack = fakeStack([], { listRuns: holds("shop_hourly") });
+    known(stack, "run-2", { status: "RUNNING" });
+    expect((await stepwatch(["status", "run-2"], { config, stack })).stderr).toBe(
+      "The run run-2 has not begun: the run run-0 of shop_hourly holds its lock.\n→ npx stepwatch runs shop_hourly\n",
+    );
   });
 
   test("a run that does not begin, and waits for nobody, says once where to read why", async () => {
