@@ -1,9 +1,9 @@
 """DynamoDB: a Query of a partition reads its expression once, and not anew for every row.
 
 MiniStack parses, checks and interprets the key condition for each row of the partition, whatever the condition is. A
-run of 1,700 vertices and 116 nodes is asked for its few tasks by each node's consumer, each turn: 23 times a second,
-at 40 to 60 ms each. The emulator is one process, so that the statuses of the build, the live view and ``status`` waited
-for that alone. What is kept here are answers of functions of their arguments alone; nothing is known of any table.
+run of 1,700 vertices is asked for its few tasks by each turn of each node's consumer, by its checks and by the live
+view, at 40 to 70 ms each. The emulator is one process: the statuses of the build waited meanwhile.
+What is kept here are answers of functions of their arguments alone; nothing is known of any table.
 """
 
 import re
