@@ -13,6 +13,7 @@ import { Construct } from "constructs";
 import type { ProjectConfig } from "#core/config.ts";
 import type { LaunchTarget, ProjectSettings, TaskSize } from "#core/contracts/settings.ts";
 import type { Artefacts } from "./artefacts.ts";
+import { defaultProfile } from "./default-target.ts";
 import { CONTAINER_NAME, deployedNames, type TaskRole } from "./deployed-names.ts";
 import type { Ledger } from "./ledger.ts";
 import type { LockSharing } from "./lock-sharing.ts";
@@ -64,6 +65,7 @@ export class DbtProject extends Construct {
     this.families = (["producer", "queue"] as const).map((role) =>
       deployedNames.taskFamily(stackName, project.name, role),
     );
+    const ownProfile = defaultProfile(project);
     this.settings = {
       project: project.name,
       producer: this.#launchTarget("producer", project.producer),
@@ -76,6 +78,7 @@ export class DbtProject extends Construct {
       ...(project.threads !== undefined && { threads: project.threads }),
       ...(project.target !== undefined && { target: project.target }),
       ...(sharing.lockProject !== project.name && { lockProject: sharing.lockProject }),
+      ...(ownProfile !== null && { defaultProfile: ownProfile }),
       defaultTarget: sharing.defaultTarget,
     };
   }

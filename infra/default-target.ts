@@ -15,12 +15,18 @@ export function defaultTarget(project: ProjectConfig): string | null {
   // dbt 1.12 and 2.0 read each of its variables under this prefix too.
   const variables = new Set(names.map((name) => name.replace(/^DBT_ENGINE_/, "DBT_")));
   if (["DBT_TARGET", "DBT_PROFILE", "DBT_PROFILES_DIR"].some((name) => variables.has(name))) return null;
-  const name = project.build.profile ?? at(readYaml(join(project.projectDir, "dbt_project.yml")), "profile");
+  const name = project.build.profile ?? defaultProfile(project);
   if (!isPlain(name)) return null;
   const profile = at(readYaml(join(project.profilesDir, "profiles.yml")), name);
   if (typeof profile !== "object" || profile === null || Array.isArray(profile)) return null;
   const target = Object.hasOwn(profile, "target") ? at(profile, "target") : DBT_DEFAULT;
   return isPlain(target) ? target : null;
+}
+
+/** The profile that dbt_project.yml names; null where only dbt can tell. */
+export function defaultProfile(project: ProjectConfig): string | null {
+  const name = at(readYaml(join(project.projectDir, "dbt_project.yml")), "profile");
+  return isPlain(name) ? name : null;
 }
 
 /** A text that dbt takes as it is. */

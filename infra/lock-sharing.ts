@@ -1,6 +1,6 @@
 import { realpathSync } from "node:fs";
 import type { ProjectConfig } from "#core/config.ts";
-import { defaultTarget } from "./default-target.ts";
+import { defaultProfile, defaultTarget } from "./default-target.ts";
 
 export interface LockSharing {
   /** The entry in whose partition of the ledger its locks stand. */
@@ -12,7 +12,7 @@ export interface LockSharing {
 /**
  * Entries of stepwatch.yaml that have one dbt project's folder build the same tables: their locks stand in one partition,
  * that of the first by name, so that two of them never build one target at once (behaviour G29). Where the target of one
- * is known to dbt alone, all of them share one lock. Folders are compared by where they really are.
+ * is known to dbt alone, or they build by several profiles, all of them share one lock. Folders are compared by where they really are.
  */
 export function lockSharing(projects: readonly ProjectConfig[]): Map<string, LockSharing> {
   const byFolder = Map.groupBy(projects, ({ projectDir }) => realFolder(projectDir));
@@ -20,7 +20,8 @@ export function lockSharing(projects: readonly ProjectConfig[]): Map<string, Loc
   for (const entries of byFolder.values()) {
     const [lockProject = ""] = entries.map((entry) => entry.name).sort();
     const targets = new Map(entries.map((entry) => [entry.name, defaultTarget(entry)]));
-    const isUnknown = entries.length > 1 && [...targets.values()].includes(null);
+    const profiles = new Set(entries.map((entry) => entry.build.profile ?? defaultProfile(entry)));
+    const isUnknown = entries.length > 1 && ([...targets.values()].includes(null) || profiles.size > 1);
     for (const { name } of entries)
       shared.set(name, { lockProject, defaultTarget: isUnknown ? null : (targets.get(name) ?? null) });
   }

@@ -126,6 +126,8 @@ export const projectSettingsSchema = z.strictObject({
   build: z.record(z.string(), z.unknown()),
   threads: z.int().min(1).max(256).optional(),
   target: z.string().optional(),
+  /** dbt_project.yml's own profile: a run that names it builds what one builds that names none (behaviour G10). */
+  defaultProfile: z.string().optional(),
   /** Of entries that share a dbt project's folder, the one in whose partition their locks stand (behaviour G29). */
   lockProject: z.string().optional(),
   /** What dbt builds when no target is named; null where only dbt can tell. */

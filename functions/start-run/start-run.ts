@@ -37,7 +37,8 @@ export async function startRun(payload: StartRunPayload, deps: StartRunDeps): Pr
       `execution name = "${execution.name}": letters, digits, - and _ only, at most 80`,
     ]);
   const options = effectiveOptions(settings, input);
-  const otherProfile = options.profile === settings.build.profile ? undefined : options.profile;
+  const ownProfile = settings.build.profile ?? settings.defaultProfile;
+  const otherProfile = options.profile === ownProfile ? undefined : options.profile;
   const lockProject = settings.lockProject ?? input.project;
   const lock: LockRow = {
     project: lockProject,

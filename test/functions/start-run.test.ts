@@ -109,6 +109,13 @@ describe("G10: the lock of a run is that of the target that dbt builds", () => {
     expect(await start("run-3", {}, to("prod"), known)).toMatchObject({ runId: "run-3" });
   });
 
+  it("the project's own profile, named, is no other one", async () => {
+    const own = { ...known, defaultProfile: "shop" };
+    await start("run-1", {}, to(), own);
+    running("run-1");
+    expect(await start("run-2", {}, { ...to(), profile: "shop" }, own)).toBeNull();
+  });
+
   it("and one for all where nobody knows what dbt builds without a name", async () => {
     await start("run-1", {}, to("dev"));
     running("run-1");

@@ -38,6 +38,15 @@ test("G29: entries of one dbt project's folder, by whatever path, have their loc
   });
 });
 
+test("G29: entries of several profiles share one lock: a run of one may name the other's", () => {
+  const { folder } = folders();
+  writeFileSync(join(folder, "profiles.yml"), "shop: {target: prod}\nother: {target: prod}\n");
+  const targets = (profile: string) =>
+    Object.values(sharingOf({ a: { projectDir: folder }, b: { projectDir: folder, build: { profile } } }));
+  expect(targets("other").map((one) => one.defaultTarget)).toEqual([null, null]);
+  expect(targets("shop").map((one) => one.defaultTarget)).toEqual(["prod", "prod"]);
+});
+
 test("G29: where the target of one entry is known to dbt alone, all of them share one lock", () => {
   const { folder } = folders();
   const entries = { a: { projectDir: folder }, b: { projectDir: folder, environment: { DBT_TARGET: "prod" } } };
