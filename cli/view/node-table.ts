@@ -37,7 +37,7 @@ export function nodeTable(nodes: readonly NodeReport[], size: TableSize, paint: 
 }
 
 /** What a person calls each node; those of one name in two packages are told apart by the package: `shop.orders`. */
-function uniqueNames(nodes: readonly NodeReport[]): (uniqueId: string) => string {
+export function uniqueNames(nodes: readonly NodeReport[]): (uniqueId: string) => string {
   const times = new Map<string, number>();
   for (const { uniqueId } of nodes) times.set(nodeName(uniqueId), (times.get(nodeName(uniqueId)) ?? 0) + 1);
   return (uniqueId) => {

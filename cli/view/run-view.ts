@@ -2,7 +2,7 @@ import type { NodeReport } from "#core/run/report.ts";
 import type { RunSummary } from "#core/run/summary.ts";
 import { LiveRegion } from "./live-region.ts";
 import { nodeState } from "./node-state.ts";
-import { nodeLine, nodeName, nodeTable } from "./node-table.ts";
+import { nodeLine, nodeTable, uniqueNames } from "./node-table.ts";
 import { type Paint, type Terminal, widthOf } from "./style.ts";
 import { countsLine } from "./summary-text.ts";
 
@@ -70,7 +70,7 @@ function tableView(options: RunViewOptions): RunView {
   };
 }
 
-/** One plain line for each change: for pipes, CI logs and `--follow` into a file. */
+/** One plain line for each change: for pipes, CI logs and files. */
 export function lineView(options: RunViewOptions): RunView {
   const nodes = new Map<string, string>();
   const tasks = new Map<number, string>();
@@ -94,13 +94,14 @@ function changedTasks(summary: RunSummary, seen: Map<number, string>): string[] 
 }
 
 function changedNodes(summary: RunSummary, seen: Map<string, string>, options: RunViewOptions): string[] {
+  const nameOf = uniqueNames(summary.nodes);
   return summary.nodes.flatMap((node) => {
     const { word } = nodeState(node);
     const state = `${word} ${node.tries}`;
     const before = seen.get(node.uniqueId);
     seen.set(node.uniqueId, state);
     if (before === state || (before === undefined && word === "waiting")) return [];
-    return [changeLine(node, options)];
+    return [changeLine(node, nameOf, options)];
   });
 }
 
@@ -108,9 +109,10 @@ function changedNodes(summary: RunSummary, seen: Map<string, string>, options: R
 const LINE_NAME_WIDTH = 32;
 const LINE_WIDTH = 160;
 
-function changeLine(node: NodeReport, options: RunViewOptions): string {
+function changeLine(node: NodeReport, nameOf: (uniqueId: string) => string, options: RunViewOptions): string {
   const layout = {
-    nameWidth: Math.max(LINE_NAME_WIDTH, nodeName(node.uniqueId).length),
+    nameOf,
+    nameWidth: Math.max(LINE_NAME_WIDTH, nameOf(node.uniqueId).length),
     width: LINE_WIDTH,
     paint: options.paint,
     nowMs: options.now(),

@@ -47,7 +47,7 @@ function strikeOf(view: VertexView, policy: Policy): string | null {
   if (cls !== "failed") return null;
   const rebuildsNodes = plan.resourceType === "test" && policy.onTestFailure === "node";
   if (rebuildsNodes) return null;
-  if (policy.fallbacks === "together") return "a failure";
+  if (policy.fallbacks === "together") return "any cause (fallbacks: together)";
   if (view.tries > 1) return null;
   const kind = failureIn(view, policy)?.kind;
   if (kind !== undefined && KINDS[kind].outage) return KINDS[kind].what;

@@ -170,4 +170,15 @@ describe("where it goes", () => {
     view.show(look("error"));
     expect(written.map((line) => line.slice(0, 8))).toEqual(["task 1 (", "✔ orders", "✘ orders"]);
   });
+
+  test("on a pipe two nodes of one name are told apart by their package, as in the table", () => {
+    const written: string[] = [];
+    const view = lineView({ terminal: { write: (text) => written.push(text) }, paint: plain, now: () => 15_000 });
+    const ids = ["model.shop.stg", "model.crumbs.stg", "model.shop.orders"];
+    const rows = ids.map((id) => row(id, "success"));
+    view.show(
+      summarise({ run: runOf(), plan: planOf(ids.map((id) => vertex(id))), rows, tasks: [over(1)], nowMs: 15_000 }),
+    );
+    expect(written.slice(1).map((line) => line.split(/\s+/)[1])).toEqual(["shop.stg", "crumbs.stg", "orders"]);
+  });
 });

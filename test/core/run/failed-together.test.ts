@@ -81,6 +81,9 @@ describe("one outage, one build", () => {
     expect(alone.launches.every((launch) => launch.kind === "fallback" && launch.uniqueIds.length === 1)).toBe(true);
     const together = decide({ plan: sixty, rows: lost("division by zero"), policy: { fallbacks: "together" } });
     expect(launchesOf(together)).toEqual([{ kind: "recovery", set: ["below", ...ids] }]);
+    expect(together.launches[0]?.reason).toContain(
+      "at about the same moment of any cause (fallbacks: together), and 1",
+    );
   });
 
   it("G26: what was running when the warehouse went away is built with the rest, and loses no try", () => {
