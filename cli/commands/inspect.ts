@@ -4,6 +4,7 @@ import type { RunSummary } from "#core/run/summary.ts";
 import { CONTAINER_NAME, deployedNames } from "../../infra/deployed-names.ts";
 import { sameOptions, sameStack } from "../command-line.ts";
 import type { CommonOptions, Context, DeployedStack } from "../context.ts";
+import { endWithoutVerdict } from "../ended-run.ts";
 import { exitCodes, UsageError } from "../failure.ts";
 import { lockEntries } from "../lock-holder.ts";
 import { aboutVertex, readable } from "../log-text.ts";
@@ -57,13 +58,27 @@ function refuseUnknown(context: Context, project: string, flags: CommonOptions):
 const runNamed = (context: Context, stack: DeployedStack, runId: string, flags: CommonOptions): Promise<RunSummary> =>
   readRun(stack, runId, context.now(), sameStack(flags), (project) => lockEntries(context, project, flags));
 
-/** `stepwatch status <run>`. The exit code is the run's: 1 if it is red. A run that goes on is no failure. */
+/** What becomes of the tasks and the lock of a run whose machine is gone. */
+const AFTER_NO_VERDICT =
+  "Its tasks may still build. The next run takes its lock over once they are over, or silent for lostAfterSeconds:";
+
+/**
+ * `stepwatch status <run>`. The exit code is the run's: 1 if it is red, 3 if its machine has ended without a verdict. A
+ * run that goes on is no failure.
+ */
 export async function statusCommand(context: Context, runId: string, flags: CommonOptions): Promise<number> {
   const stack = await context.openStack(flags);
   const summary = await runNamed(context, stack, runId, flags);
   const size = { width: widthOf(context.out, 160), height: Number.MAX_SAFE_INTEGER };
-  if (flags.json) printJson(context, summary);
-  else printLines(context, statusText(summary, size, paintFor(context.out, context.environment), context.now()));
+  const ended = await endWithoutVerdict(stack, summary, flags);
+  const paint = paintFor(context.out, context.environment);
+  if (flags.json) printJson(context, ended === null ? summary : { ...summary, endedWithoutVerdict: ended });
+  else printLines(context, statusText(summary, size, paint, context.now(), ended));
+  if (ended !== null) {
+    const next = `  → ${AFTER_NO_VERDICT} npx stepwatch run ${summary.project}${sameOptions(flags)}`;
+    if (!flags.json) printLines(context, [next]);
+    return exitCodes.infrastructure;
+  }
   return summary.state === "red" || summary.state === "stopped" ? exitCodes.red : exitCodes.green;
 }
 

@@ -7,23 +7,37 @@ import { duration, type Paint } from "./style.ts";
 const MAX_CAUSES = 10;
 const MAX_MESSAGE_LINES = 6;
 
-/** `status` for people: the table of nodes, then the verdict with what stands behind it. */
-export function statusText(summary: RunSummary, size: TableSize, paint: Paint, nowMs: number): string[] {
+/**
+ * `status` for people: the table of nodes, then the verdict with what stands behind it.
+ * @param ended how the run's machine ended, where it did so without a verdict
+ */
+export function statusText(
+  summary: RunSummary,
+  size: TableSize,
+  paint: Paint,
+  nowMs: number,
+  ended: string | null = null,
+): string[] {
   return [
     `${paint("bold", `run ${summary.runId}`)} of ${summary.project}${summary.round > 1 ? `, round ${summary.round}` : ""}`,
     "",
     ...(summary.nodes.length === 0 ? [] : [...nodeTable(summary.nodes, size, paint, nowMs), ""]),
-    ...verdictText(summary, paint, nowMs),
+    ...verdictText(summary, paint, nowMs, ended),
   ];
 }
 
 /** Verdict, counts, times, what was retried and what went wrong. */
-export function verdictText(summary: RunSummary, paint: Paint, nowMs = Date.now()): string[] {
+export function verdictText(
+  summary: RunSummary,
+  paint: Paint,
+  nowMs = Date.now(),
+  ended: string | null = null,
+): string[] {
   return [
-    verdictLine(summary, paint),
+    ended === null ? verdictLine(summary, paint) : `${paint("red", "✘ no verdict")}  ${ended}`,
     `  ${countsLine(summary)}`,
     `  ${timesLine(summary)}`,
-    ...aliveLines(summary, paint, nowMs),
+    ...(ended === null ? aliveLines(summary, paint, nowMs) : []),
     ...retriedLines(summary),
     ...causeLines(summary, paint),
     ...foundLines(summary),

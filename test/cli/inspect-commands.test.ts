@@ -17,6 +17,36 @@ describe("status, tasks, logs, runs", () => {
     }
   });
 
+  test.each(["ABORTED", "TIMED_OUT", "FAILED"])(
+    "status of a run whose machine is %s while its row says running: no verdict, exit code 3, never running",
+    async (status) => {
+      const execution = { status, error: "States.Runtime", cause: "the machine is gone" };
+      const looks = [begun, begun];
+      const stack = fakeStack(looks);
+      known(stack, "run-1", execution);
+      const text = await stepwatch(["status", "run-1", "--config", "other.yaml"], { stack });
+      expect(text.exitCode).toBe(3);
+      expect(text.stdout).toMatch(/✘ no verdict {2}The run run-1 .* without a verdict: the machine is gone/);
+      expect(text.stdout).toMatch(/npx stepwatch run shop --config other\.yaml\n$/);
+      expect(text.stdout).not.toMatch(/not over yet|ask ECS/);
+      const other = fakeStack(looks);
+      known(other, "run-1", execution);
+      const json = await stepwatch(["status", "run-1", "--json"], { stack: other });
+      expect(json.exitCode).toBe(3);
+      expect(JSON.parse(json.stdout)).toMatchObject({
+        state: "running",
+        endedWithoutVerdict: expect.stringContaining("the machine is gone"),
+      });
+    },
+  );
+
+  test("status of a run whose machine ended: a verdict that stands is told", async () => {
+    const stack = fakeStack([red]);
+    known(stack, "run-1", { status: "FAILED", error: "RunFailed" });
+    const end = await stepwatch(["status", "run-1"], { stack });
+    expect(end).toMatchObject({ exitCode: 1, stdout: expect.stringContaining("✘ red") });
+  });
+
   test("tasks --json: one entry for each dbt build", async () => {
     const stack = fakeStack([red]);
     known(stack, "run-1");
