@@ -133,10 +133,14 @@ export class DbtProject extends Construct {
   #makeTaskRole(): Role {
     const { project, ledger, artefacts } = this.#props;
     const prefix = `runs/${project.name}/`;
+    const lockPartitions = [...new Set([project.name, this.#props.sharing.lockProject])].map(
+      (name) => `PROJECT#${name}`,
+    );
     const statements = [
       ledgerRows(ledger.table, [`RUN#${project.name}#*`], ["GetItem", "UpdateItem"]),
       // The lock, which each heartbeat looks at: dbt's own code must not be able to take or free it.
-      ledgerRows(ledger.table, [`PROJECT#${this.#props.sharing.lockProject}`], ["GetItem"], "ReadLock"),
+      // Both: a run that is live while an entry of the same folder is added goes on with the lock that it has.
+      ledgerRows(ledger.table, lockPartitions, ["GetItem"], "ReadLock"),
       artefactObjects(artefacts.bucket, prefix, ["GetObject", "PutObject"]),
       artefactNames(artefacts.bucket, prefix),
     ];

@@ -40,6 +40,7 @@ export function describeEnd(facts: EndFacts): BuildEnd {
     filled: reconciliation.filled.slice(0, LISTED),
     contradictions: reconciliation.contradictions.slice(0, LISTED),
     strays: facts.claimed === null ? [] : straysOf(build.log, facts.claimed).slice(0, LISTED),
+    ...(build.log.dbtVersion === null ? {} : { dbtVersion: build.log.dbtVersion }),
     dbtMs: build.tookMs,
   };
 }

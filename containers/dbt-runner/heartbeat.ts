@@ -69,13 +69,12 @@ async function beat({ ledger, key, task, taskArn, run, stop, facts }: HeartbeatO
       "fence_lost",
       `Task ${task} of run ${key.runId} is no longer this container's: it was ended or fenced off.`,
     );
-  const [now, lock] = await Promise.all([
-    ledger.readRun(key),
-    ledger.readLock(run.lockProject ?? key.project, run.lockKey),
-  ]);
+  // One after the other: a lock that can not be read must not keep a stop from being heard.
+  const now = await ledger.readRun(key);
   if (now?.stopRequestedAtMs !== undefined)
-    stop.ask("stopped", `The run was stopped: ${now.stopReason ?? "no reason given"}.`);
-  else if (lock && lock.runId !== key.runId)
+    return stop.ask("stopped", `The run was stopped: ${now.stopReason ?? "no reason given"}.`);
+  const lock = await ledger.readLock(run.lockProject ?? key.project, run.lockKey);
+  if (lock && lock.runId !== key.runId)
     stop.ask("stopped", `The lock ${run.lockKey} is held by run ${lock.runId} now.`);
 }
 

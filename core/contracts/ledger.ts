@@ -45,6 +45,8 @@ export const buildEndSchema = z.object({
     .default([]),
   /** What dbt ended as not good although the task's set does not have it: its row, another task's, says nothing of it. */
   strays: z.array(z.object({ uniqueId: z.string(), status: z.string() })).default([]),
+  /** What dbt says it is: a build that ends within a second may have had no heartbeat that told it. */
+  dbtVersion: z.string().optional(),
   /** Wall milliseconds of the dbt process. */
   dbtMs: z.number().default(0),
 });

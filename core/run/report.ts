@@ -146,7 +146,7 @@ export function taskReport(task: TaskRow): TaskReport {
     end: task.end?.cause.sentence ?? endWithoutWord(task) ?? null,
     heartbeatAt: iso(task.heartbeatAtMs),
     dbtMs: task.end?.dbtMs ?? null,
-    dbtVersion: task.dbtVersion ?? null,
+    dbtVersion: task.dbtVersion ?? task.end?.dbtVersion ?? null,
     taskArn: task.fencedBy ?? task.taskArn ?? null,
   };
 }

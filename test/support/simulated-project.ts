@@ -24,6 +24,8 @@ export interface ProjectOptions {
   readonly failFast?: boolean;
   /** More ephemerals, of which dbt says nothing when they fail. */
   readonly quiet?: boolean;
+  /** Whether the selection leaves something out; by chance if absent. */
+  readonly gaps?: boolean;
   readonly policy?: Record<string, unknown>;
 }
 
@@ -139,7 +141,7 @@ class Draft {
 
   /** The plan of a selection with gaps: what lies between two selected vertices is an edge. */
   planned(): PlanVertex[] {
-    const gaps = this.#random.chance(0.25);
+    const gaps = this.#options.gaps ?? this.#random.chance(0.25);
     const chosen = new Set([...this.vertices.keys()].filter(() => !gaps || this.#random.chance(0.75)));
     return [...chosen].sort().map((id) => {
       const { nodes = [], ...shape } = this.#shapes.get(id)!;

@@ -276,10 +276,21 @@ class SimulatedRun {
     return uniqueId.startsWith("test.") && this.#rows.get(uniqueId)?.final === undefined;
   }
 
-  /** An ephemeral that nothing reads leaves nothing behind, whether it compiles or not. */
+  /**
+   * An ephemeral that no selected vertex reads leaves nothing behind, whether it compiles or not: a gate through what the
+   * selection leaves out is no reading of it.
+   */
   #checkGreen(): void {
-    const { plan } = this.#project;
-    const read = new Set(plan.vertices.flatMap(({ builds, gateParents }) => (builds ? gateParents : [])));
+    const { plan, vertices } = this.#project;
+    const reads = (id: string, seen = new Set<string>()): Set<string> => {
+      for (const parent of vertices.get(id)!.parents) {
+        if (vertices.get(parent)!.builds || seen.has(parent)) continue;
+        seen.add(parent);
+        reads(parent, seen);
+      }
+      return seen;
+    };
+    const read = new Set(plan.vertices.flatMap(({ uniqueId, builds }) => (builds ? [...reads(uniqueId)] : [])));
     for (const { uniqueId, builds } of plan.vertices)
       if (builds || read.has(uniqueId))
         must(this.#warehouse.table(uniqueId).good, `the run is green although ${uniqueId} is not good`);

@@ -54,7 +54,8 @@ describe(`the step on random projects (STEPWATCH_TEST_SEED=${seed})`, () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 2 ** 31 }), (number) => {
         const random = new Random(number);
-        const project = randomProject(random, { quiet: true, failFast: false, unreported: false });
+        // Without gaps: a gate through a model that the selection leaves out is no reading of the ephemeral.
+        const project = randomProject(random, { quiet: true, failFast: false, unreported: false, gaps: false });
         const { plan } = project;
         // One that fails once is built again without a word of its own: it costs no try.
         const once = [...project.vertices].map(
