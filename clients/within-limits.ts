@@ -42,6 +42,11 @@ const checkKey = ({ Key }: { Key?: Attributes }) => checkTableKey(keyOf(Key));
 
 /** By command of the SDK, what AWS would refuse of its input. */
 const CHECKS: Readonly<Record<string, Check>> = {
+  QueryCommand: (input: { ExpressionAttributeValues?: Attributes }) => {
+    // Two of its values are keys or their beginnings; which, only its expression tells: none may be longer than either.
+    for (const value of Object.values(input.ExpressionAttributeValues ?? {}))
+      atMost("a key of a query (bytes)", bytesOf(value?.S ?? ""), AWS_LIMITS.partitionKeyBytes);
+  },
   GetItemCommand: checkKey,
   DeleteItemCommand: checkKey,
   UpdateItemCommand: (input: { Key?: Attributes; ExpressionAttributeValues?: Attributes }) => {
