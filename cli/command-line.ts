@@ -10,6 +10,3 @@ export function sameOptions(options: {
   const config = options.config === undefined ? "" : ` --config ${quoted(options.config)}`;
   return options.stack === undefined ? config : `${config} --stack ${quoted(options.stack)}`;
 }
-
-/** As {@link sameOptions}, for the commands about one run: what was given to this one is given to them. */
-export const sameStack = sameOptions;

@@ -1,5 +1,5 @@
 import type { RunKey } from "#clients/ledger.ts";
-import { sameOptions, sameStack } from "./command-line.ts";
+import { sameOptions } from "./command-line.ts";
 import type { CommonOptions } from "./context.ts";
 import { exitCodes, InfrastructureError, UsageError } from "./failure.ts";
 import type { FollowEnd } from "./follow.ts";
@@ -35,7 +35,7 @@ export function endedBadly(
     status === "ABORTED" ? "was stopped" : status === "TIMED_OUT" ? "ran into its machine's timeout" : "broke";
   return new InfrastructureError(
     `The run ${runId} ${what} without a verdict: ${why}`,
-    `npx stepwatch tasks ${runId}${sameStack(flags)}`,
+    `npx stepwatch tasks ${runId}${sameOptions(flags)}`,
   );
 }
 
@@ -60,7 +60,7 @@ function causeSentence(cause: string | null): string | null {
 /** The commands that say more about a run. */
 export const lookFurther = (runId: string, flags: CommonOptions = {}): string[] => [
   "Look further:",
-  `  npx stepwatch status ${runId}${sameStack(flags)}`,
-  `  npx stepwatch tasks ${runId}${sameStack(flags)}`,
-  `  npx stepwatch logs ${runId} [node]${sameStack(flags)}`,
+  `  npx stepwatch status ${runId}${sameOptions(flags)}`,
+  `  npx stepwatch tasks ${runId}${sameOptions(flags)}`,
+  `  npx stepwatch logs ${runId} [node]${sameOptions(flags)}`,
 ];

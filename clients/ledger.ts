@@ -134,3 +134,34 @@ export interface Ledger {
   /** Newest first. */
   listRuns(project: string, limit: number): Promise<RunIndexRow[]>;
 }
+
+/** The ledger's methods by the rows that they read and write; each implementation has one part for each. */
+export type RunRows = Pick<
+  Ledger,
+  | "createRun"
+  | "readRun"
+  | "setPlan"
+  | "requestStop"
+  | "markFault"
+  | "setHeldSince"
+  | "markReady"
+  | "endRun"
+  | "markEventsSent"
+>;
+/** What the decision maker does with tasks. */
+export type ClaimedTasks = Pick<
+  Ledger,
+  "createTask" | "readTasks" | "readTask" | "markClaimed" | "markLaunched" | "markLaunchFailed" | "markStopped"
+>;
+/** What a task's own container does with it. */
+export type FencedTasks = Pick<Ledger, "passFence" | "heartbeat" | "endTask">;
+export type VertexRows = Pick<
+  Ledger,
+  | "writeVertex"
+  | "readVertices"
+  | "readSomeVertices"
+  | "claimVertex"
+  | "setFinal"
+  | "markConsumerStarted"
+  | "setOutcome"
+>;

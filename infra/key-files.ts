@@ -1,8 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
 import { basename, dirname } from "node:path";
-
-/** What dbt reads below its paths: never a key, whatever it is called (`models/credentials.yml` describes a model). */
-const READ_BY_DBT = /\.(sql|py|csv|ya?ml|md)$/i;
+import { READ_BY_DBT } from "./project-paths.ts";
 
 const KEY_NAME =
   /^(\.env.*|.+\.env|\.netrc|_netrc|\.pgpass|\.git-credentials|\.pypirc|\.npmrc|\.htpasswd|\.databrickscfg|\.boto|\.s3cfg|id_(rsa|dsa|ecdsa|ed25519)(_sk)?|credentials|credentials\.(json|ini|toml|txt)|application_default_credentials\.json|dbt_cloud\.ya?ml|.+\.(p12|pfx|p8|key|ppk|jks|keystore|kdbx|tfstate|tfvars))$/i;
@@ -24,6 +22,7 @@ const LONGEST_KEY_BYTES = 256 * 1024;
  */
 export function isKeyFile(file: string, isSource: boolean): boolean {
   const name = basename(file);
+  // `models/credentials.yml` describes a model.
   if (READ_BY_DBT.test(name) && (isSource || !KEY_NAME.test(name))) return !isSource && isInKeyFolder(file);
   if (KEY_NAME.test(name) || isInKeyFolder(file)) return true;
   const text = shortText(file);

@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { at, readYaml } from "./dbt-files.ts";
 
@@ -17,6 +16,9 @@ const SOURCE_PATHS: Readonly<Record<string, readonly string[]>> = {
   "asset-paths": [],
   "packages-install-path": ["dbt_packages"],
 };
+
+/** Files that dbt reads below its paths: models, tests, seeds, macros, properties and docs. */
+export const READ_BY_DBT = /\.(sql|py|csv|ya?ml|md)$/i;
 
 /** Which folders of a dbt project dbt reads, and which it writes. All paths are absolute. */
 export interface ProjectPaths {
@@ -72,10 +74,4 @@ const ENV_VAR = /\{\{\s*env_var\(\s*["']([^"']+)["']\s*(?:,\s*["']([^"']*)["']\s
 function rendered(text: string, environment: Environment): string | null {
   const filled = text.replace(ENV_VAR, (all, name: string, usual?: string) => environment[name] ?? usual ?? all);
   return filled.includes("{{") ? null : filled;
-}
-
-/** Whether packages are wanted by a project, and its folder of installed packages is there. */
-export function hasInstalledPackages(projectDir: string): boolean {
-  const folder = texts(at(readYaml(join(projectDir, "dbt_project.yml")), "packages-install-path"), ["dbt_packages"]);
-  return folder.some((path) => path.includes("{{") || existsSync(resolve(projectDir, path)));
 }

@@ -1,9 +1,7 @@
 import { readdirSync, realpathSync, statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { isBelow } from "./copy-project.ts";
-import { projectPaths } from "./project-paths.ts";
-
-const READ_BY_DBT = /\.(sql|py|csv|ya?ml|md)$/i;
+import { projectPaths, READ_BY_DBT } from "./project-paths.ts";
 
 /** The files below the paths of a dbt project that dbt reads as models, tests, seeds, macros and so on, sorted. */
 function sourceFiles(projectDir: string, folders: readonly string[], never: ReadonlySet<string>): string[] {

@@ -1,8 +1,9 @@
 import type { TaskRow } from "#core/contracts/ledger.ts";
+import { counted } from "#core/counted.ts";
 import type { TaskReport } from "#core/run/report.ts";
 import type { RunSummary } from "#core/run/summary.ts";
 import { CONTAINER_NAME, deployedNames } from "../../infra/deployed-names.ts";
-import { sameOptions, sameStack } from "../command-line.ts";
+import { sameOptions } from "../command-line.ts";
 import type { CommonOptions, Context, DeployedStack } from "../context.ts";
 import { endWithoutVerdict } from "../ended-run.ts";
 import { exitCodes, UsageError } from "../failure.ts";
@@ -56,7 +57,7 @@ function refuseUnknown(context: Context, project: string, flags: CommonOptions):
 }
 
 const runNamed = (context: Context, stack: DeployedStack, runId: string, flags: CommonOptions): Promise<RunSummary> =>
-  readRun(stack, runId, context.now(), sameStack(flags), (project) => lockEntries(context, project, flags));
+  readRun(stack, runId, context.now(), sameOptions(flags), (project) => lockEntries(context, project, flags));
 
 /** What becomes of the tasks and the lock of a run whose machine is gone. */
 const AFTER_NO_VERDICT =
@@ -93,8 +94,7 @@ export async function tasksCommand(context: Context, runId: string, flags: Commo
 }
 
 function taskLines(task: TaskReport): string[] {
-  const vertices =
-    task.vertices === null ? "what it plans" : `${task.vertices} ${task.vertices === 1 ? "vertex" : "vertices"}`;
+  const vertices = task.vertices === null ? "what it plans" : counted(task.vertices, "vertex", "vertices");
   const time = task.dbtMs === null ? "" : `, dbt ${duration(task.dbtMs)}`;
   const exit = task.exitCode === null ? "" : `, exit code ${task.exitCode}`;
   const head = `task ${task.task}  ${task.kind}  ${task.state}  ${vertices}${time}${exit}`;
@@ -110,13 +110,13 @@ export async function logsCommand(
 ): Promise<number> {
   const stack = await context.openStack(flags);
   const summary = await runNamed(context, stack, runId, flags);
-  const uniqueId = node === undefined ? null : vertexNamed(summary, node, sameStack(flags));
+  const uniqueId = node === undefined ? null : vertexNamed(summary, node, sameOptions(flags));
   const rows = await stack.ledger.readTasks({ project: summary.project, runId });
   const chosen = rows.filter((row) => flags.task === undefined || row.task === flags.task);
   if (chosen.length === 0)
     throw new UsageError(
       `The run ${runId} has no task${flags.task === undefined ? " yet" : ` ${flags.task}`}.`,
-      `npx stepwatch tasks ${runId}${sameStack(flags)}`,
+      `npx stepwatch tasks ${runId}${sameOptions(flags)}`,
     );
   const tasks = [];
   for (const row of chosen) tasks.push(await taskLog(stack, summary.project, row, uniqueId));

@@ -1,7 +1,7 @@
 import { parseRunInput } from "#core/contracts/run-input.ts";
 import type { BuildOptions } from "#core/dbt/argv.ts";
 import { type BuildFlags, buildOptionsOf } from "../build-options.ts";
-import { sameOptions, sameStack } from "../command-line.ts";
+import { sameOptions } from "../command-line.ts";
 import type { CommonOptions, Context, DeployedStack } from "../context.ts";
 import { exitCodes, UsageError } from "../failure.ts";
 import type { FollowEnd } from "../follow.ts";
@@ -82,7 +82,7 @@ async function followCommand(
     view.close();
   }
   if (end === null) {
-    say(context, `The run goes on without us. See it with: npx stepwatch status ${started.runId}${sameStack(flags)}`);
+    say(context, `The run goes on without us. See it with: npx stepwatch status ${started.runId}${sameOptions(flags)}`);
     return exitCodes.interrupted;
   }
   return reportEnd(context, started, end, flags);

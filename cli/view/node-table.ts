@@ -1,3 +1,4 @@
+import { counted } from "#core/counted.ts";
 import type { NodeReport } from "#core/run/report.ts";
 import { isSettled, nodeState } from "./node-state.ts";
 import { cut, duration, type Paint } from "./style.ts";
@@ -101,7 +102,7 @@ function notesOf(node: NodeReport): string {
     SAYS_WHY.has(node.class) ? firstLine(node.message ?? node.reason) : "",
     node.class === "good" && node.reason !== null ? node.reason.toLowerCase().replace(/\.$/, "") : "",
     failedTests.length > 0 ? `failed: ${failedTests.join(", ")}` : "",
-    warned > 0 ? `${warned} warning${warned === 1 ? "" : "s"}` : "",
+    warned > 0 ? counted(warned, "warning") : "",
   ]
     .filter((note) => note !== "")
     .join("  ");

@@ -113,9 +113,8 @@ function aliveLines(summary: RunSummary, paint: Paint, nowMs: number): string[] 
 
 function timesLine(summary: RunSummary): string {
   const { wallMs, dbtMs, tailMs } = summary.timings;
-  const builds = summary.tasks.length === 1 ? "1 dbt build" : `${summary.tasks.length} dbt builds`;
   const tail = tailMs === null ? "" : `, last result to end ${duration(tailMs)}`;
-  return `wall clock ${duration(wallMs)}, of which dbt ${duration(dbtMs)} in ${builds}${tail}`;
+  return `wall clock ${duration(wallMs)}, of which dbt ${duration(dbtMs)} in ${counted(summary.tasks.length, "dbt build")}${tail}`;
 }
 
 function retriedLines(summary: RunSummary): string[] {
@@ -163,13 +162,10 @@ const MOST_NAMED = 4;
  * mend. In order of the first of each.
  */
 function grouped(causes: RunSummary["causes"]): RunSummary["causes"] {
-  const byText = new Map<string, RunSummary["causes"][number][]>();
-  for (const [at, cause] of causes.entries()) {
-    const { uniqueId = "", sentence } = cause;
+  const byText = Map.groupBy(causes, ({ uniqueId = "", sentence }, at) => {
     const alone = uniqueId === "" || !sentence.startsWith(uniqueId);
-    const key = alone ? `${at}` : withoutWhose(sentence.slice(uniqueId.length));
-    byText.set(key, [...(byText.get(key) ?? []), cause]);
-  }
+    return alone ? `${at}` : withoutWhose(sentence.slice(uniqueId.length));
+  });
   return [...byText.values()].map((alike) => {
     const [first] = alike;
     if (alike.length === 1) return first!;

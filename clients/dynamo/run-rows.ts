@@ -1,21 +1,8 @@
-import type { Ledger } from "#clients/ledger.ts";
+import type { RunRows } from "#clients/ledger.ts";
 import { type RunRow, runRowSchema } from "#core/contracts/ledger.ts";
 import { absent, allOf, equals, present } from "./expressions.ts";
 import { isSame, lateIsFine, type RunExpiry, readRow, requireRow, runExpiry, runKey } from "./rows.ts";
 import type { DynamoTable, Row } from "./table.ts";
-
-type RunRows = Pick<
-  Ledger,
-  | "createRun"
-  | "readRun"
-  | "setPlan"
-  | "requestStop"
-  | "markFault"
-  | "setHeldSince"
-  | "markReady"
-  | "endRun"
-  | "markEventsSent"
->;
 
 /** The run row. Written by start-run, check-run and settle-run; the plan's attributes by the producer, the stop flag by whoever stops. */
 export function runRows(table: DynamoTable, expiries: RunExpiry): RunRows {

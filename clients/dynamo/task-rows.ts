@@ -1,15 +1,9 @@
-import type { Ledger, RunKey } from "#clients/ledger.ts";
+import type { ClaimedTasks, FencedTasks, RunKey } from "#clients/ledger.ts";
 import { taskRowSchema } from "#core/contracts/ledger.ts";
 import { keys } from "#core/names.ts";
 import { absent, allOf, below, type Condition, equals, oneOf } from "./expressions.ts";
 import { isSame, lateIsFine, type RunExpiry, readRow, requireRow, runKey, taskKey } from "./rows.ts";
 import type { DynamoTable, Row } from "./table.ts";
-
-type Claimed = Pick<
-  Ledger,
-  "createTask" | "readTasks" | "readTask" | "markClaimed" | "markLaunched" | "markLaunchFailed" | "markStopped"
->;
-type Fenced = Pick<Ledger, "passFence" | "heartbeat" | "endTask">;
 
 const launching = equals("state", "launching");
 const notBegun = oneOf("state", ["claiming", "launching"]);
@@ -19,7 +13,7 @@ const notOver = oneOf("state", ["claiming", "launching", "running"]);
 const fencedBy = (taskArn: string): Condition => allOf(equals("state", "running"), equals("fencedBy", taskArn));
 
 /** Task rows as check-run writes them. */
-export function claimedTasks(table: DynamoTable, expiries: RunExpiry): Claimed {
+export function claimedTasks(table: DynamoTable, expiries: RunExpiry): ClaimedTasks {
   return {
     async createTask(run, version, task) {
       const expiresAt = await expiries.of(run);
@@ -76,7 +70,7 @@ export function claimedTasks(table: DynamoTable, expiries: RunExpiry): Claimed {
 }
 
 /** Task rows as the container of the task writes them: each write is refused once the fence is another's. */
-export function fencedTasks(table: DynamoTable): Fenced {
+export function fencedTasks(table: DynamoTable): FencedTasks {
   return {
     async passFence(run, task, { taskArn, ...container }) {
       const key = taskKey(run, task);

@@ -1,4 +1,4 @@
-import type { Ledger, RunKey } from "#clients/ledger.ts";
+import type { RunKey, VertexRows } from "#clients/ledger.ts";
 import { type VertexRow, vertexRowSchema } from "#core/contracts/ledger.ts";
 import type { VertexWrite } from "#core/contracts/vertex-write.ts";
 import { isTerminal } from "#core/dbt/status.ts";
@@ -7,17 +7,6 @@ import { isWholeId, keys } from "#core/names.ts";
 import { absent, allOf, anyOf, type Condition, equals, present, type RowChange } from "./expressions.ts";
 import { type RunExpiry, readRow, requireRow, vertexKey } from "./rows.ts";
 import type { DynamoTable, Refusal, Row } from "./table.ts";
-
-type VertexRows = Pick<
-  Ledger,
-  | "writeVertex"
-  | "readVertices"
-  | "readSomeVertices"
-  | "claimVertex"
-  | "setFinal"
-  | "markConsumerStarted"
-  | "setOutcome"
->;
 
 /**
  * What a task's first status of a vertex clears, unless it brings its own: an older try's story. Not the batches of a

@@ -5,12 +5,7 @@ import { dirname, join } from "node:path";
  * The names that dbt 1.12 reads by itself from the `.env` nearest to its working folder, upwards (python-dotenv's
  * `find_dotenv`). It sets what the environment does not have: a variable taken away is back, an empty one stays empty.
  */
-export function namesInDotEnv(folder: string): string[] {
-  const file = nearest(folder);
-  if (file === null) return [];
-  const names = readFileSync(file, "utf8").matchAll(/^[ \t]*(?:export[ \t]+)?['"]?([A-Za-z_]\w*)['"]?[ \t]*=/gm);
-  return [...new Set([...names].map(([, name]) => name!))];
-}
+export const namesInDotEnv = (folder: string): string[] => Object.keys(valuesInDotEnv(folder));
 
 const ASSIGNMENT =
   /^[ \t]*(?:export[ \t]+)?['"]?([A-Za-z_]\w*)['"]?[ \t]*=[ \t]*(?:'([^'\n]*)'|"([^"\n]*)"|([^#\n]*))/gm;

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { access, mkdir, rm, writeFile } from "node:fs/promises";
 import { delimiter, join } from "node:path";
+import { isDbt1 } from "#core/dbt/dbt-version.ts";
 import { windowMoves } from "#core/run/event-window.ts";
 import type { DbtCommand } from "./dbt-process.ts";
 import type { BuildSet } from "./task-brief.ts";
@@ -91,7 +92,7 @@ export async function heldClock(
 ): Promise<Readonly<Record<string, string>>> {
   if (set.asOfMs === undefined || !windowMoves(set.vertices, set.asOfMs, Date.now())) return {};
   const asOf = new Date(set.asOfMs).toISOString().replace("Z", "+00:00");
-  if (!dbtVersion.startsWith("1.")) throw notHeld(asOf, dbtVersion);
+  if (!isDbt1(dbtVersion)) throw notHeld(asOf, dbtVersion);
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, "sitecustomize.py"), SITECUSTOMIZE);

@@ -2,6 +2,7 @@ import { copyFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Artefacts } from "#clients/artefacts.ts";
 import type { RunKey } from "#clients/ledger.ts";
+import { isDbt1 } from "#core/dbt/dbt-version.ts";
 import type { LogEvent } from "#core/dbt/log-events.ts";
 import { artefactKeys } from "#core/names.ts";
 import type { LogOutput } from "./log-output.ts";
@@ -27,7 +28,7 @@ export interface PartialParseDeps {
 export const usesPartialParse = (
   dbtVersion: string | null,
   options: { readonly noPartialParse?: boolean | undefined },
-) => options.noPartialParse !== true && (dbtVersion === null || dbtVersion.startsWith("1."));
+) => options.noPartialParse !== true && (dbtVersion === null || isDbt1(dbtVersion));
 
 /**
  * dbt's partial parse on its way from the task that parsed the project to the run's later ones, each of which would

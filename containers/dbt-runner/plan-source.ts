@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { BuildOptions } from "#core/dbt/argv.ts";
+import { isDbt1 } from "#core/dbt/dbt-version.ts";
 import { namesInDotEnv } from "./dot-env.ts";
 
 /**
@@ -30,7 +31,7 @@ export async function choosePlanSource(input: {
   projectDir: string;
   dbtVersion: string | null;
 }): Promise<PlanSourceKind> {
-  if (input.dbtVersion !== null && !input.dbtVersion.startsWith("1.")) return "ls_first";
+  if (input.dbtVersion !== null && !isDbt1(input.dbtVersion)) return "ls_first";
   const byOptions = SELECTING_OPTIONS.some((name) => {
     const value = input.options[name];
     return Array.isArray(value) ? value.length > 0 : value !== undefined;

@@ -234,11 +234,11 @@ function withoutSelection(
   setVersion: string | null,
 ): TaskContext["processEnv"] {
   // dbt 1.11 reads each of its variables under a second name as well.
-  const selects = (name: string) => SELECTION_VARIABLES.includes(name.replace("DBT_ENGINE_", "DBT_"));
+  const isSelecting = (name: string) => SELECTION_VARIABLES.includes(name.replace("DBT_ENGINE_", "DBT_"));
   const known = dbtVersion ?? setVersion ?? "";
-  const refilled = isDbt2(known) ? [] : namesInDotEnv(folders.build.projectDir).filter(selects);
+  const refilled = isDbt2(known) ? [] : namesInDotEnv(folders.build.projectDir).filter(isSelecting);
   return {
-    ...Object.fromEntries(Object.entries(processEnv).filter(([name]) => !selects(name))),
+    ...Object.fromEntries(Object.entries(processEnv).filter(([name]) => !isSelecting(name))),
     ...Object.fromEntries(refilled.map((name) => [name, ""])),
   };
 }

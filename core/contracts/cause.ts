@@ -41,13 +41,14 @@ export const SIGNAL_CAUSES: ReadonlySet<CauseKind> = new Set(["killed", "out_of_
 /** Causes that lie outside the dbt project: another launch of a build that did nothing may cure them. */
 export const OUTSIDE_CAUSES: ReadonlySet<CauseKind> = new Set([...SIGNAL_CAUSES, "connection"]);
 
-/** Causes that no vertex's recovery can mend: each build of the run would meet them again. */
-export const WHOLE_RUN_CAUSES: ReadonlySet<CauseKind> = new Set([
+/** Causes that stand in the project or its settings: the next task would end the same way before any vertex began. */
+export const PROJECT_CAUSES: ReadonlySet<CauseKind> = new Set([
   "parse",
   "profile",
   "flags",
   "unsupported_dbt",
-  "environment",
   "disk_full",
-  "connection",
 ]);
+
+/** Causes that no vertex's recovery can mend: each build of the run would meet them again. */
+export const WHOLE_RUN_CAUSES: ReadonlySet<CauseKind> = new Set([...PROJECT_CAUSES, "environment", "connection"]);

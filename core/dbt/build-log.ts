@@ -1,4 +1,5 @@
 import { isCancelCode } from "./dbt-code.ts";
+import { isDbt2 } from "./dbt-version.ts";
 import { type FatalKind, fatalKind } from "./fatal-kind.ts";
 import type { FatalEvent, HookEvent, HookTextEvent, LogEvent } from "./log-events.ts";
 import { cutMessage, withoutNoise } from "./message-text.ts";
@@ -121,8 +122,9 @@ export function applyEvent(log: BuildLog, event: LogEvent): Change[] {
 function rereadIfDoubtful(log: BuildLog, change: () => void): Change[] {
   const before = buildFacts(log);
   change();
-  const { isDbt2, cutShort, doubtsErrors } = buildFacts(log);
-  if (before.isDbt2 === isDbt2 && before.cutShort === cutShort && before.doubtsErrors === doubtsErrors) return [];
+  const after = buildFacts(log);
+  const isTheSame = (fact: keyof BuildFacts) => before[fact] === after[fact];
+  if (isTheSame("isDbt2") && isTheSame("cutShort") && isTheSame("doubtsErrors")) return [];
   return [...log.records.keys()].flatMap((uniqueId) => changeVertex(log, uniqueId, () => {}));
 }
 
@@ -132,7 +134,7 @@ function rereadIfDoubtful(log: BuildLog, change: () => void): Change[] {
  * vertex failed first: as long as none has such a line, the errors are believed.
  */
 function buildFacts(log: BuildLog): BuildFacts {
-  const ofDbt2 = log.dbtVersion === null ? log.sawCode : Number.parseInt(log.dbtVersion, 10) >= 2;
+  const ofDbt2 = log.dbtVersion === null ? log.sawCode : isDbt2(log.dbtVersion);
   const cutShort = ofDbt2 && ((log.failFast && log.sawFailure) || log.cancelled || cancelsTasks(log));
   return {
     signalledAtMs: log.signalledAtMs,

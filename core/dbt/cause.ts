@@ -1,4 +1,5 @@
 import type { Cause, DbtCauseKind } from "#core/contracts/cause.ts";
+import { counted } from "#core/counted.ts";
 import { type BuildLog, cancelsTasks } from "./build-log.ts";
 import { type FatalKind, fatalKind, saysConnectionLost } from "./fatal-kind.ts";
 import { withoutNoise } from "./message-text.ts";
@@ -142,14 +143,14 @@ function lostConnection(log: BuildLog): Told {
   const failed = [...log.vertices.values()].filter((vertex) => vertex.class === "failed" || isSaidFailed(log, vertex));
   if (failed.length === 0 || !failed.every((vertex) => saysConnectionLost(vertex.message ?? ""))) return null;
   const text = log.fatal?.kind === "connection" ? log.fatal.text : (failed[0]?.message ?? "");
-  return ["connection", `dbt lost the warehouse while it built ${counted(failed)}: ${firstLines(text)}`];
+  return ["connection", `dbt lost the warehouse while it built ${nodesAndTests(failed)}: ${firstLines(text)}`];
 }
 
 /** `2 nodes and 1 test`. */
-function counted(vertices: readonly VertexReading[]): string {
+function nodesAndTests(vertices: readonly VertexReading[]): string {
   const tests = vertices.filter((vertex) => TEST_TYPES.has(vertex.resourceType)).length;
   const nodes = vertices.length - tests;
-  return [...(nodes > 0 ? [count(nodes, "node")] : []), ...(tests > 0 ? [count(tests, "test")] : [])].join(" and ");
+  return [...(nodes > 0 ? [counted(nodes, "node")] : []), ...(tests > 0 ? [counted(tests, "test")] : [])].join(" and ");
 }
 
 function vertexCause(log: BuildLog): Told {
@@ -161,7 +162,10 @@ function vertexCause(log: BuildLog): Told {
   const told = ownFault.length > 0 ? ownFault : red;
   const nodes = told.filter((vertex) => !TEST_TYPES.has(vertex.resourceType));
   if (told.length > 0)
-    return [nodes.length > 0 ? "node" : "test", `${counted(told)} failed, ${(nodes[0] ?? told[0])?.uniqueId} first.`];
+    return [
+      nodes.length > 0 ? "node" : "test",
+      `${nodesAndTests(told)} failed, ${(nodes[0] ?? told[0])?.uniqueId} first.`,
+    ];
   return log.hookFailures.length > 0 ? hookCause(log) : ephemeralCause(log);
 }
 
@@ -170,7 +174,7 @@ function ephemeralCause(log: BuildLog): Told {
   const names = log.skippedWithoutId.map(({ schema, relation }) => `${schema}.${relation}`);
   if (names.length === 0) return null;
   const [first, ...others] = names;
-  const skipped = others.length === 0 ? first : `${first} and ${count(others.length, "other")}`;
+  const skipped = others.length === 0 ? first : `${first} and ${counted(others.length, "other")}`;
   return ["node", `dbt skipped ${skipped}: an ephemeral model above could not be compiled.`];
 }
 
@@ -213,10 +217,6 @@ function isSaidFailed(log: BuildLog, vertex: VertexReading): boolean {
   return (
     vertex.class === null && ((record?.saidFailed ?? null) !== null || (record?.saidFailedInDbt2 ?? null) !== null)
   );
-}
-
-function count(n: number, noun: string): string {
-  return `${n} ${noun}${n === 1 ? "" : "s"}`;
 }
 
 function firstLines(text: string): string {

@@ -13,6 +13,11 @@ export function isUnsupportedDbt(version: string): boolean {
   return known !== null && (known.major < 1 || (known.major === 1 && known.minor < 8));
 }
 
+/** Whether this is dbt 1. A version that can not be read is not. */
+export function isDbt1(version: string): boolean {
+  return dbtVersionOf(version)?.major === 1;
+}
+
 /** Whether this is dbt 2 (`2.0.0-preview.196`, `2.0.0-beta.2`). A version that can not be read is not. */
 export function isDbt2(version: string): boolean {
   return (dbtVersionOf(version)?.major ?? 0) >= 2;

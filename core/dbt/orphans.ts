@@ -1,4 +1,5 @@
 import { type BuildOptions, type DbtFolders, inlineArgv } from "./argv.ts";
+import { asciiJson } from "./ascii-json.ts";
 
 /** Queries that a dbt which is gone may have left running: of these vertices, of connections older than this moment. */
 export interface OrphanSearch {
@@ -84,10 +85,7 @@ select 1 as nothing`;
 }
 
 /** As dbt's comment has it (JSON in ASCII), inside a text of SQL. */
-const quoted = (uniqueId: string): string =>
-  JSON.stringify(uniqueId)
-    .replace(/[\u007f-\uffff]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`)
-    .replaceAll("'", "''");
+const quoted = (uniqueId: string): string => asciiJson(JSON.stringify(uniqueId)).replaceAll("'", "''");
 
 /**
  * Words of a warehouse for two writers that met: what a second build says while an orphan of the first is at work, or

@@ -7,7 +7,7 @@ import { bareWord, earliest, type LastWord, type VertexRecord, worse } from "./v
  * When dbt said that the vertex failed; null where it did not. What was cancelled in a build that nobody cut short, the
  * database cancelled: a failure like any other.
  */
-function failureOf(record: VertexRecord, build: BuildFacts): { atMs: number | null; final: boolean } | null {
+function saidFailure(record: VertexRecord, build: BuildFacts): { atMs: number | null; final: boolean } | null {
   if (record.saidFailed !== null || !build.isDbt2) return record.saidFailed;
   const said = record.saidFailedInDbt2 ?? (build.cutShort ? null : record.saidCancelled);
   return said === null ? null : { atMs: said.atMs, final: false };
@@ -15,7 +15,7 @@ function failureOf(record: VertexRecord, build: BuildFacts): { atMs: number | nu
 
 /** What the log alone says of the vertex's end, before any signal of ours is thought of. */
 function printedWord(record: VertexRecord, build: BuildFacts): LastWord | null {
-  const saidFailed = failureOf(record, build);
+  const saidFailed = saidFailure(record, build);
   // 1.x prints NodeFinished for each batch of a microbatch model, under the model's own id.
   const finish = record.batches.size > 0 ? null : record.finish;
   const printed = detailed(worse(record.line, finish), record.line, finish);
@@ -79,7 +79,7 @@ function believedWord(record: VertexRecord, build: BuildFacts): LastWord | null 
  * a line of an error, and before with a success. Its skips stand, and so does a failure that has its own line.
  */
 function isVictim(record: VertexRecord, word: LastWord, build: BuildFacts): boolean {
-  if (!build.cutShort || word.class === "not_built" || failureOf(record, build) !== null) return false;
+  if (!build.cutShort || word.class === "not_built" || saidFailure(record, build) !== null) return false;
   return record.saidCancelled !== null || (build.doubtsErrors && word.status === "error");
 }
 

@@ -1,4 +1,5 @@
 import { type BuildLog, type Change, changeVertex } from "./build-log.ts";
+import { isDbt2 } from "./dbt-version.ts";
 import { TEST_TYPES } from "./resource-types.ts";
 import type { RunResult, RunResults } from "./run-results.ts";
 import { classOfStatus, isCancelled, isTerminal } from "./status.ts";
@@ -58,9 +59,8 @@ export function reconcile(
 
 /** dbt 2 after fail-fast, a signal or a failed connection: one status and one message for all, right for none. */
 function isWholesaleError(file: RunResults): boolean {
-  const isDbt2 = Number.parseInt(file.dbtVersion ?? "", 10) >= 2;
   return (
-    isDbt2 &&
+    isDbt2(file.dbtVersion ?? "") &&
     file.results.length > 0 &&
     file.results.every((r) => r.status === "error" && r.message === "Compilation Error")
   );

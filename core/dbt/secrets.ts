@@ -1,3 +1,5 @@
+import { asciiJson } from "./ascii-json.ts";
+
 /** What dbt calls a secret: it masks the values of such variables in everything that it logs, wherever they stand. */
 const SECRET_PREFIX = "DBT_ENV_SECRET_";
 
@@ -116,8 +118,6 @@ export function maskerOf(secrets: readonly Secret[]): (text: string) => string {
 /** A value as it is, in JSON, and in JSON inside of JSON; each as Python writes it too, with ASCII alone. */
 function formsOf(value: string): string[] {
   const escaped = (text: string) => JSON.stringify(text).slice(1, -1);
-  const ascii = (text: string) =>
-    text.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
-  const once = [escaped(value), ascii(escaped(value))];
-  return [value, ...once, ...once.flatMap((form) => [escaped(form), ascii(escaped(form))])];
+  const both = (text: string) => [escaped(text), asciiJson(escaped(text))];
+  return [value, ...both(value), ...both(value).flatMap(both)];
 }

@@ -4,7 +4,7 @@ import type { LaunchDecision, StepInput } from "#core/run/decision.ts";
 import { type Plan, SINGLE_WRITERS } from "#core/run/plan.ts";
 import { gatesAreGood, type Standing } from "#core/run/recovery-set.ts";
 import { mayHaveLeftQuery, retryAtMs } from "#core/run/retry-rule.ts";
-import { currentProducer, overAtMs, type VertexView } from "#core/run/vertex-view.ts";
+import { currentProducer, isFailure, overAtMs, type VertexView } from "#core/run/vertex-view.ts";
 
 /** The producer's start: what dbt would have taken for now had it reached the model then. A queued run has not begun before. */
 export function asOf(uniqueIds: readonly string[], standing: Standing, tasks: readonly TaskRow[]): { asOfMs?: number } {
@@ -34,7 +34,7 @@ export function orphansOf(
 
 /** A failed or interrupted vertex whose gates are good and whose time has come. */
 export function isDue(view: VertexView, input: StepInput, standing: Standing, plan: Plan): boolean {
-  if (!view.free || (view.class !== "failed" && view.class !== "interrupted")) return false;
+  if (!view.free || !isFailure(view)) return false;
   if (standing.closed.has(view.plan.uniqueId)) return false;
   if (!gatesAreGood(view, standing)) return false;
   // Where orphans can be ended, the container does so before it builds, and waits only if it can not.

@@ -3,7 +3,7 @@ import type { TaskRow } from "#core/contracts/ledger.ts";
 import type { Policy } from "#core/contracts/settings.ts";
 import { givenUp } from "#core/run/retry-rule.ts";
 import { doubtSentence } from "#core/run/silence.ts";
-import type { VertexView } from "#core/run/vertex-view.ts";
+import { isFailure, type VertexView } from "#core/run/vertex-view.ts";
 
 /** The last word on a vertex that will not be built again in this round. */
 export interface Closing {
@@ -116,8 +116,6 @@ function failureWord(
   const parent = view.plan.gateParents.find((id) => closed.has(id));
   return parent ? deadWord(view.plan.uniqueId, `Not tried again: ${parent}, which gates it, is not good.`) : null;
 }
-
-const isFailure = (view: VertexView): boolean => view.class === "failed" || view.class === "interrupted";
 
 const deadWord = (uniqueId: string, finalReason: string): Closing => ({
   uniqueId,

@@ -4,7 +4,7 @@ import type { Policy } from "#core/contracts/settings.ts";
 import type { Plan } from "#core/run/plan.ts";
 import { hasConsumer } from "#core/run/plan.ts";
 import { planIndex } from "#core/run/plan-index.ts";
-import { type VertexView, viewVertices } from "#core/run/vertex-view.ts";
+import { isFailure, type VertexView, viewVertices } from "#core/run/vertex-view.ts";
 
 /** What a consumer says of its node, or that it can not say anything yet. */
 export type ConsumerAnswer =
@@ -114,8 +114,8 @@ const overWithoutWord = (node: VertexView, run: RunRow): ConsumerAnswer =>
     : red(node, `The run ended (${run.state}) before its node had a result. ${run.verdict ?? ""}`.trim());
 
 /** `dead` counts whatever the class: a task that has ended since the tasks were read, before the rows, looks alive. */
-const isFailedForGood = ({ row, class: cls }: VertexView): boolean =>
-  row?.final === "dead" || (row?.final !== undefined && (cls === "failed" || cls === "interrupted"));
+const isFailedForGood = (view: VertexView): boolean =>
+  view.row?.final === "dead" || (view.row?.final !== undefined && isFailure(view));
 
 /** Good and later than the node's last build, or never to be run because of another parent. */
 function settled(test: VertexView, node: VertexView): boolean {

@@ -1,6 +1,16 @@
 import { z } from "zod";
 import { NODE_TYPES, plannedTypes } from "#core/dbt/resource-types.ts";
 
+/** What holds of a vertex of which nothing else is said. */
+export const VERTEX_DEFAULTS = {
+  overrides: {},
+  safeToRepeat: true,
+  afterFailure: "repeat",
+  orphan: "harmless",
+  onErrorContinue: false,
+  deferred: false,
+} as const;
+
 /**
  * The plan: every vertex that the run's selection holds, with the vertices that gate it. One object in S3, written
  * once by the producer; the run row points to it. See docs/adr/0014-the-plan-is-one-object.md.
@@ -22,20 +32,20 @@ export const planVertexSchema = z.object({
   packageName: z.string(),
   originalFilePath: z.string(),
   /** `meta.stepwatch`, as far as it is valid. */
-  overrides: z.object({ retries: z.int().min(0).optional() }).default({}),
+  overrides: z.object({ retries: z.int().min(0).optional() }).default(VERTEX_DEFAULTS.overrides),
   /** The materialization can be built twice without doubling rows or history, also over a first build that was killed. */
-  safeToRepeat: z.boolean().default(true),
+  safeToRepeat: z.boolean().default(VERTEX_DEFAULTS.safeToRepeat),
   /**
    * What a build of it that failed has left (behaviour G28). `repeat`: nothing that another build would double.
    * `rolled_back`: nothing, unless its connection was lost while it committed. `unknown`: perhaps all of its rows.
    */
-  afterFailure: z.enum(["repeat", "rolled_back", "unknown"]).default("repeat"),
+  afterFailure: z.enum(["repeat", "rolled_back", "unknown"]).default(VERTEX_DEFAULTS.afterFailure),
   /**
    * What a query that its killed build left running can do to the next build's rows (behaviour G31). `must_be_gone`: it
    * could collide with them, and the container sees to it that it is gone; `unknowable`: nobody can tell there.
    */
-  orphan: z.enum(["harmless", "must_be_gone", "unknowable"]).default("harmless"),
-  onErrorContinue: z.boolean().default(false),
+  orphan: z.enum(["harmless", "must_be_gone", "unknowable"]).default(VERTEX_DEFAULTS.orphan),
+  onErrorContinue: z.boolean().default(VERTEX_DEFAULTS.onErrorContinue),
   /** Of a microbatch model whose window dbt chooses, since the run gives none: a retry has to be given that window. */
   batchSize: z.enum(["hour", "day", "month", "year"]).optional(),
   /** Of such a model: where its first build begins, as it was when the run was planned; it may be made of the time. */
@@ -43,7 +53,7 @@ export const planVertexSchema = z.object({
   /** Why our own policy leaves it out of the run (stale source, state): neither built, nor red, nor retried (B2). */
   leftOut: z.string().optional(),
   /** A test that is not the producer's: it runs after all nodes (testBehavior: after_all) and gates nothing. */
-  deferred: z.boolean().default(false),
+  deferred: z.boolean().default(VERTEX_DEFAULTS.deferred),
 });
 export type PlanVertex = z.infer<typeof planVertexSchema>;
 export type BatchSize = NonNullable<PlanVertex["batchSize"]>;

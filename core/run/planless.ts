@@ -1,5 +1,5 @@
 import type { TaskRow, VertexRow } from "#core/contracts/ledger.ts";
-import type { Plan, PlanVertex } from "#core/run/plan.ts";
+import { type Plan, type PlanVertex, VERTEX_DEFAULTS } from "#core/run/plan.ts";
 import { type VertexView, viewVertices } from "#core/run/vertex-view.ts";
 
 /** A row that no plan has, or whose plan is not known (yet): seen as it is, with what the row itself tells. */
@@ -16,12 +16,7 @@ export function viewOfRow(row: VertexRow, tasks: readonly TaskRow[]): VertexView
     fqn: [],
     packageName: "",
     originalFilePath: "",
-    overrides: {},
-    safeToRepeat: true,
-    afterFailure: "repeat",
-    orphan: "harmless",
-    onErrorContinue: false,
-    deferred: false,
+    ...VERTEX_DEFAULTS,
   };
   const single: Plan = {
     contract: 1,

@@ -1,6 +1,6 @@
 import type { Policy } from "#core/contracts/settings.ts";
 import { NODE_TYPES, TEST_TYPES } from "#core/dbt/resource-types.ts";
-import { isGood, letsThrough, type VertexView } from "#core/run/vertex-view.ts";
+import { isFailure, isGood, letsThrough, type VertexView } from "#core/run/vertex-view.ts";
 
 /** What core/run/step has decided of each vertex so far, over the views. */
 export interface Standing {
@@ -12,7 +12,7 @@ export interface Standing {
 /** Failed or interrupted, and not given up: it will be built again, or is being built again. */
 export function mayRecover(view: VertexView, standing: Standing): boolean {
   if (standing.closed.has(view.plan.uniqueId)) return false;
-  if (view.class === "failed" || view.class === "interrupted") return true;
+  if (isFailure(view)) return true;
   return !view.free && view.class !== "good" && view.owner?.kind === "fallback";
 }
 

@@ -1,5 +1,6 @@
 import { SIGNAL_CAUSES } from "#core/contracts/cause.ts";
 import type { TaskRow } from "#core/contracts/ledger.ts";
+import { counted } from "#core/counted.ts";
 import { testsOf } from "#core/run/consumer.ts";
 import type { Plan } from "#core/run/plan.ts";
 import { doubtSentence } from "#core/run/silence.ts";
@@ -163,7 +164,7 @@ export function cutShort(task: TaskRow, views: Iterable<VertexView>): string | n
   const after =
     again === 0
       ? ""
-      : ` ${again} ${again === 1 ? "vertex that it ran was" : "vertices that it ran were"} rebuilt after the kill.`;
+      : ` ${counted(again, "vertex that it ran was", "vertices that it ran were")} rebuilt after the kill.`;
   return `Task ${task.task} (${task.kind}) was cut short: ${how}${after}`;
 }
 
@@ -183,4 +184,4 @@ export const warningOf = (report: Pick<VertexReport, "uniqueId" | "status" | "me
 
 /** dbt 2 has no sentence for a test that warned, only the count. */
 const rowsFound = (failures: number | null): string =>
-  failures === null ? "warn" : `warned, ${failures} ${failures === 1 ? "result" : "results"}`;
+  failures === null ? "warn" : `warned, ${counted(failures, "result")}`;

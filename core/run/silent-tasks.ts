@@ -1,3 +1,4 @@
+import { PROJECT_CAUSES } from "#core/contracts/cause.ts";
 import type { TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import type { Policy } from "#core/contracts/settings.ts";
 import { backOffMs } from "#core/run/back-off.ts";
@@ -9,31 +10,24 @@ import { isOver, overAtMs } from "#core/run/vertex-view.ts";
  * milliseconds; null: the bound is reached, nothing more is launched. See docs/adr/0019-silent-tasks-have-a-bound.md.
  */
 export function quietUntilMs(tasks: readonly TaskRow[], rows: readonly VertexRow[], policy: Policy): number | null {
-  const begun = new Set(rows.flatMap((row) => row.tryTasks));
-  const silent = tasks.filter(
-    (task) =>
-      isOver(task) &&
-      (task.kind === "fallback" || task.kind === "recovery") &&
-      !begun.has(task.task) &&
-      !cleanAndEmpty(task),
-  );
+  const silent = unbegun(tasks, rows).filter((task) => isOver(task) && !cleanAndEmpty(task));
   if (silent.length > policy.launchFailures) return null;
   const last = silent.at(-1);
   return last ? overAtMs(last) + backOffMs(silent.length, policy) : 0;
 }
-
-/** Causes that stand in the project or its settings: the next task would end the same way before any vertex began. */
-const OF_THE_PROJECT: ReadonlySet<string> = new Set(["parse", "profile", "flags", "unsupported_dbt", "disk_full"]);
 
 /**
  * A fallback or recovery build that could not even begin for a cause of the project's own (a model was deleted since the
  * producer's build): no further task is spent on it, as after such a producer.
  */
 export function brokenProject(tasks: readonly TaskRow[], rows: readonly VertexRow[]): TaskRow | null {
+  return unbegun(tasks, rows).find(({ end }) => end && PROJECT_CAUSES.has(end.cause.kind)) ?? null;
+}
+
+/** Tasks of the execution queue in which no vertex has begun. */
+function unbegun(tasks: readonly TaskRow[], rows: readonly VertexRow[]): TaskRow[] {
   const begun = new Set(rows.flatMap((row) => row.tryTasks));
-  const isBroken = ({ task, kind, end }: TaskRow) =>
-    (kind === "fallback" || kind === "recovery") && !begun.has(task) && end && OF_THE_PROJECT.has(end.cause.kind);
-  return tasks.find(isBroken) ?? null;
+  return tasks.filter(({ task, kind }) => (kind === "fallback" || kind === "recovery") && !begun.has(task));
 }
 
 /** A build in order that had only vertices which dbt never builds. */

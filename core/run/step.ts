@@ -1,4 +1,5 @@
 import type { TaskRow } from "#core/contracts/ledger.ts";
+import { isDbt1 } from "#core/dbt/dbt-version.ts";
 import { isDue } from "#core/run/claims.ts";
 import { type Closing, closeRest, closings } from "#core/run/closing.ts";
 import { type Decision, endOf, launch, nothing, type StepInput } from "#core/run/decision.ts";
@@ -9,7 +10,7 @@ import { type Plan, SINGLE_WRITERS } from "#core/run/plan.ts";
 import { planless, producerLaunch, relaunchOfProducer, touched, unbegun } from "#core/run/producers.ts";
 import { gatesAreGood, recoverySet, type Standing } from "#core/run/recovery-set.ts";
 import { brokenProject, quietUntilMs } from "#core/run/silent-tasks.ts";
-import { currentProducer, isOver, type VertexView, viewVertices } from "#core/run/vertex-view.ts";
+import { currentProducer, isFailure, isOver, type VertexView, viewVertices } from "#core/run/vertex-view.ts";
 import { recoveryWave } from "#core/run/wave.ts";
 
 /**
@@ -77,7 +78,7 @@ function recover(input: StepInput, plan: Plan, live: readonly TaskRow[], produce
  */
 function windowGone(plan: Plan, producer: TaskRow, nowMs: number): (view: VertexView) => string | null {
   const startedAtMs = producer.startedAtMs;
-  if (plan.dbtVersion.startsWith("1.") || startedAtMs === undefined) return () => null;
+  if (isDbt1(plan.dbtVersion) || startedAtMs === undefined) return () => null;
   return ({ plan: vertex }) => (windowMoves([vertex], startedAtMs, nowMs) ? WINDOW_GONE : null);
 }
 
@@ -100,8 +101,7 @@ function awaited(standing: Standing): boolean {
   for (const [id, view] of standing.views) {
     if (standing.closed.has(id)) continue;
     if (!view.free && view.class !== "good") return true;
-    if (view.class !== "failed" && view.class !== "interrupted") continue;
-    if (gatesAreGood(view, standing)) return true;
+    if (isFailure(view) && gatesAreGood(view, standing)) return true;
   }
   return false;
 }

@@ -1,13 +1,14 @@
 import { type Cause, WHOLE_RUN_CAUSES } from "#core/contracts/cause.ts";
 import type { TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import type { Policy } from "#core/contracts/settings.ts";
+import { counted } from "#core/counted.ts";
 import { NEVER_REACHED } from "#core/dbt/close-log.ts";
 import { NODE_TYPES, TEST_TYPES } from "#core/dbt/resource-types.ts";
 import { classOfStatus, isTerminal } from "#core/dbt/status.ts";
 import type { Plan } from "#core/run/plan.ts";
 import { doubtSentence } from "#core/run/silence.ts";
 import { stopWords } from "#core/run/task-stop.ts";
-import { currentProducer, type VertexView, viewVertices } from "#core/run/vertex-view.ts";
+import { currentProducer, isFailure, type VertexView, viewVertices } from "#core/run/vertex-view.ts";
 
 /** What is wrong with a run, one entry per root cause: a failed test is one, not one for each vertex that it gates. */
 export interface RunCause {
@@ -56,7 +57,7 @@ export function verdict(input: {
   if (lost !== null) return { state: "red", sentence: lost.sentence, causes: [lost] };
   if (causes.length === 0 && bad === 0) return { state: "green", sentence: greenSentence(views), causes };
   if (causes.length === 0)
-    return { state: "red", sentence: `${bad} ${bad === 1 ? "vertex has" : "vertices have"} no result.`, causes };
+    return { state: "red", sentence: `${counted(bad, "vertex has", "vertices have")} no result.`, causes };
   return { state: "red", sentence: redSentence(causes, bad), causes };
 }
 
@@ -71,8 +72,8 @@ function greenSentence(views: ReadonlyMap<string, VertexView>): string {
 
 function redSentence(causes: readonly RunCause[], bad: number): string {
   const first = causes[0]!;
-  const rest = causes.length > 1 ? ` (and ${causes.length - 1} more ${causes.length === 2 ? "cause" : "causes"})` : "";
-  return `${bad > 0 ? `${bad} ${bad === 1 ? "vertex is" : "vertices are"} not good: ` : ""}${first.sentence}${rest}`;
+  const rest = causes.length > 1 ? ` (and ${counted(causes.length - 1, "more cause")})` : "";
+  return `${bad > 0 ? `${counted(bad, "vertex is", "vertices are")} not good: ` : ""}${first.sentence}${rest}`;
 }
 
 function causesOfRun(input: Parameters<typeof verdict>[0], producer: TaskRow | null): RunCause[] {
@@ -165,7 +166,7 @@ function causesOfVertices(views: ReadonlyMap<string, VertexView>): RunCause[] {
   }
   const causes: RunCause[] = [];
   for (const [id, view] of views) {
-    if (view.class !== "failed" && view.class !== "interrupted" && view.row?.final !== "dead") continue;
+    if (!isFailure(view) && view.row?.final !== "dead") continue;
     const said = view.row?.message?.split("\n").slice(0, 6).join("\n") ?? doubtSentence(view);
     const words = [said, view.row?.finalReason].filter(Boolean).join("\n");
     causes.push({

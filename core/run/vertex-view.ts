@@ -172,6 +172,10 @@ export const isGood = (view: VertexView | undefined): boolean => view?.class ===
  */
 export const letsThrough = (view: VertexView | undefined): boolean => isGood(view) || view?.class === "skipped";
 
+/** Whether it failed, or was cut off while it ran. */
+export const isFailure = ({ class: cls }: Pick<VertexView, "class">): boolean =>
+  cls === "failed" || cls === "interrupted";
+
 /** What one view is derived from. */
 interface Evidence extends Heard {
   readonly gates: Gates;

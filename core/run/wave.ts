@@ -1,4 +1,5 @@
 import type { TaskRow } from "#core/contracts/ledger.ts";
+import { counted } from "#core/counted.ts";
 import { asOf, claimsOf, orphansOf } from "#core/run/claims.ts";
 import type { LaunchDecision, StepInput } from "#core/run/decision.ts";
 import type { FailedTogether } from "#core/run/failed-together.ts";
@@ -48,10 +49,10 @@ export function recoveryWave(
 }
 
 function reasonOfWave(size: number, groups: readonly FailedTogether[], struck: number): string {
-  const count = (n: number) => `${n} ${n === 1 ? "vertex was" : "vertices were"} not built`;
-  if (struck === 0) return `${count(size)}, and all that gates them is good.`;
+  const notBuilt = (count: number) => `${counted(count, "vertex was", "vertices were")} not built`;
+  if (struck === 0) return `${notBuilt(size)}, and all that gates them is good.`;
   const what = groups.map((group) => group.what).join(" and ");
-  const rest = size === struck ? "" : `, and ${count(size - struck)}`;
+  const rest = size === struck ? "" : `, and ${notBuilt(size - struck)}`;
   return `${struck} vertices failed at about the same moment of ${what}${rest}: one build for all.`;
 }
 

@@ -1,4 +1,4 @@
-import type { Ledger, RunKey } from "#clients/ledger.ts";
+import type { ClaimedTasks, FencedTasks, Ledger, RunKey, RunRows, VertexRows } from "#clients/ledger.ts";
 import { checkItem, checkTableKey } from "#core/aws-limits.ts";
 import type { LockRow, RunIndexRow, RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import type { VertexWrite } from "#core/contracts/vertex-write.ts";
@@ -52,18 +52,7 @@ export function memoryLedger(): Ledger {
     ...projectMethods(),
   };
 
-  function runMethods(): Pick<
-    Ledger,
-    | "createRun"
-    | "readRun"
-    | "setPlan"
-    | "requestStop"
-    | "markFault"
-    | "setHeldSince"
-    | "markReady"
-    | "endRun"
-    | "markEventsSent"
-  > {
+  function runMethods(): RunRows {
     const set = (key: RunKey, changes: Partial<Record<keyof RunRow, unknown>>) => {
       const held = partition(key);
       held.run = stored({ ...held.run, ...changes }) as RunRow;
@@ -121,10 +110,7 @@ export function memoryLedger(): Ledger {
     };
   }
 
-  function taskMethods(): Pick<
-    Ledger,
-    "createTask" | "readTasks" | "readTask" | "markClaimed" | "markLaunched" | "markLaunchFailed" | "markStopped"
-  > {
+  function taskMethods(): ClaimedTasks {
     return {
       async createTask(key, version, row) {
         const held = partition(key);
@@ -163,7 +149,7 @@ export function memoryLedger(): Ledger {
     };
   }
 
-  function containerMethods(): Pick<Ledger, "passFence" | "heartbeat" | "endTask"> {
+  function containerMethods(): FencedTasks {
     const fenced = (row: TaskRow, taskArn: string) => row.state === "running" && row.fencedBy === taskArn;
     return {
       async passFence(key, number, { taskArn, ...container }) {
@@ -188,16 +174,7 @@ export function memoryLedger(): Ledger {
     };
   }
 
-  function vertexMethods(): Pick<
-    Ledger,
-    | "writeVertex"
-    | "readVertices"
-    | "readSomeVertices"
-    | "claimVertex"
-    | "setFinal"
-    | "markConsumerStarted"
-    | "setOutcome"
-  > {
+  function vertexMethods(): VertexRows {
     return {
       async writeVertex(key, number, write) {
         const { vertices } = partition(key);

@@ -2,7 +2,7 @@ import type { BuildEnd, RunRow, TaskRow, TaskStop, VertexRow } from "#core/contr
 import { type Policy, policySchema } from "#core/contracts/settings.ts";
 import { classOfStatus, isTerminal } from "#core/dbt/status.ts";
 import type { Decision, StepInput } from "#core/run/decision.ts";
-import type { Plan, PlanVertex } from "#core/run/plan.ts";
+import { type Plan, type PlanVertex, VERTEX_DEFAULTS } from "#core/run/plan.ts";
 import { step } from "#core/run/step.ts";
 import { type Verdict, verdict } from "#core/run/verdict.ts";
 import { buildEnd, runRow, taskRow } from "./ledger-rows.ts";
@@ -34,12 +34,7 @@ export function vertex(
     fqn: ["shop", uniqueId],
     packageName: "shop",
     originalFilePath: `models/${uniqueId}.sql`,
-    overrides: {},
-    safeToRepeat: true,
-    afterFailure: "repeat",
-    orphan: "harmless",
-    onErrorContinue: false,
-    deferred: false,
+    ...VERTEX_DEFAULTS,
     ...rest,
   };
 }
