@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { afterEach } from "vitest";
 import type { Ledger } from "#clients/ledger.ts";
 import type { RunRow, TaskKind, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import { type Policy, policySchema } from "#core/contracts/settings.ts";
@@ -150,6 +151,19 @@ export async function bench(options: BenchOptions) {
 }
 
 export type Bench = Awaited<ReturnType<typeof bench>>;
+
+/** Makes the benches of one test file; each is removed after its test. */
+export function benches(): (options: BenchOptions) => Promise<Bench> {
+  const made: Bench[] = [];
+  afterEach(() => {
+    for (const one of made.splice(0)) one.remove();
+  });
+  return async (options) => {
+    const one = await bench(options);
+    made.push(one);
+    return one;
+  };
+}
 
 function said(line: string, event: string): Record<string, unknown>[] {
   if (!line.startsWith('{"stepwatch"')) return [];

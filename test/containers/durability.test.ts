@@ -1,21 +1,13 @@
-import { afterEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { isTerminal } from "#core/dbt/status.ts";
 import { EXIT } from "../../containers/dbt-runner/exit-codes.ts";
-import { type Bench, type BenchOptions, bench, refusal, until } from "./bench.ts";
+import { type Bench, benches, refusal, until } from "./bench.ts";
 import { closing, concurrency, ended, manifestOf, runResultsOf, type Step, started, version } from "./dbt-lines.ts";
 
 const ids = (count: number) => Array.from({ length: count }, (_, n) => `model.shop.m${n}`);
 const testsOf = (count: number) => Array.from({ length: count }, (_, n) => `test.shop.t${n}`);
 
-const benches: Bench[] = [];
-const newBench = async (options: BenchOptions) => {
-  const made = await bench(options);
-  benches.push(made);
-  return made;
-};
-afterEach(() => {
-  for (const made of benches.splice(0)) made.remove();
-});
+const newBench = benches();
 
 /** Models and tests one after the other, each printed with these steps between start and end. */
 function buildOf(models: readonly string[], tests: readonly string[], between: (id: string) => Step[] = () => []) {

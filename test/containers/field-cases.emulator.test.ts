@@ -1,29 +1,25 @@
 import { cpSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { DEFAULT_DBT_PACKAGES } from "#core/config.ts";
 import { ensureVenv } from "#local/python.ts";
 import { EXIT } from "../../containers/dbt-runner/exit-codes.ts";
-import { type Bench, type BenchOptions, bench } from "./bench.ts";
+import { type Bench, type BenchOptions, benches } from "./bench.ts";
 
 const CASES = join(import.meta.dirname, "../fixtures/field-cases");
 const JAFFLE_SHOP = join(import.meta.dirname, "../../examples/jaffle-shop");
 const PROFILES = "field_cases:\n  target: dev\n  outputs:\n    dev: {type: duckdb, path: field.duckdb, threads: 2}\n";
 
 let dbt: string;
-const benches: Bench[] = [];
+const newBench = benches();
 
 beforeAll(async () => {
   dbt = join((await ensureVenv(DEFAULT_DBT_PACKAGES, { label: "the dbt environment" })).bin, "dbt");
 });
-afterEach(() => {
-  for (const made of benches.splice(0)) made.remove();
-});
 
 /** A small project of the field in a container of its own, with the real dbt. */
 async function ofCase(project: string, options: Omit<BenchOptions, "script"> = {}): Promise<Bench> {
-  const made = await bench({ script: {}, executable: dbt, ...options });
-  benches.push(made);
+  const made = await newBench({ script: {}, executable: dbt, ...options });
   const isSource = (path: string) => !/\/(target|logs)(\/|$)|\.duckdb/.test(path);
   cpSync(project, made.projectDir, { recursive: true, filter: isSource });
   if (project !== JAFFLE_SHOP) writeFileSync(join(made.projectDir, "profiles.yml"), PROFILES);

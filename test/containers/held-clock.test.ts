@@ -1,21 +1,17 @@
-import { afterEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { BatchSize } from "#core/run/plan.ts";
 import { planOf, vertex } from "../support/run-builders.ts";
-import { type Bench, bench } from "./bench.ts";
+import { benches } from "./bench.ts";
 import { closing, concurrency, ended, started, version } from "./dbt-lines.ts";
 
 const ID = "model.shop.tides";
 
-const benches: Bench[] = [];
-afterEach(() => {
-  for (const made of benches.splice(0)) made.remove();
-});
+const newBench = benches();
 
 /** A recovery build of a microbatch model by a dbt that is no Python. */
 async function recovery(batchSize: BatchSize, asOfMs: number) {
   const build = [version(), concurrency(1), started(ID), ended(ID), closing()];
-  const made = await bench({ script: { build }, set: [ID] });
-  benches.push(made);
+  const made = await newBench({ script: { build }, set: [ID] });
   made.objects.set("runs/shop/run-1/plan.json", planOf([vertex(ID, [], { batchSize })]));
   made.objects.set("set.json", { uniqueIds: [ID], asOfMs });
   await made.container();

@@ -1,28 +1,24 @@
-import { afterEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { Plan } from "#core/run/plan.ts";
 import { planOf, vertex } from "../support/run-builders.ts";
-import { type Bench, bench } from "./bench.ts";
+import { benches } from "./bench.ts";
 import { closing, concurrency, ended, started, version } from "./dbt-lines.ts";
 
 const ID = "model.shop.m";
 const SNAPSHOT = "snapshot.shop.h";
 
-const benches: Bench[] = [];
-afterEach(() => {
-  for (const made of benches.splice(0)) made.remove();
-});
+const newBench = benches();
 
 /** A fallback of one vertex after a kill; the first dbt is the one that ends orphans, and says this. */
 async function fallback(uniqueId: string, said: string, adapterType = "postgres") {
   const orphan = uniqueId === SNAPSHOT ? ("must_be_gone" as const) : ("harmless" as const);
   const plan: Plan = planOf([vertex(uniqueId, [], { orphan })], { adapterType });
   const build = [version(), concurrency(1), started(uniqueId), ended(uniqueId), closing()];
-  const made = await bench({
+  const made = await newBench({
     script: { build, compile: said },
     set: [uniqueId],
     policy: { orphanGraceSeconds: 0 },
   });
-  benches.push(made);
   made.objects.set("runs/shop/run-1/plan.json", plan);
   made.objects.set("set.json", { uniqueIds: [uniqueId], orphans: { uniqueIds: [uniqueId], openedBeforeMs: 1 } });
   await made.container();

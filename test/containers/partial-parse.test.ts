@@ -1,10 +1,11 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { ServiceUnavailable } from "#core/errors.ts";
 import { artefactKeys } from "#core/names.ts";
 import { EXIT } from "../../containers/dbt-runner/exit-codes.ts";
-import { type Bench, type BenchOptions, bench, KEY, until } from "./bench.ts";
+import { planOf, vertex } from "../support/run-builders.ts";
+import { type Bench, type BenchOptions, benches, KEY, until } from "./bench.ts";
 import { closing, concurrency, ended, manifestOf, started, version } from "./dbt-lines.ts";
 
 const A = "model.shop.a";
@@ -19,15 +20,7 @@ const parsed = [
 const built = [concurrency(1), started(A), ended(A), closing()];
 const fallback: BenchOptions = { set: [A], script: { build: [version(), ...built], manifest } };
 
-const benches: Bench[] = [];
-const newBench = async (options: BenchOptions) => {
-  const made = await bench(options);
-  benches.push(made);
-  return made;
-};
-afterEach(() => {
-  for (const made of benches.splice(0)) made.remove();
-});
+const newBench = benches();
 
 /** What dbt finds in a folder of the task. */
 const found = (it: Bench, folder: "target" | "plan-target") => {
@@ -37,17 +30,7 @@ const found = (it: Bench, folder: "target" | "plan-target") => {
 
 async function ofFallback(options: Partial<BenchOptions> = {}, parse: string | null = "of the producer") {
   const it = await newBench({ ...fallback, ...options });
-  const plan = {
-    contract: 1,
-    project: "shop",
-    runId: "r",
-    dbtVersion: "1.11.16",
-    adapterType: null,
-    dbtProject: "shop",
-  };
-  const [vertex] = [{ uniqueId: A, name: "a", resourceType: "model", materialized: "table", builds: true }];
-  const rest = { gateParents: [], nodes: [], fqn: ["shop", "a"], packageName: "shop", originalFilePath: "" };
-  it.objects.set(PLAN, { ...plan, source: "ls", warnings: [], vertices: [{ ...vertex, ...rest }] });
+  it.objects.set(PLAN, planOf([vertex(A)]));
   if (parse !== null) it.objects.set(PARSE, Buffer.from(parse));
   mkdirSync(join(it.projectDir, "target"), { recursive: true });
   writeFileSync(join(it.projectDir, "target/partial_parse.msgpack"), "of the image");

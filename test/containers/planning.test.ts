@@ -1,14 +1,15 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { effectiveOptions } from "#core/contracts/run-input.ts";
 import { lockKey } from "#core/names.ts";
 import { planSchema } from "#core/run/plan.ts";
 import { EXIT } from "../../containers/dbt-runner/exit-codes.ts";
 import { choosePlanSource } from "../../containers/dbt-runner/plan-source.ts";
 import { runRow } from "../support/ledger-rows.ts";
+import { planOf, vertex } from "../support/run-builders.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
-import { type Bench, type BenchOptions, bench, KEY, until } from "./bench.ts";
+import { type Bench, benches, KEY, until } from "./bench.ts";
 import { closing, concurrency, ended, manifestOf, type Step, started, version } from "./dbt-lines.ts";
 
 const A = "model.shop.a";
@@ -16,15 +17,7 @@ const B = "model.shop.b";
 const manifest = manifestOf([{ id: A }, { id: B, parents: [A] }]);
 const good = [version(), { manifest: true }, concurrency(2), started(A), ended(A), started(B), ended(B), closing()];
 
-const benches: Bench[] = [];
-const newBench = async (options: BenchOptions) => {
-  const made = await bench(options);
-  benches.push(made);
-  return made;
-};
-afterEach(() => {
-  for (const made of benches.splice(0)) made.remove();
-});
+const newBench = benches();
 const commands = (it: Bench) =>
   it
     .noted()
@@ -313,30 +306,7 @@ test("G4: where nobody set a number, one vertex has one thread and two have dbt'
 test("F15: a set that dbt selects nothing of is told as an empty selection", async () => {
   const { nothingSelected } = await import("./dbt-lines.ts");
   const it = await newBench({ set: [B], script: { build: [version(), nothingSelected()] } });
-  it.objects.set(`runs/${KEY.project}/${KEY.runId}/plan.json`, {
-    contract: 1,
-    project: "shop",
-    runId: "r",
-    dbtVersion: "1.11.16",
-    adapterType: null,
-    dbtProject: "shop",
-    source: "ls",
-    warnings: [],
-    vertices: [
-      {
-        uniqueId: B,
-        name: "b",
-        resourceType: "model",
-        materialized: "table",
-        builds: true,
-        gateParents: [],
-        nodes: [],
-        fqn: [],
-        packageName: "shop",
-        originalFilePath: "",
-      },
-    ],
-  });
+  it.objects.set(`runs/${KEY.project}/${KEY.runId}/plan.json`, planOf([vertex(B)]));
   await it.container();
   expect((await it.task()).end?.cause.kind).toBe("empty_selection");
   expect(it.said("reported is not claimed")).toMatchObject([{ missing: [B] }]);

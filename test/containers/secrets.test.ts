@@ -4,22 +4,16 @@ import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { EXIT } from "../../containers/dbt-runner/exit-codes.ts";
 import { projectNames } from "../../containers/dbt-runner/project-names.ts";
-import { type Bench, type BenchOptions, bench } from "./bench.ts";
+import { benches } from "./bench.ts";
 import { closing, concurrency, ended, failureText, manifestOf, runResultsOf, started, version } from "./dbt-lines.ts";
 
 const A = "model.shop.a";
 const T = "test.shop.a_is_there";
 const manifest = manifestOf([{ id: A }, { id: T, parents: [A] }]);
 
-const benches: Bench[] = [];
-const newBench = async (options: BenchOptions) => {
-  const made = await bench(options);
-  benches.push(made);
-  return made;
-};
+const newBench = benches();
 const folders: string[] = [];
 afterEach(() => {
-  for (const made of benches.splice(0)) made.remove();
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
 });
 

@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { EXIT } from "../../containers/dbt-runner/exit-codes.ts";
 import { stopSchedule } from "../../containers/dbt-runner/stop-switch.ts";
-import { ARN, type Bench, type BenchOptions, bench, KEY, until } from "./bench.ts";
+import { ARN, type Bench, benches, KEY, until } from "./bench.ts";
 import { closing, concurrency, ended, manifestOf, type Step, started, version } from "./dbt-lines.ts";
 
 const A = "model.shop.a";
@@ -13,15 +13,9 @@ const hangs = [...head, { sleepMs: 60_000 }];
 /** What 1.x prints after SIGINT: an error for what it cancelled, and its closing line; exit code 2. */
 const obeys: Step[] = [{ sleepMs: 50 }, ended(B, "error"), closing(), { exitCode: 2 }];
 
-const benches: Bench[] = [];
-const newBench = async (options: BenchOptions) => {
-  const made = await bench(options);
-  benches.push(made);
-  return made;
-};
+const newBench = benches();
 afterEach(() => {
   vi.useRealTimers();
-  for (const made of benches.splice(0)) made.remove();
 });
 const reachesB = (it: Bench) => until(() => it.writes.some((write) => write.uniqueId === B), "b is running");
 const signalsTo = (it: Bench) => it.noted().flatMap((note) => (note.signal ? [note.signal] : []));

@@ -1,7 +1,7 @@
-import { afterEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { EXIT } from "../../containers/dbt-runner/exit-codes.ts";
 import { StopSwitch } from "../../containers/dbt-runner/stop-switch.ts";
-import { ARN, type Bench, type BenchOptions, bench, KEY } from "./bench.ts";
+import { ARN, benches, KEY } from "./bench.ts";
 import {
   closing,
   concurrency,
@@ -36,15 +36,7 @@ const good = [
   closing(),
 ];
 
-const benches: Bench[] = [];
-const newBench = async (options: BenchOptions) => {
-  const made = await bench(options);
-  benches.push(made);
-  return made;
-};
-afterEach(() => {
-  for (const made of benches.splice(0)) made.remove();
-});
+const newBench = benches();
 
 test("a build in order: statuses, plan, artefacts and end are in the ledger", async () => {
   const it = await newBench({
