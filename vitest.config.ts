@@ -3,11 +3,18 @@ import { defineConfig } from "vitest/config";
 const withEmulator = ["test/**/*.emulator.test.ts"];
 const endToEnd = ["test/**/*.e2e.test.ts"];
 const slow = ["test/**/*.slow.test.ts"];
+const lint = ["test/**/*.lint.test.ts"];
+const onEndpoint = ["jaffle-shop.e2e", "orchard.e2e", "rounds.e2e", "stopping.slow", "resumed.slow"].map(
+  (name) => `test/e2e/${name}.test.ts`,
+);
+const otherEngines = ["test/**/*.engine.test.ts"];
 const MINUTE = 60_000;
 
 /**
- * Four projects, by what a test needs: `fast` needs nothing, `emulator` an emulator of its own or a real dbt, `e2e` the
- * deployed stack that its set-up makes, `slow` time beside that: its stack has the projects that cost it.
+ * Seven projects, by what a test needs: `fast` needs nothing, `emulator` an emulator of its own or a real dbt, `e2e` the
+ * deployed stack that its set-up makes, `linters` the linters of other people for templates and policies, `slow` time
+ * beside a deployed stack, which has the projects that cost it, `engines` an engine that is not ours, which is installed
+ * for it, `endpoint` the core of the end-to-end tests on whatever AWS has a URL (test/endpoint.ts).
  * Emulator files run one after the other: two emulators and two dbt processes on two cores would time each other out.
  */
 // biome-ignore lint/style/noDefaultExport: vitest reads its configuration from the default export.
@@ -20,7 +27,7 @@ export default defineConfig({
         test: {
           name: "fast",
           include: ["test/**/*.test.ts"],
-          exclude: [...withEmulator, ...endToEnd, ...slow, "test/fixtures/**"],
+          exclude: [...withEmulator, ...endToEnd, ...slow, ...lint, ...otherEngines, "test/fixtures/**"],
           // Bounds of a hang, not of a slow machine: a synth of the whole stack takes 2 s, and 17 s under a load of 26.
           testTimeout: MINUTE,
           hookTimeout: MINUTE,
@@ -53,13 +60,43 @@ export default defineConfig({
       },
       {
         test: {
+          name: "linters",
+          include: lint,
+          testTimeout: 5 * MINUTE,
+          hookTimeout: 10 * MINUTE,
+          sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        test: {
           name: "slow",
           include: slow,
           globalSetup: "test/support/e2e-setup.ts",
           fileParallelism: false,
           testTimeout: 20 * MINUTE,
           hookTimeout: 20 * MINUTE,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
+        },
+      },
+      {
+        test: {
+          name: "engines",
+          include: otherEngines,
+          fileParallelism: false,
+          testTimeout: 5 * MINUTE,
+          hookTimeout: 10 * MINUTE,
+          sequence: { groupOrder: 5 },
+        },
+      },
+      {
+        test: {
+          name: "endpoint",
+          include: onEndpoint,
+          globalSetup: "test/support/e2e-setup.ts",
+          fileParallelism: false,
+          testTimeout: 5 * MINUTE,
+          hookTimeout: 10 * MINUTE,
+          sequence: { groupOrder: 6 },
         },
       },
     ],

@@ -4,6 +4,7 @@ import { type MeasuredRun, measureRun } from "./measured-run.ts";
 import type { Bench } from "./overhead.ts";
 import { warmParse } from "./plain-dbt.ts";
 import { type BenchProject, CHAIN_MODELS, chain } from "./projects.ts";
+import { type RunSeconds, secondsOf, secondsTables } from "./seconds.ts";
 import { fixed, seconds, type Table } from "./table.ts";
 import { timelineOf } from "./timeline.ts";
 
@@ -15,6 +16,7 @@ export interface ChainRun {
   readonly load: number;
   readonly wallMs: number;
   readonly tasks: readonly TaskPhases[];
+  readonly seconds: RunSeconds;
   /** Tasks of the run that started dbt. */
   readonly dbtProcesses: number;
   /** Tries of the vertex that was tried most. */
@@ -69,6 +71,7 @@ export async function measureChain(bench: Bench, { project, failAtDepth }: Chain
     load,
     wallMs,
     tasks: phasesOf(measured),
+    seconds: secondsOf(measured),
     dbtProcesses: [...measured.logs.values()].filter((log) => log.said.has("starting dbt")).length,
     mostTries: Math.max(...tries),
     tries: tries.reduce((total, count) => total + count, 0),
@@ -96,9 +99,10 @@ function phasesOf({ startedAtMs, tasks, logs }: MeasuredRun): TaskPhases[] {
   });
 }
 
-export const chainTables = (runs: readonly ChainRun[], pollIntervalSeconds: number): Table[] => [
-  chainTable(runs, pollIntervalSeconds),
+export const chainTables = (runs: readonly ChainRun[], turnSeconds: number): Table[] => [
+  chainTable(runs, turnSeconds),
   taskTable(runs),
+  ...secondsTables(runs.map((run) => ({ project: placeOf(run), seconds: run.seconds }))),
 ];
 
 const placeOf = ({ failAtDepth }: ChainRun): string => (failAtDepth === null ? "nowhere" : `level ${failAtDepth}`);
@@ -115,7 +119,7 @@ function taskTable(runs: readonly ChainRun[]): Table {
       ]),
     ),
     notes: [
-      "decided: the end of the task before (the run's start) → the task's row: the retry's delay, a hold, and the run's poll.",
+      "decided: the end of the task before (the run's start) → the task's row: the retry's delay, a hold, the run's turn.",
       "A recovery build may be decided before the fallback has quite ended: what gates it is good as soon as it is written.",
       "container: its row → the fence. to first vertex: fence → dbt's first vertex, dbt's own start and parse.",
       "build: first vertex → the end of the task is recorded.",
@@ -123,7 +127,7 @@ function taskTable(runs: readonly ChainRun[]): Table {
   };
 }
 
-function chainTable(runs: readonly ChainRun[], pollIntervalSeconds: number): Table {
+function chainTable(runs: readonly ChainRun[], turnSeconds: number): Table {
   const calm = runs.find((run) => run.failAtDepth === null);
   return {
     title: `A flaky root in a chain of ${CHAIN_MODELS} models (seconds)`,
@@ -142,7 +146,7 @@ function chainTable(runs: readonly ChainRun[], pollIntervalSeconds: number): Tab
     ]),
     notes: [
       `to verdict: StartExecution to the verdict. more: beyond the run in which nothing fails. goal: ≤ ${GOALS.flakyTaskStarts} task starts more.`,
-      `A task start here: container, dbt's own start and parse, the retry's delay (5 s) and the run's poll (${pollIntervalSeconds} s).`,
+      `A task start here: container, dbt's own start and parse, the retry's delay (5 s)${turnSeconds === 0 ? "" : ` and the run's turn (${turnSeconds} s)`}.`,
       "dbt: dbt processes of the run. tries, most: builds that really started a vertex, of all and of the one tried most.",
       `once, twice: models by their rows in the warehouse's own audit table; right is ${CHAIN_MODELS} and 0.`,
       `The peer, with a flaky model early in 20 nodes: ${PEER_FLAKY}.`,

@@ -7,6 +7,8 @@ export interface ExecutionCount {
   readonly events: number;
   /** Calls of functions, by state. */
   readonly calls: Readonly<Record<string, number>>;
+  /** When each state was entered last. */
+  readonly entered: Readonly<Record<string, number>>;
   readonly startedAtMs: number;
   readonly endedAtMs: number;
   /** It came to no end of its own. */
@@ -59,13 +61,15 @@ async function historyOf(client: SFNClient, executionArn: string): Promise<Histo
 /** A transition is a state that is entered, or a task that is tried again in it. */
 function countOf(events: readonly HistoryEvent[]): ExecutionCount {
   const calls: Record<string, number> = {};
+  const enteredAtMs: Record<string, number> = {};
   let entered = 0;
   let scheduled = 0;
   let state = "";
-  for (const { type = "", stateEnteredEventDetails } of events) {
+  for (const { type = "", stateEnteredEventDetails, timestamp } of events) {
     if (type.endsWith("StateEntered")) {
       entered += 1;
       state = stateEnteredEventDetails?.name ?? "";
+      enteredAtMs[state] = timestamp?.getTime() ?? 0;
     } else if (type === "TaskScheduled" || type === "LambdaFunctionScheduled") {
       scheduled += 1;
       calls[state] = (calls[state] ?? 0) + 1;
@@ -76,6 +80,7 @@ function countOf(events: readonly HistoryEvent[]): ExecutionCount {
     transitions: Math.max(entered, scheduled),
     events: events.length,
     calls,
+    entered: enteredAtMs,
     startedAtMs: times[0] ?? 0,
     endedAtMs: times.at(-1) ?? 0,
     stopped: !["ExecutionSucceeded", "ExecutionFailed"].includes(events.at(-1)?.type ?? ""),

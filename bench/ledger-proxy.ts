@@ -1,5 +1,5 @@
-import { Agent, createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
-import { buffer } from "node:stream/consumers";
+import { CallProxy, type CrossedCall } from "./call-proxy.ts";
+import { itemBytes } from "./item-bytes.ts";
 
 /** One row that a call wrote, or tried to. A transaction counts once for each of its rows. */
 export interface CountedWrite {
@@ -19,9 +19,12 @@ export interface CountedWrite {
 export interface CountedRead {
   readonly caller: string;
   readonly action: string;
-  /** Rows that the call asked for or got. */
+  /** Rows that came back. */
   readonly rows: number;
+  /** Of these rows, as DynamoDB counts them. */
   readonly bytes: number;
+  /** As DynamoDB bills a consistent read: a Query all its rows together, a BatchGetItem each row alone. */
+  readonly units: number;
 }
 
 export interface LedgerTraffic {
@@ -29,59 +32,38 @@ export interface LedgerTraffic {
   readonly reads: readonly CountedRead[];
 }
 
-/** Idle connections are given up before the emulator does it (5 s): a call on one that it has just closed is lost. */
-const IDLE_MS = 2000;
-
-/**
- * Stands before DynamoDB and counts what crosses: the only count that does not take the callers' own word. It forwards
- * every byte as it is and keeps its connections, so that a call takes some tenths of a millisecond more.
- */
+/** Stands before DynamoDB, and counts the rows that cross. */
 export class LedgerProxy {
-  readonly #target: URL;
-  readonly #agent = new Agent({ keepAlive: true, timeout: IDLE_MS });
-  readonly #server = createServer((request, response) => {
-    // The caller sees a connection that broke, and calls again as it would without us.
-    this.#forward(request, response).catch(() => response.destroy());
-  });
+  readonly #proxy: CallProxy;
   #writes: CountedWrite[] = [];
-  #reads: CountedRead[] = [];
+  /** Kept as they came, and read when nothing is measured any more. */
+  #reads: CrossedCall[] = [];
 
   constructor(target: string) {
-    this.#target = new URL(target);
+    this.#proxy = new CallProxy(target, (call) => this.#note(call));
   }
 
   /** @returns the endpoint for a caller of this name */
-  async listen(): Promise<(caller: string) => string> {
-    await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
-    const address = this.#server.address();
-    const port = typeof address === "object" && address !== null ? address.port : 0;
-    return (caller) => `http://127.0.0.1:${port}/${caller}`;
+  listen(): Promise<(caller: string) => string> {
+    return this.#proxy.listen();
   }
 
   /** What was counted since the last call. */
   take(): LedgerTraffic {
-    const traffic = { writes: this.#writes, reads: this.#reads };
+    const traffic = { writes: this.#writes, reads: this.#reads.map(countedRead) };
     this.#writes = [];
     this.#reads = [];
     return traffic;
   }
 
-  async close(): Promise<void> {
-    this.#server.closeAllConnections();
-    this.#agent.destroy();
-    await new Promise((resolve) => this.#server.close(resolve));
+  close(): Promise<void> {
+    return this.#proxy.close();
   }
 
-  async #forward(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
-    const startedAtMs = performance.now();
-    const [, caller = "", ...rest] = (incoming.url ?? "/").split("/");
-    const body = await buffer(incoming);
-    const answer = await this.#send(incoming, `/${rest.join("/")}`, body);
-    const answered = await buffer(answer);
-    outgoing.writeHead(answer.statusCode ?? 502, answer.headers).end(answered);
-    const action = String(incoming.headers["x-amz-target"] ?? "").split(".")[1] ?? "";
-    const tookMs = performance.now() - startedAtMs;
-    const refused = answer.statusCode !== 200;
+  #note(call: CrossedCall): void {
+    const { caller, action, body, status, tookMs } = call;
+    if (READING.has(action)) return void this.#reads.push(call);
+    const refused = status !== 200;
     const input = JSON.parse(body.toString("utf8") || "{}") as Record<string, unknown>;
     const written = rowsWritten(action, input);
     for (const { pk, sk } of written)
@@ -95,19 +77,39 @@ export class LedgerProxy {
         transaction: action === "TransactWriteItems",
         tookMs,
       });
-    if (written.length === 0)
-      this.#reads.push({ caller, action, rows: rowsRead(action, input), bytes: answered.length });
   }
+}
 
-  #send(incoming: IncomingMessage, path: string, body: Buffer): Promise<IncomingMessage> {
-    const { hostname, port } = this.#target;
-    const { method, headers } = incoming;
-    return new Promise((resolve, reject) => {
-      httpRequest({ hostname, port, path, method, headers, agent: this.#agent }, resolve)
-        .once("error", reject)
-        .end(body);
-    });
-  }
+const READING: ReadonlySet<string> = new Set(["GetItem", "Query", "BatchGetItem"]);
+const READ_UNIT_BYTES = 4096;
+
+function countedRead({ caller, action, body, answered }: CrossedCall): CountedRead {
+  const answer = JSON.parse(answered.toString("utf8") || "{}") as Answer;
+  const items = [
+    ...(answer.Item === undefined ? [] : [answer.Item]),
+    ...(answer.Items ?? []),
+    ...Object.values(answer.Responses ?? {}).flat(),
+  ];
+  const sizes = items.map(itemBytes);
+  const bytes = sizes.reduce((sum, size) => sum + size, 0);
+  const together = Math.max(1, Math.ceil(bytes / READ_UNIT_BYTES));
+  const absent = keysAsked(action, body) - items.length;
+  const alone = absent + sizes.reduce((sum, size) => sum + Math.ceil(size / READ_UNIT_BYTES), 0);
+  return { caller, action, rows: items.length, bytes, units: action === "BatchGetItem" ? alone : together };
+}
+
+type Item = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
+interface Answer {
+  readonly Item?: Item;
+  readonly Items?: readonly Item[];
+  readonly Responses?: Readonly<Record<string, readonly Item[]>>;
+}
+
+function keysAsked(action: string, body: Buffer): number {
+  if (action !== "BatchGetItem") return 0;
+  const { RequestItems } = JSON.parse(body.toString("utf8")) as { RequestItems: Record<string, { Keys: unknown[] }> };
+  return Object.values(RequestItems).reduce((total, { Keys }) => total + Keys.length, 0);
 }
 
 interface WrittenRow {
@@ -121,16 +123,15 @@ function rowsWritten(action: string, input: Record<string, unknown>): WrittenRow
     return parts.flatMap((part) => Object.values(part)).map((part) => keyOf(part.Key ?? part.Item));
   }
   if (action === "PutItem") return [keyOf(input.Item)];
-  return action === "UpdateItem" || action === "DeleteItem" ? [keyOf(input.Key)] : [];
+  if (action === "BatchWriteItem") {
+    const requests = Object.values(input.RequestItems as Record<string, { PutRequest: { Item: unknown } }[]>);
+    return requests.flat().map(({ PutRequest }) => keyOf(PutRequest.Item));
+  }
+  if (action === "UpdateItem" || action === "DeleteItem") return [keyOf(input.Key)];
+  throw new Error(`The benchmark does not know how DynamoDB bills ${action}.`);
 }
 
 function keyOf(row: unknown): WrittenRow {
   const { pk, sk } = row as Record<"pk" | "sk", { S?: string } | undefined>;
   return { pk: pk?.S ?? "", sk: sk?.S ?? "" };
-}
-
-function rowsRead(action: string, input: Record<string, unknown>): number {
-  if (action !== "BatchGetItem") return 1;
-  const tables = Object.values(input.RequestItems as Record<string, { Keys: unknown[] }>);
-  return tables.reduce((total, { Keys }) => total + Keys.length, 0);
 }

@@ -3,11 +3,12 @@ import { setTimeout as wait } from "node:timers/promises";
 import type { RunKey } from "#clients/ledger.ts";
 import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import { consumerName, executionArn, newRunId } from "#core/names.ts";
-import { hasConsumer, type Plan } from "#core/run/plan.ts";
+import { hasConsumer, type Plan } from "#core/run/planning/plan.ts";
 import { type Histories, readHistories } from "./histories.ts";
 import type { LedgerTraffic } from "./ledger-proxy.ts";
 import { type RunUsage, UsageSampler } from "./process-usage.ts";
 import type { BenchProject } from "./projects.ts";
+import type { ServiceCall } from "./service-calls.ts";
 import type { BenchStack } from "./stack.ts";
 import { readTaskLog, type TaskLog } from "./task-log.ts";
 
@@ -23,6 +24,9 @@ export interface MeasuredRun {
   readonly logs: ReadonlyMap<number, TaskLog>;
   readonly usage: RunUsage;
   readonly traffic: LedgerTraffic;
+  readonly services: readonly ServiceCall[];
+  /** Calls of each function in the run. */
+  readonly functionCalls: Readonly<Record<string, number>>;
   readonly histories: Histories;
 }
 
@@ -37,6 +41,8 @@ const LOOK_MS = 1000;
 export async function measureRun(stack: BenchStack, project: BenchProject): Promise<MeasuredRun> {
   const { executions, resources } = stack.deployed;
   stack.proxy.take();
+  stack.services.take();
+  const callsBefore = await stack.functionCalls();
   const sampler = new UsageSampler(stack.processes);
   const startedAtMs = Date.now();
   const key = { project: project.name, runId: newRunId(startedAtMs, randomBytes(4).toString("hex")) };
@@ -47,7 +53,10 @@ export async function measureRun(stack: BenchStack, project: BenchProject): Prom
   } finally {
     usage = sampler.end();
   }
-  return { startedAtMs, usage, traffic: stack.proxy.take(), ...(await readWhatIsLeft(stack, key)) };
+  const counted = { traffic: stack.proxy.take(), services: stack.services.take() };
+  const callsAfter = Object.entries(await stack.functionCalls());
+  const functionCalls = Object.fromEntries(callsAfter.map(([name, calls]) => [name, calls - (callsBefore[name] ?? 0)]));
+  return { startedAtMs, usage, ...counted, functionCalls, ...(await readWhatIsLeft(stack, key)) };
 }
 
 async function readWhatIsLeft(stack: BenchStack, key: RunKey) {

@@ -1,11 +1,12 @@
-import { priceOfRun, type StepFunctionsFigures, stepFunctionsFigures } from "./billing.ts";
+import { type Price, priceOf } from "#core/prices.ts";
+import { consumptionOf, type StepFunctionsFigures, stepFunctionsFigures } from "./billing.ts";
 import { type LedgerFigures, ledgerFigures } from "./ledger-figures.ts";
 import { loadNow } from "./machine.ts";
 import { type MeasuredRun, measureRun } from "./measured-run.ts";
 import { type DbtPlace, type PlainBuild, plainBuild, warmParse } from "./plain-dbt.ts";
-import type { Price } from "./prices.ts";
 import type { RunUsage } from "./process-usage.ts";
 import type { BenchProject } from "./projects.ts";
+import { type RunSeconds, secondsOf } from "./seconds.ts";
 import type { BenchStack } from "./stack.ts";
 import { fixed, seconds } from "./table.ts";
 import { type Lags, lagsOf, type Timeline, timelineOf } from "./timeline.ts";
@@ -25,11 +26,12 @@ export interface Overhead {
   readonly models: number;
   readonly vertices: number;
   readonly state: string;
-  readonly pollIntervalSeconds: number;
+  readonly turnSeconds: number;
   /** Load of the machine before plain dbt and before the run. */
   readonly load: readonly [number, number];
   readonly plain: PlainBuild;
   readonly timeline: Timeline;
+  readonly seconds: RunSeconds;
   /** Wall clock of the run without the start of its container, over plain dbt's. */
   readonly ratio: number;
   readonly lags: Lags;
@@ -51,7 +53,7 @@ export async function measureOverhead(bench: Bench, project: BenchProject): Prom
   const loadBetween = loadNow();
   say(`${project.name}: ${seconds(plain.wallMs)} s; stepwatch …`);
   const measured = await measureRun(stack, project);
-  const overhead = overheadOf(project, stack.pollIntervalSeconds, [loadBefore, loadBetween], plain, measured);
+  const overhead = overheadOf(project, stack.turnSeconds, [loadBefore, loadBetween], plain, measured);
   const { timeline, ratio, state } = overhead;
   say(`${project.name}: ${state} in ${seconds(timeline.wallMs)} s, ${fixed(ratio, 2)} × plain dbt`);
   return overhead;
@@ -59,7 +61,7 @@ export async function measureOverhead(bench: Bench, project: BenchProject): Prom
 
 function overheadOf(
   project: BenchProject,
-  pollIntervalSeconds: number,
+  turnSeconds: number,
   load: Overhead["load"],
   plain: PlainBuild,
   measured: MeasuredRun,
@@ -71,15 +73,16 @@ function overheadOf(
     models: project.models,
     vertices: measured.plan.vertices.length,
     state: measured.run.state,
-    pollIntervalSeconds,
+    turnSeconds,
     load,
     plain,
     timeline,
+    seconds: secondsOf(measured),
     ratio: (timeline.wallMs - timeline.containerStartMs) / plain.wallMs,
     lags: lagsOf(measured),
     usage: measured.usage,
     ledger,
     stepFunctions: stepFunctionsFigures(measured.histories),
-    price: priceOfRun(measured, ledger),
+    price: priceOf(consumptionOf(measured, ledger)),
   };
 }

@@ -20,6 +20,14 @@ export interface BenchProject {
   readonly generatorArguments: readonly string[];
   /** Data tests beside what the generator makes, which is none. */
   readonly tests: DataTests;
+  /** What its policy has beside the benchmark's own. */
+  readonly policy?: Readonly<Record<string, unknown>>;
+  /** What is started in dbt's place. */
+  readonly executable?: string;
+  /** Unset: the profile's, 8. */
+  readonly threads?: number;
+  /** Share of the models with a relationships test that they share with a model of the first layer. */
+  readonly shared?: number;
 }
 
 export interface DataTests {
@@ -56,9 +64,18 @@ export const layeredWithTests = (folder: string, models: number): BenchProject =
     failing: 0,
   });
 
+/** A layered project for one cell of the matrix: so many threads, with or without tests that two nodes share. */
+export function layeredFor(folder: string, models: number, threads: number, shared: number): BenchProject {
+  const name = `m${models}_t${threads}${shared > 0 ? "_shared" : ""}`;
+  const shape = ["--shape", "layered", "--n", String(models)];
+  return { ...benchProject(folder, name, "postgres", models, shape), threads, shared };
+}
+
+export const MANY_TESTS = "many_tests";
+
 /** The shape of a company's project: 116 nodes with their seeds, and of 1,600 data tests 58 that find rows. */
 export const manyTests = (folder: string): BenchProject =>
-  benchProject(folder, "many_tests", "postgres", 114, ["--shape", "layered", "--n", "114"], {
+  benchProject(folder, MANY_TESTS, "postgres", 114, ["--shape", "layered", "--n", "114"], {
     count: 1600,
     failing: 58,
   });
@@ -77,6 +94,30 @@ export function chain(folder: string, failAtDepth: number | null): BenchProject 
   return benchProject(folder, name, "postgres", CHAIN_MODELS, [...shape, ...flaky]);
 }
 
+export const LONG_MODELS = 80;
+
+/** A build of some eighty seconds with 8 threads, one of whose first models may fail once, at its end. */
+export function longBuild(
+  folder: string,
+  name: string,
+  isFlaky: boolean,
+  policy: BenchProject["policy"],
+): BenchProject {
+  const shape = ["--shape", "layered", "--n", String(LONG_MODELS), "--mean", "8", "--audit"];
+  const flaky = isFlaky ? ["--fail-once", "1", "--fail-late"] : [];
+  return { ...benchProject(folder, name, "postgres", LONG_MODELS, [...shape, ...flaky]), ...(policy && { policy }) };
+}
+
+/** A project that a scripted dbt plays (bench/scale). */
+export function scripted(
+  name: string,
+  { projectDir, executable }: { readonly projectDir: string; readonly executable: string },
+  models: number,
+): BenchProject {
+  const played = { name, schema: name, adapter: "postgres" as const, models, projectDir, executable };
+  return { ...played, generatorArguments: [], tests: NO_TESTS };
+}
+
 /** Writes the project anew; the same arguments give the same files. */
 export async function generate(project: BenchProject, python: string): Promise<void> {
   const { projectDir, adapter, schema, generatorArguments } = project;
@@ -85,6 +126,28 @@ export async function generate(project: BenchProject, python: string): Promise<v
   const where = ["--out", projectDir, "--adapter", adapter, "--schema", schema];
   await run(python, [GENERATOR, ...where, ...generatorArguments]);
   if (project.tests.count > 0) writeTests(project);
+  if ((project.shared ?? 0) > 0) writeSharedTests(project);
+}
+
+/** Layers of the generator, by its default. */
+const LAYERS = 4;
+
+const modelName = (at: number): string => `m_${String(at + 1).padStart(4, "0")}`;
+
+/**
+ * Relationships tests between a model of a later layer and one of the first, whose consumer waits for the later one by
+ * that. Each looks at no row, since the generator's ids are not related, and passes.
+ */
+function writeSharedTests({ projectDir, models, shared = 0 }: BenchProject): void {
+  const first = Math.round(models / LAYERS);
+  const step = (models - first) / (models * shared);
+  const count = Math.min(models - first, Math.floor(models * shared));
+  const tested = Array.from({ length: count }, (_, nth) => {
+    const to = `ref('${modelName(nth % first)}')`;
+    const test = { relationships: { arguments: { to, field: "id" }, config: { where: "id < 0" } } };
+    return { name: modelName(first + Math.floor(nth * step)), columns: [{ name: "id", data_tests: [test] }] };
+  });
+  writeFileSync(join(projectDir, "models", "shared.yml"), JSON.stringify({ version: 2, models: tested }, null, 1));
 }
 
 /** Models of the last layer, which have no children: the generator numbers layer after layer, four of them. */
@@ -123,27 +186,35 @@ export const DBT_PACKAGES = ["dbt-core==1.11.16", "dbt-duckdb==1.11.1", "dbt-pos
 export interface StackSettings {
   readonly pollIntervalSeconds: number;
   readonly heartbeatSeconds: number;
+  /** Unset: the stack's default. */
+  readonly watch?: Watch;
 }
+
+/** How waits end: by the ledger's stream, or turn by turn. */
+export const WATCHES = ["wake", "poll"] as const;
+export type Watch = (typeof WATCHES)[number];
 
 /** A stepwatch.yaml for all of these projects. Returns its path. */
 export function writeConfig(
   folder: string,
   projects: readonly BenchProject[],
-  { pollIntervalSeconds, heartbeatSeconds }: StackSettings,
+  { pollIntervalSeconds, heartbeatSeconds, watch }: StackSettings,
 ): string {
   const path = join(folder, "stepwatch.yaml");
-  const entries = projects.map(({ name, projectDir, adapter }) => [
+  const entries = projects.map(({ name, projectDir, adapter, policy, executable, threads }) => [
     name,
     {
       projectDir,
-      dbt: { packages: DBT_PACKAGES },
-      policy: { runTimeoutMinutes: 60, heartbeatSeconds },
+      dbt: executable === undefined ? { packages: DBT_PACKAGES } : { executable },
+      policy: { runTimeoutMinutes: 60, heartbeatSeconds, ...policy },
+      ...(threads !== undefined && { threads }),
       ...(adapter === "duckdb" && { executionQueue: { maxTasks: 1 } }),
     },
   ]);
   mkdirSync(folder, { recursive: true });
   // JSON is YAML.
-  const config = { stackName: "stepwatch-bench", pollIntervalSeconds, projects: Object.fromEntries(entries) };
+  const stack = { stackName: "stepwatch-bench", pollIntervalSeconds, ...(watch !== undefined && { watch }) };
+  const config = { ...stack, projects: Object.fromEntries(entries) };
   writeFileSync(path, `${JSON.stringify(config, null, 2)}\n`);
   return path;
 }

@@ -1,29 +1,33 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { traceFolderOf } from "#local/ecs/container-launch.ts";
-import { down, status, up } from "#local/embedded-aws.ts";
+import { down, status } from "#local/embedded-aws.ts";
 import { unsignedAuthorization } from "#local/emulator/aws-json.ts";
 import { readRecord } from "#local/emulator/supervisor-files.ts";
 import type { Endpoints } from "#local/endpoints.ts";
-import { DEFAULT_STATE_DIR } from "#local/python.ts";
 import type { DeployedStack } from "../cli/context.ts";
 import { deployLocal, installDbt, type LocalDeploy, synthesise } from "../cli/deploy-local.ts";
+import { embeddedTarget, startEmbedded } from "../cli/embedded.ts";
 import { connect } from "../cli/real-context.ts";
 import { resourcesOf } from "../cli/resources.ts";
-import { deployedNames, FUNCTION_NAMES } from "../infra/deployed-names.ts";
+import { deployedNames, FUNCTION_NAMES, type FunctionName } from "../infra/deployed-names.ts";
 import { loadConfig } from "../infra/load-config.ts";
 import { LedgerProxy } from "./ledger-proxy.ts";
 import type { WatchedProcesses } from "./process-usage.ts";
+import { ServiceCalls } from "./service-calls.ts";
 
 /** The real stack on an embedded AWS of the benchmark's own, its ledger behind a counting proxy. */
 export interface BenchStack {
   readonly deployed: DeployedStack;
   readonly stateDir: string;
   readonly proxy: LedgerProxy;
+  readonly services: ServiceCalls;
   readonly processes: WatchedProcesses;
-  /** Seconds between two looks of a run or consumer, as deployed. */
-  readonly pollIntervalSeconds: number;
+  /** Seconds that pass before a run or a consumer looks again: the stack's turn, 0 where changes wake them. */
+  readonly turnSeconds: number;
   runningTasks(): Promise<number>;
+  /** How often each function has been called since the stack stands. */
+  functionCalls(): Promise<Record<string, number>>;
   close(): Promise<void>;
 }
 
@@ -43,26 +47,33 @@ export async function startStack(options: StackOptions): Promise<BenchStack> {
   const { signal } = new AbortController();
   const deploy: LocalDeploy = { config, configPath, stateDir, environment: process.env, signal, onProgress };
   const dbt = await installDbt(deploy);
-  const endpoints = await up({ stateDir, venvStateDir: DEFAULT_STATE_DIR, onProgress });
+  const endpoints = await startEmbedded(stateDir, onProgress);
   try {
     const synthesis = await synthesise(deploy);
-    const { deployment } = await deployLocal(deploy, endpoints, synthesis, dbt);
+    const { deployment } = await deployLocal(deploy, embeddedTarget(endpoints, process.env), synthesis, dbt);
     const proxy = new LedgerProxy(endpoints.awsEndpointUrl);
     const endpointOf = await proxy.listen();
-    addToImages(stateDir, { ...options.containerEnvironment, AWS_ENDPOINT_URL_DYNAMODB: endpointOf("runner") });
-    for (const name of FUNCTION_NAMES)
-      await addToFunction(endpoints, deployedNames.lambdaFunction(deployment.stackName, name), {
-        AWS_ENDPOINT_URL_DYNAMODB: endpointOf(name),
-      });
+    const services = new ServiceCalls(endpoints.awsEndpointUrl);
+    const servicesOf = await services.listen();
+    const counted = (caller: string) => ({ AWS_ENDPOINT_URL_DYNAMODB: endpointOf(caller), ...servicesOf(caller) });
+    addToImages(stateDir, { ...options.containerEnvironment, ...counted("runner") });
+    const nameOf = (name: FunctionName) => deployedNames.lambdaFunction(deployment.stackName, name);
+    for (const name of FUNCTION_NAMES) await addToFunction(endpoints, nameOf(name), counted(name));
     return {
       deployed: connect(resourcesOf(deployment.stackName, deployment.outputs), "embedded"),
       stateDir,
       proxy,
+      services,
       processes: processesOf(stateDir),
-      pollIntervalSeconds: config.pollIntervalSeconds,
+      turnSeconds: config.watch === "wake" ? 0 : config.pollIntervalSeconds,
       runningTasks: async () => (await status({ stateDir })).runningTasks ?? 0,
+      functionCalls: async () => {
+        const { functions = {} } = await status({ stateDir });
+        return Object.fromEntries(FUNCTION_NAMES.map((name) => [name, functions[nameOf(name)]?.calls ?? 0]));
+      },
       close: async () => {
         await proxy.close();
+        await services.close();
         await down({ stateDir });
       },
     };

@@ -1,5 +1,5 @@
-import { testsOf } from "#core/run/consumer.ts";
-import { summarise, verdictOf } from "#core/run/summary.ts";
+import { summarise, verdictOf } from "#core/run/reporting/summary.ts";
+import { testsOf } from "#core/run/watching/consumer.ts";
 import { dataTest, over, planOf, row, runOf, vertex } from "../test/support/run-builders.ts";
 import { fixed, type Table } from "./table.ts";
 

@@ -11,13 +11,17 @@ export interface TaskLog {
   readonly ended: ReadonlyMap<string, number>;
   /** When the supervisor said something first, by its words. */
   readonly said: ReadonlyMap<string, number>;
+  readonly lines: number;
+  readonly bytes: number;
 }
 
 export function readTaskLog(stateDir: string, task: TaskRow): TaskLog {
   const started = new Map<string, number>();
   const ended = new Map<string, number>();
   const said = new Map<string, number>();
-  for (const line of readFileSync(taskLogPath(stateDir, taskId(task)), "utf8").split("\n")) {
+  const text = readFileSync(taskLogPath(stateDir, taskId(task)), "utf8");
+  const lines = text.split("\n");
+  for (const line of lines) {
     const event = readLine(line);
     if (event?.kind === "started" && event.atMs !== null && !started.has(event.vertex.uniqueId))
       started.set(event.vertex.uniqueId, event.atMs);
@@ -25,7 +29,7 @@ export function readTaskLog(stateDir: string, task: TaskRow): TaskLog {
       ended.set(event.vertex.uniqueId, event.atMs);
     else if (line.startsWith('{"stepwatch"')) addSaid(said, line);
   }
-  return { started, ended, said };
+  return { started, ended, said, lines: lines.length, bytes: Buffer.byteLength(text) };
 }
 
 function addSaid(said: Map<string, number>, line: string): void {

@@ -28,9 +28,13 @@ export function addBuildOptions(command: Command): Command {
     .option("--profile <name>", "profile of profiles.yml")
     .option("--indirect-selection <mode>", "eager, cautious, buildable or empty")
     .option("-x, --fail-fast", "stop at the first failure")
-    .option("--state <dir>", "artefacts to compare with (state: selectors)")
+    .option(
+      "--state <place>",
+      "what to compare with: s3://bucket/prefix, latest-green, latest, a run's id, commit:<sha>, a folder",
+    )
     .option("--defer", "resolve unselected refs through --state")
-    .option("--defer-state <dir>", "artefacts to defer to")
+    .option("--defer-state <place>", "artefacts to defer to, as --state")
+    .option("--state-if-missing <what>", "fail (the default), or all: build everything that is selected beside it")
     .option("--favor-state", "prefer --state to what is built")
     .option("--event-time-start <date>", "first event time of microbatch models")
     .option("--event-time-end <date>", "end of the event time of microbatch models")

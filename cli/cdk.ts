@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
+import { modulesWith } from "#local/own-files.ts";
 import { InfrastructureError, UsageError } from "./failure.ts";
 import { packageRoot } from "./paths.ts";
 
@@ -11,6 +12,8 @@ export interface CdkCall {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly logFile: string;
   readonly signal: AbortSignal;
+  /** The command to run after a failure that says nothing better. */
+  readonly afterFailure?: string;
 }
 
 const LINES_SHOWN = 15;
@@ -31,7 +34,7 @@ export async function cdk(call: CdkCall): Promise<void> {
   try {
     const child = spawn(
       process.execPath,
-      [join(packageRoot, "node_modules", "aws-cdk", "bin", "cdk"), ...call.cdkArguments],
+      [join(modulesWith("aws-cdk") ?? "node_modules", "aws-cdk", "bin", "cdk"), ...call.cdkArguments],
       {
         cwd: packageRoot,
         env: {
@@ -93,7 +96,7 @@ function failed(call: CdkCall): Error {
     .slice(-LINES_SHOWN);
   return new InfrastructureError(
     `${capitalised(call.doing)} failed; the whole output is in ${call.logFile}.`,
-    "npx stepwatch local reset, then run the same command again.",
+    call.afterFailure ?? "Run the same command again.",
     { lines },
   );
 }

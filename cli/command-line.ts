@@ -2,11 +2,22 @@
 export const quoted = (word: string): string =>
   /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 
-/** The options that a command printed for copying needs to mean the same stack and stepwatch.yaml as this one. */
-export function sameOptions(options: {
+/** What of a command line says which stack and stepwatch.yaml are meant. */
+export interface SameOptions {
   readonly config?: string | undefined;
   readonly stack?: string | undefined;
-}): string {
-  const config = options.config === undefined ? "" : ` --config ${quoted(options.config)}`;
-  return options.stack === undefined ? config : `${config} --stack ${quoted(options.stack)}`;
+  readonly endpoint?: string | undefined;
 }
+
+/** {@link sameOptions} as words. */
+export const optionWords = ({ config, stack, endpoint }: SameOptions): string[] => [
+  ...(config === undefined ? [] : ["--config", config]),
+  ...(stack === undefined ? [] : ["--stack", stack]),
+  ...(endpoint === undefined ? [] : ["--endpoint", endpoint]),
+];
+
+/** The options that a command printed for copying needs to mean the same stack and stepwatch.yaml as this one. */
+export const sameOptions = (options: SameOptions): string =>
+  optionWords(options)
+    .map((word) => ` ${quoted(word)}`)
+    .join("");

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdirSync, openSync, rmSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { isAbsolute, join, resolve } from "node:path";
 import type { ProjectConfig } from "#core/config.ts";
 import { withLock } from "#local/lock-file.mjs";
 import { depsCommand, missingPackages } from "./preflight.ts";
@@ -44,6 +44,16 @@ async function installAlone(project: ProjectConfig, dbt: string, options: Packag
   );
 }
 
+/** The variables that the image's build is given as secrets: what packages need there they need here. */
+function buildSecretsOf({ image }: ProjectConfig, environment: PackageInstallation["environment"]) {
+  const secretOf = (source: string) => {
+    if (!isAbsolute(source)) return environment[source];
+    return existsSync(source) ? readFileSync(source, "utf8").replace(/\n+$/, "") : undefined;
+  };
+  const values = Object.entries(image.buildSecrets).map(([name, source]) => [name, secretOf(source)] as const);
+  return Object.fromEntries(values.filter(([, value]) => value !== undefined));
+}
+
 /** Whether dbt deps ended well. */
 async function deps(project: ProjectConfig, dbt: string, log: string, options: PackageInstallation): Promise<boolean> {
   const { projectDir, profilesDir, environment } = project;
@@ -52,7 +62,7 @@ async function deps(project: ProjectConfig, dbt: string, log: string, options: P
   try {
     const child = spawn(dbt, ["deps", "--project-dir", projectDir, "--profiles-dir", profilesDir], {
       cwd: projectDir,
-      env: { ...options.environment, ...environment },
+      env: { ...options.environment, ...environment, ...buildSecretsOf(project, options.environment) },
       stdio: ["ignore", output, output],
       signal: options.signal,
     });

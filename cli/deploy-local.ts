@@ -2,7 +2,6 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSyn
 import { join } from "node:path";
 import type { ProjectConfig, StepwatchConfig } from "#core/config.ts";
 import { writeLocalImage } from "#local/ecs/local-image.ts";
-import type { Endpoints } from "#local/endpoints.ts";
 import { withLock } from "#local/lock-file.mjs";
 import { ensureVenv } from "#local/python.ts";
 import { BUNDLE_FOLDER } from "../infra/bundle.ts";
@@ -10,17 +9,36 @@ import { localImageConfig, localImageHash, localImageReference } from "../infra/
 import { cdk } from "./cdk.ts";
 import { installDbtPackages } from "./dbt-packages.ts";
 import { type DeploymentRecord, fingerprint, readDeployment, writeDeployment } from "./deployment-record.ts";
-import { embeddedEnvironment, isDeployed, useEmbeddedAws } from "./embedded.ts";
+import { isDeployed } from "./embedded.ts";
 import { packageRoot } from "./paths.ts";
 import { checkExecutable, checkPackages, checkProject } from "./preflight.ts";
 
 export interface LocalDeploy {
   readonly config: StepwatchConfig;
   readonly configPath: string;
+  /** Images, runners and work folders: whoever runs the containers reads it. */
   readonly stateDir: string;
+  /** Assembly, record and logs of what is deployed to one place; `stateDir` if absent. */
+  readonly folder?: string;
+  /** A turn is never shorter there, whatever stepwatch.yaml says. */
+  readonly leastTurnSeconds?: number;
   readonly environment: Record<string, string | undefined>;
   readonly signal: AbortSignal;
   readonly onProgress: (line: string) => void;
+}
+
+/** An AWS on which a container is a process of this machine: the embedded one, or somebody else's engine. */
+export interface DeployTarget {
+  /** For messages: "the embedded AWS". */
+  readonly name: string;
+  /** Of the CDK. */
+  readonly environment: Record<string, string | undefined>;
+  /** What to bootstrap; empty: whatever account and region the credentials are of. */
+  readonly account: readonly string[];
+  /** Points this process' AWS clients to it. */
+  readonly use: () => void;
+  /** What to do when the CDK fails there. */
+  readonly afterFailure: string;
 }
 
 /**
@@ -47,8 +65,9 @@ async function dbtOf(project: ProjectConfig, { environment, onProgress }: LocalD
   return join(venv.bin, "dbt");
 }
 
-const assemblyOf = (stateDir: string) => join(stateDir, "cdk.out");
-const logOf = (stateDir: string, name: string) => join(stateDir, "logs", `cdk-${name}.log`);
+const folderOf = ({ folder, stateDir }: LocalDeploy) => folder ?? stateDir;
+const assemblyOf = (deploy: LocalDeploy) => join(folderOf(deploy), "cdk.out");
+const logOf = (deploy: LocalDeploy, name: string) => join(folderOf(deploy), "logs", `cdk-${name}.log`);
 const bundledRunner = () => join(packageRoot, BUNDLE_FOLDER, "dbt-runner", "runner.mjs");
 
 /** What was synthesised, if it had to be: the template and the bundles it holds. */
@@ -66,35 +85,38 @@ export async function synthesise(deploy: LocalDeploy): Promise<Synthesis> {
 /** One deploy at a time: two that share a state folder share its assembly, the emulator and the stack. */
 async function alone<T>(deploy: LocalDeploy, action: () => Promise<T>): Promise<T> {
   const onWait = (pid: number) => deploy.onProgress(`Waiting for process ${pid}, which is deploying …`);
-  return withLock(join(deploy.stateDir, "deploy.lock"), action, { onWait, signal: deploy.signal });
+  return withLock(join(folderOf(deploy), "deploy.lock"), action, { onWait, signal: deploy.signal });
 }
 
 async function synthesiseAlone(deploy: LocalDeploy): Promise<Synthesis> {
-  const { configPath, stateDir, environment, signal } = deploy;
-  const print = fingerprint(packageRoot, configPath);
-  if (assembledFrom(stateDir) === print && existsSync(runnerOf(stateDir, print)))
+  const { configPath, stateDir, environment, signal, leastTurnSeconds = 0 } = deploy;
+  const print = fingerprint(packageRoot, configPath, leastTurnSeconds);
+  if (assembledFrom(deploy) === print && existsSync(runnerOf(stateDir, print)))
     return { fingerprint: print, fresh: false };
   deploy.onProgress("Synthesising the stack …");
-  rmSync(assemblyOf(stateDir), { recursive: true, force: true });
+  rmSync(assemblyOf(deploy), { recursive: true, force: true });
   await cdk({
     doing: "synthesising the stack",
-    cdkArguments: ["synth", "--quiet", "--output", assemblyOf(stateDir), ...contextOf(configPath)],
+    cdkArguments: ["synth", "--quiet", "--output", assemblyOf(deploy), ...contextOf(configPath, leastTurnSeconds)],
     environment,
-    logFile: logOf(stateDir, "synth"),
+    logFile: logOf(deploy, "synth"),
     signal,
   });
   keepRunner(stateDir, print);
-  writeFileSync(stampOf(stateDir), print);
+  writeFileSync(stampOf(deploy), print);
   return { fingerprint: print, fresh: true };
 }
 
 /** Written into the assembly when it is complete: what it was made from. */
-const stampOf = (stateDir: string) => join(assemblyOf(stateDir), "stepwatch-fingerprint");
+const stampOf = (deploy: LocalDeploy) => join(assemblyOf(deploy), "stepwatch-fingerprint");
 
-const assembledFrom = (stateDir: string): string | null =>
-  existsSync(stampOf(stateDir)) ? readFileSync(stampOf(stateDir), "utf8") : null;
+const assembledFrom = (deploy: LocalDeploy): string | null =>
+  existsSync(stampOf(deploy)) ? readFileSync(stampOf(deploy), "utf8") : null;
 
-const contextOf = (configPath: string) => ["--context", "local=true", "--context", `config=${configPath}`];
+const contextOf = (configPath: string, leastTurnSeconds: number) => [
+  ...["--context", "local=true", "--context", `config=${configPath}`],
+  ...(leastTurnSeconds === 0 ? [] : ["--context", `leastTurnSeconds=${leastTurnSeconds}`]),
+];
 
 /** The runner as it was deployed. `build/` is written anew by every synth, also by one for AWS: running tasks need theirs. */
 const runnerOf = (stateDir: string, print: string) => join(stateDir, "runners", `${print.slice(0, 16)}.mjs`);
@@ -110,37 +132,37 @@ export interface DeployedLocally {
   readonly changed: boolean;
 }
 
-/** Brings the synthesised stack onto the embedded AWS, unless it is there. */
+/** Brings the synthesised stack onto an AWS of this machine, unless it is there. */
 export async function deployLocal(
   deploy: LocalDeploy,
-  endpoints: Endpoints,
+  target: DeployTarget,
   synthesis: Synthesis,
   dbt: ReadonlyMap<string, string>,
 ): Promise<DeployedLocally> {
-  useEmbeddedAws(endpoints);
-  return alone(deploy, () => deployAlone(deploy, endpoints, synthesis, dbt));
+  target.use();
+  return alone(deploy, () => deployAlone(deploy, target, synthesis, dbt));
 }
 
 async function deployAlone(
   deploy: LocalDeploy,
-  endpoints: Endpoints,
+  target: DeployTarget,
   synthesis: Synthesis,
   dbt: ReadonlyMap<string, string>,
 ): Promise<DeployedLocally> {
   writeImages(deploy, synthesis, dbt);
-  const last = readDeployment(deploy.stateDir);
+  const last = readDeployment(folderOf(deploy));
   const there = last !== null && (await isDeployed(last));
   if (last !== null && there && last.fingerprint === synthesis.fingerprint) return { deployment: last, changed: false };
   // Between our synthesis and our turn another deploy may have put its own assembly in this place.
-  if (assembledFrom(deploy.stateDir) !== synthesis.fingerprint) await synthesiseAlone(deploy);
+  if (assembledFrom(deploy) !== synthesis.fingerprint) await synthesiseAlone(deploy);
   // Whatever ends a deploy half-way, the next one must not take what it left for what was deployed before.
-  if (last !== null) writeDeployment(deploy.stateDir, { ...last, fingerprint: "" });
-  if (!there) await bootstrap(deploy, endpoints);
-  const deployment = await deployAssembly(deploy, endpoints, synthesis);
+  if (last !== null) writeDeployment(folderOf(deploy), { ...last, fingerprint: "" });
+  if (!there) await bootstrap(deploy, target);
+  const deployment = await deployAssembly(deploy, target, synthesis);
   return { deployment, changed: true };
 }
 
-/** Tells the embedded ECS what each project's image is: programs of this machine. */
+/** Tells the ECS endpoint what each project's image is: programs of this machine. */
 function writeImages(deploy: LocalDeploy, synthesis: Synthesis, dbt: ReadonlyMap<string, string>): void {
   const runnerFile = runnerOf(deploy.stateDir, synthesis.fingerprint);
   for (const project of Object.values(deploy.config.projects)) {
@@ -157,38 +179,34 @@ function writeImages(deploy: LocalDeploy, synthesis: Synthesis, dbt: ReadonlyMap
 }
 
 /** Once per life of the emulator: the bucket and roles that every `cdk deploy` needs. */
-async function bootstrap(deploy: LocalDeploy, endpoints: Endpoints): Promise<void> {
+async function bootstrap(deploy: LocalDeploy, target: DeployTarget): Promise<void> {
   deploy.onProgress("Bootstrapping the CDK …");
   await cdk({
-    doing: "bootstrapping the CDK on the embedded AWS",
-    cdkArguments: [
-      "bootstrap",
-      `aws://${endpoints.accountId}/${endpoints.region}`,
-      "--app",
-      assemblyOf(deploy.stateDir),
-    ],
-    environment: embeddedEnvironment(endpoints, deploy.environment),
-    logFile: logOf(deploy.stateDir, "bootstrap"),
+    doing: `bootstrapping the CDK on ${target.name}`,
+    cdkArguments: ["bootstrap", ...target.account, "--app", assemblyOf(deploy)],
+    environment: target.environment,
+    logFile: logOf(deploy, "bootstrap"),
     signal: deploy.signal,
+    afterFailure: target.afterFailure,
   });
 }
 
 async function deployAssembly(
   deploy: LocalDeploy,
-  endpoints: Endpoints,
+  target: DeployTarget,
   synthesis: Synthesis,
 ): Promise<DeploymentRecord> {
-  const { stateDir, config } = deploy;
-  const outputsFile = join(stateDir, "cdk-outputs.json");
+  const { config } = deploy;
+  const outputsFile = join(folderOf(deploy), "cdk-outputs.json");
   rmSync(outputsFile, { force: true });
   deploy.onProgress(`Deploying the stack ${config.stackName} …`);
   await cdk({
-    doing: "deploying onto the embedded AWS",
+    doing: `deploying onto ${target.name}`,
     cdkArguments: [
       "deploy",
       config.stackName,
       "--app",
-      assemblyOf(stateDir),
+      assemblyOf(deploy),
       "--require-approval",
       "never",
       "--progress",
@@ -196,9 +214,10 @@ async function deployAssembly(
       "--outputs-file",
       outputsFile,
     ],
-    environment: embeddedEnvironment(endpoints, deploy.environment),
-    logFile: logOf(stateDir, "deploy"),
+    environment: target.environment,
+    logFile: logOf(deploy, "deploy"),
     signal: deploy.signal,
+    afterFailure: target.afterFailure,
   });
   const outputs =
     (JSON.parse(readFileSync(outputsFile, "utf8")) as Record<string, Record<string, string>>)[config.stackName] ?? {};
@@ -208,7 +227,8 @@ async function deployAssembly(
     fingerprint: synthesis.fingerprint,
     configPath: deploy.configPath,
     projects: Object.keys(config.projects),
+    ...(deploy.leastTurnSeconds === undefined ? {} : { leastTurnSeconds: deploy.leastTurnSeconds }),
   };
-  writeDeployment(stateDir, deployment);
+  writeDeployment(folderOf(deploy), deployment);
   return deployment;
 }

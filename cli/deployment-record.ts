@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSy
 import { dirname, join } from "node:path";
 import { z } from "zod";
 
-/** What was last deployed to the embedded AWS: `<state folder>/deployment.json`. Written by deploy, read by every command. */
+/** What was last deployed to one place, the embedded AWS or an endpoint: `<its folder>/deployment.json`. Written by deploy, read by every command. */
 const deploymentRecordSchema = z.object({
   stackName: z.string(),
   outputs: z.record(z.string(), z.string()),
@@ -12,6 +12,8 @@ const deploymentRecordSchema = z.object({
   configPath: z.string(),
   /** The stack's projects; a deploy of an older version did not write them. */
   projects: z.array(z.string()).optional(),
+  /** Of the place: a turn is never shorter there. */
+  leastTurnSeconds: z.number().optional(),
 });
 export type DeploymentRecord = z.infer<typeof deploymentRecordSchema>;
 
@@ -54,11 +56,12 @@ const SOURCES = [
 ];
 
 /**
- * Hash of the sources that a deploy is made of, and of stepwatch.yaml. About 150 small files, a few milliseconds: that
+ * Hash of the sources that a deploy is made of, of stepwatch.yaml, and of what a place changes of it. About 150 small files, a few milliseconds: that
  * is why nothing is synthesised only to find that nothing has changed.
  */
-export function fingerprint(root: string, configPath: string): string {
+export function fingerprint(root: string, configPath: string, leastTurnSeconds = 0): string {
   const hash = createHash("sha256").update(configPath).update(readFileSync(configPath));
+  if (leastTurnSeconds !== 0) hash.update(`\0turn ${leastTurnSeconds}\0`);
   for (const source of SOURCES) addTree(hash, join(root, source), source);
   return hash.digest("hex");
 }

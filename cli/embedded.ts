@@ -1,7 +1,9 @@
 import { DescribeStateMachineCommand, ListExecutionsCommand, SFNClient } from "@aws-sdk/client-sfn";
-import { status } from "#local/embedded-aws.ts";
+import { status, up } from "#local/embedded-aws.ts";
 import { clientEnvironment, type Endpoints } from "#local/endpoints.ts";
+import { DEFAULT_STATE_DIR } from "#local/python.ts";
 import { sameOptions } from "./command-line.ts";
+import type { DeployTarget } from "./deploy-local.ts";
 import { type DeploymentRecord, readDeployment } from "./deployment-record.ts";
 import { InfrastructureError } from "./failure.ts";
 
@@ -16,6 +18,22 @@ export function embeddedEnvironment(
   const others = Object.entries(environment).filter(([name]) => !name.startsWith("AWS_"));
   return { ...Object.fromEntries(others), ...clientEnvironment(endpoints) };
 }
+
+/** Makes sure that the embedded AWS of this folder runs. The Python environments are the checkout's own. */
+export const startEmbedded = (stateDir: string, onProgress?: (line: string) => void): Promise<Endpoints> =>
+  up({ stateDir, venvStateDir: DEFAULT_STATE_DIR, ...(onProgress === undefined ? {} : { onProgress }) });
+
+/** The embedded AWS as a place to deploy to. */
+export const embeddedTarget = (
+  endpoints: Endpoints,
+  environment: Record<string, string | undefined>,
+): DeployTarget => ({
+  name: "the embedded AWS",
+  environment: embeddedEnvironment(endpoints, environment),
+  account: [`aws://${endpoints.accountId}/${endpoints.region}`],
+  use: () => useEmbeddedAws(endpoints),
+  afterFailure: "npx stepwatch local reset, then run the same command again.",
+});
 
 /** Points every AWS client that this process makes from now on to the embedded AWS. */
 export function useEmbeddedAws(endpoints: Endpoints): void {

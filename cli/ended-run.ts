@@ -1,5 +1,5 @@
 import { executionArn } from "#core/names.ts";
-import type { RunSummary } from "#core/run/summary.ts";
+import type { RunSummary } from "#core/run/reporting/summary.ts";
 import type { CommonOptions, DeployedStack } from "./context.ts";
 import { endedBadly } from "./run-end.ts";
 

@@ -41,6 +41,7 @@ const USAGE_ERRORS: ReadonlySet<string> = new Set([
   "InputError",
   "ConfigError",
   "DbtFlagRefused",
+  "DbtCommandRefused",
   "CommanderError",
   "ManifestUnreadable",
   "PortSettingError",
@@ -50,6 +51,7 @@ const USAGE_ERRORS: ReadonlySet<string> = new Set([
 const NEXT_OF_USAGE: Readonly<Record<string, string>> = {
   InputError: "Correct it and run the same command again.",
   DbtFlagRefused: "npx stepwatch run --help",
+  DbtCommandRefused: "npx stepwatch dbt --help",
 };
 
 /** Errors of local/ whose message is a sentence for the person at the terminal already. */

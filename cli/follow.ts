@@ -1,6 +1,6 @@
 import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import { RetryableError } from "#core/errors.ts";
-import { hasConsumer, type Plan } from "#core/run/plan.ts";
+import { hasConsumer, type Plan } from "#core/run/planning/plan.ts";
 
 /** What the ledger says of a run at one moment. `run` is null while it waits for its lock. */
 export interface RunSnapshot {
@@ -24,8 +24,12 @@ export interface FollowDeps {
   execution(): Promise<ExecutionState | null>;
   sleep(milliseconds: number): Promise<void>;
   now(): number;
+  /** Verdicts of earlier rounds are none. */
+  readonly fromRound: number;
   /** Called once for each time that the ledger begins to be silent. */
   onSilence(patienceMs: number): void;
+  /** Called when the execution has ended and the run waits for its verdict. */
+  onEnded?(execution: ExecutionState): void;
 }
 
 export type FollowEnd =
@@ -58,26 +62,40 @@ const PATIENCE_MS = 60_000;
 export async function follow(deps: FollowDeps, onSnapshot: (snapshot: RunSnapshot) => void): Promise<FollowEnd> {
   const read = patient(deps);
   let executionAskedAtMs = deps.now();
+  let endedSinceMs: number | null = null;
   for (;;) {
     const askedAtMs = deps.now();
     const snapshot = await read();
     const restMs = (deps.now() - askedAtMs) * REST;
     if (snapshot !== null) {
       onSnapshot(snapshot);
-      if (hasVerdict(snapshot)) return { kind: "verdict", snapshot: await lastOutcomes(deps, snapshot, onSnapshot) };
+      if (hasVerdict(snapshot, deps.fromRound))
+        return { kind: "verdict", snapshot: await lastOutcomes(deps, snapshot, onSnapshot) };
     }
     if (deps.now() - executionAskedAtMs >= EXECUTION_MS) {
       executionAskedAtMs = deps.now();
       const end = await endWithoutVerdict(deps, onSnapshot);
-      if (end !== null) return end;
+      if (end === null) endedSinceMs = null;
+      else if (end.kind === "verdict" || end.snapshot.run?.state !== "running") return end;
+      else {
+        if (endedSinceMs === null) deps.onEnded?.(end.execution);
+        endedSinceMs ??= deps.now();
+        if (deps.now() - endedSinceMs > VERDICT_AFTER_END_MS) return end;
+      }
     }
     await deps.sleep(Math.max(POLL_MS, restMs));
   }
 }
 
-function hasVerdict(snapshot: RunSnapshot): snapshot is RunSnapshot & { run: RunRow } {
-  return snapshot.run !== null && snapshot.run.state !== "running";
+function hasVerdict(snapshot: RunSnapshot, fromRound: number): snapshot is RunSnapshot & { run: RunRow } {
+  return snapshot.run !== null && snapshot.run.state !== "running" && snapshot.run.round >= fromRound;
 }
+
+/**
+ * A run whose execution was ended gets its verdict from stop-run, which first waits for its tasks: four minutes at most
+ * for one call, of which Lambda repeats two. Milliseconds.
+ */
+const VERDICT_AFTER_END_MS = 6 * 60_000;
 
 /** The ledger is read once more after Step Functions has answered: the verdict may have come in between. */
 async function endWithoutVerdict(
@@ -88,7 +106,8 @@ async function endWithoutVerdict(
   if (execution === null || execution.status === "RUNNING" || execution.status === "PENDING_REDRIVE") return null;
   const snapshot = await unlessBusy(() => deps.snapshot());
   if (snapshot === null) return null;
-  if (hasVerdict(snapshot)) return { kind: "verdict", snapshot: await lastOutcomes(deps, snapshot, onSnapshot) };
+  if (hasVerdict(snapshot, deps.fromRound))
+    return { kind: "verdict", snapshot: await lastOutcomes(deps, snapshot, onSnapshot) };
   return { kind: "over", snapshot, execution };
 }
 
@@ -102,7 +121,7 @@ async function lastOutcomes(
   while (openConsumers(snapshot) > 0 && deps.now() < untilMs) {
     await deps.sleep(POLL_MS / 2);
     const next = await unlessBusy(() => deps.snapshot());
-    if (next === null || !hasVerdict(next)) continue;
+    if (next === null || !hasVerdict(next, deps.fromRound)) continue;
     snapshot = next;
     onSnapshot(snapshot);
   }

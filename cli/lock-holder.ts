@@ -1,4 +1,4 @@
-import type { RunIndexRow } from "#core/contracts/ledger.ts";
+import type { RunIndexRow } from "#core/contracts/project-rows.ts";
 import { lockSharing } from "../infra/lock-sharing.ts";
 import type { CommonOptions, Context, DeployedStack } from "./context.ts";
 
@@ -18,6 +18,27 @@ export function lockEntries(
   return [project, ...others.map(([name]) => name)];
 }
 
+/**
+ * The project in whose partition of the ledger a project's locks stand: by stepwatch.yaml, or where none is at hand by
+ * the newest run that had a lock.
+ */
+export async function lockPartition(
+  context: Pick<Context, "loadConfig">,
+  stack: Pick<DeployedStack, "ledger">,
+  project: string,
+  flags: Pick<CommonOptions, "config" | "stack">,
+): Promise<string> {
+  const isNamed = flags.stack === undefined || flags.config !== undefined;
+  const shared = isNamed ? lockSharing(Object.values(configOf(context, flags))).get(project) : undefined;
+  if (shared !== undefined) return shared.lockProject;
+  const rows = await stack.ledger.listRuns(project, RUNS_LOOKED_AT);
+  const newest = rows.find((row) => row.state !== "skipped");
+  return (newest && (await stack.ledger.readRun(newest))?.lockProject) ?? project;
+}
+
+/** Runs of a project that are looked through: those that were left out stand among those that run. */
+const RUNS_LOOKED_AT = 20;
+
 /** Commands about a run need no stepwatch.yaml: one that does not hold tells nothing of entries. */
 function configOf(context: Pick<Context, "loadConfig">, flags: Pick<CommonOptions, "config">) {
   try {
@@ -34,8 +55,9 @@ export async function lockHolder(
   runId: string,
 ): Promise<RunIndexRow | null> {
   for (const project of entries) {
-    const [last] = await stack.ledger.listRuns(project, 1);
-    if (last?.state === "running" && last.runId !== runId) return last;
+    const rows = await stack.ledger.listRuns(project, RUNS_LOOKED_AT);
+    const last = rows.find((row) => row.state !== "skipped" && row.runId !== runId);
+    if (last?.state === "running") return last;
   }
   return null;
 }

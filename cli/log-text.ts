@@ -40,9 +40,11 @@ function supervisorLine({ event, at, sentence, ...facts }: Readonly<Record<strin
   return `${clock(at)}  stepwatch: ${event}${said}${behind}`;
 }
 
+const ASKED_FOR: ReadonlySet<string> = new Set(["project", "run", "runId", "task"]);
+
 /** The run and the task are those that were asked for; what is not known or empty says nothing. */
 function factText(name: string, value: unknown): string[] {
-  if (name === "run" || name === "task" || value === null || value === "") return [];
+  if (ASKED_FOR.has(name) || value === null || value === "") return [];
   if (Array.isArray(value)) return value.length === 0 ? [] : [`${words(name)} ${value.map(valueText).join(" ")}`];
   if (name.endsWith("Ms") && typeof value === "number") return [`${words(name.slice(0, -2))} ${duration(value)}`];
   return [`${words(name)} ${valueText(value)}`];

@@ -96,9 +96,12 @@ export function missingPackages(project: ProjectConfig): string | null {
 
 /** The command by which a person installs a project's packages with the dbt that builds it. */
 export function depsCommand(project: ProjectConfig): string {
-  const dbt = project.dbt.executable ?? join(venvOf(project.dbt.packages).bin, "dbt");
-  return `${quoted(dbt)} deps --project-dir ${quoted(project.projectDir)} --profiles-dir ${quoted(project.profilesDir)}`;
+  return `${quoted(dbtOf(project))} deps --project-dir ${quoted(project.projectDir)} --profiles-dir ${quoted(project.profilesDir)}`;
 }
+
+/** Path of the dbt that builds a project on this machine. */
+export const dbtOf = (project: ProjectConfig): string =>
+  project.dbt.executable ?? join(venvOf(project.dbt.packages).bin, "dbt");
 
 /**
  * dbt-core refuses a project whose packages are not installed; dbt 2 installs them by itself, and which of them somebody's

@@ -8,11 +8,11 @@ import { isBuilt, NO_OPS, PLANNED_TYPES, TEST_TYPES } from "#core/dbt/resource-t
 import { nameSkips } from "#core/dbt/skipped-without-id.ts";
 import { nodesOf } from "#core/dbt/tested-nodes.ts";
 import { toldEnd } from "#core/dbt/told-end.ts";
-import { makePlan } from "#core/run/make-plan.ts";
-import type { Plan } from "#core/run/plan.ts";
-import { type RecordedOutcome, type Recording, recordedOutcomes } from "#core/run/recorded-outcomes.ts";
-import { iso, type NodeReport } from "#core/run/report.ts";
-import { NOT_SELECTED } from "#core/run/silence.ts";
+import { type RecordedOutcome, type Recording, recordedOutcomes } from "#core/run/judging/recorded-outcomes.ts";
+import { NOT_SELECTED } from "#core/run/judging/silence.ts";
+import { makePlan } from "#core/run/planning/make-plan.ts";
+import type { Plan } from "#core/run/planning/plan.ts";
+import { iso, type NodeReport } from "#core/run/reporting/report.ts";
 import { UsageError } from "./failure.ts";
 import { linesOf, manifestOf, resultsOf } from "./replay-files.ts";
 

@@ -7,6 +7,7 @@ const outputsSchema = z.object({
   BucketName: z.string().min(1),
   RunMachineArn: z.string().min(1),
   ConsumerMachineArn: z.string().min(1),
+  DataKeyArn: z.string().min(1).optional(),
 });
 
 export interface Resources {
@@ -15,6 +16,8 @@ export interface Resources {
   readonly bucket: string;
   readonly runMachineArn: string;
   readonly consumerMachineArn: string;
+  /** The account's own key of table and bucket, where there is one. */
+  readonly dataKeyArn?: string | undefined;
 }
 
 /** @throws {InfrastructureError} if the stack lacks an output: it is none of ours, or of another version. */
@@ -27,12 +30,13 @@ export function resourcesOf(stackName: string, outputs: Readonly<Record<string, 
       "npx stepwatch deploy",
     );
   }
-  const { TableName, BucketName, RunMachineArn, ConsumerMachineArn } = parsed.data;
+  const { TableName, BucketName, RunMachineArn, ConsumerMachineArn, DataKeyArn } = parsed.data;
   return {
     stackName,
     table: TableName,
     bucket: BucketName,
     runMachineArn: RunMachineArn,
     consumerMachineArn: ConsumerMachineArn,
+    dataKeyArn: DataKeyArn,
   };
 }

@@ -18,6 +18,9 @@ export const notInStack = (project: string, known: string, flags: CommonOptions)
 /** What start-run says of a project that its stack does not have. */
 const NOT_IN_STACK = /: this stack has (.+?)\.?$/;
 
+/** What start-run says of the run before. */
+const PAST = /^The run (\S+) before this one/;
+
 /** What went wrong with a run that has no verdict, as an error with the right exit code. */
 export function endedBadly(
   { project, runId }: RunKey,
@@ -31,6 +34,8 @@ export function endedBadly(
   if (error === "InputError") return new UsageError(why, "npx stepwatch run --help");
   if (error === "RunLocked" || error === "QueueFull")
     return new InfrastructureError(why, "Run the same command again when it has ended.");
+  const past = error === "PastNotGreen" ? PAST.exec(why)?.[1] : undefined;
+  if (past !== undefined) return new InfrastructureError(why, `npx stepwatch retry ${past}${sameOptions(flags)}`);
   const what =
     status === "ABORTED" ? "was stopped" : status === "TIMED_OUT" ? "ran into its machine's timeout" : "broke";
   return new InfrastructureError(
@@ -57,10 +62,21 @@ function causeSentence(cause: string | null): string | null {
   }
 }
 
-/** The commands that say more about a run. */
-export const lookFurther = (runId: string, flags: CommonOptions = {}): string[] => [
+/** The commands that say more about a run; of one that is red, last of all what to do about it. */
+export const lookFurther = (runId: string, flags: CommonOptions = {}, state = "green"): string[] => [
   "Look further:",
   `  npx stepwatch status ${runId}${sameOptions(flags)}`,
   `  npx stepwatch tasks ${runId}${sameOptions(flags)}`,
   `  npx stepwatch logs ${runId} [node]${sameOptions(flags)}`,
+  ...nextOf(state, runId, flags),
 ];
+
+/** With what every summary of a run ends that is red or was stopped: its exact next commands. */
+export const nextOf = (state: string, runId: string, flags: CommonOptions = {}): string[] =>
+  state !== "red" && state !== "stopped"
+    ? []
+    : [
+        "Next:",
+        `  npx stepwatch why ${runId}${sameOptions(flags)}`,
+        `  npx stepwatch retry ${runId}${sameOptions(flags)}`,
+      ];

@@ -1,8 +1,8 @@
 import type { RunKey } from "#clients/ledger.ts";
 import type { RunRow } from "#core/contracts/ledger.ts";
 import { executionArn, PROJECT_NAME, RUN_ID } from "#core/names.ts";
-import { type RunSummary, summarise } from "#core/run/summary.ts";
-import { inGateOrder } from "#core/run/vertex-view.ts";
+import { inGateOrder } from "#core/run/judging/vertex-view.ts";
+import { type RunSummary, summarise } from "#core/run/reporting/summary.ts";
 import type { DeployedStack } from "./context.ts";
 import { UsageError } from "./failure.ts";
 import type { RunSnapshot } from "./follow.ts";
@@ -14,7 +14,7 @@ import { lockHolder } from "./lock-holder.ts";
  * @param stackOption ` --stack <name>` for the commands to run next, as this one was given it.
  * @throws {UsageError} if there is no such run
  */
-async function findRun(stack: DeployedStack, runId: string, stackOption: string): Promise<RunKey> {
+export async function findRun(stack: DeployedStack, runId: string, stackOption: string): Promise<RunKey> {
   if (!RUN_ID.test(runId)) {
     throw new UsageError(
       `${JSON.stringify(runId)} is no run id: letters, digits, - and _ only, at most 80.`,
@@ -80,9 +80,15 @@ export async function readRun(
       `npx stepwatch runs ${(holder ?? key).project}${stackOption}`,
     );
   }
-  const why = execution?.cause ?? execution?.error ?? "its rows have expired";
+  const why = leftOut(execution?.output) ?? execution?.cause ?? execution?.error ?? "its rows have expired";
   throw new UsageError(
-    `The run ${runId} is not in the ledger: ${why}.`,
+    `The run ${runId} is not in the ledger: ${why.replace(/[.]?$/, ".")}`,
     `npx stepwatch runs ${key.project}${stackOption}`,
   );
+}
+
+/** Why a run was left out by policy, in its execution's own words. */
+function leftOut(output: unknown): string | null {
+  if (typeof output !== "object" || output === null || !("state" in output) || output.state !== "skipped") return null;
+  return `it was left out. ${"verdict" in output ? String(output.verdict) : ""}`;
 }

@@ -9,6 +9,8 @@ import { readSnapshot } from "./run-lookup.ts";
 /** A run that this process has started. */
 export interface StartedRun extends RunKey {
   readonly executionArn: string;
+  /** The round that is waited for, where it goes on: a verdict of an earlier one is none. */
+  readonly fromRound?: number;
 }
 
 export async function startRun(
@@ -39,6 +41,9 @@ export async function followStarted(
       execution: () => stack.executions.describe(started.executionArn),
       sleep: (milliseconds) => context.sleep(milliseconds),
       now: () => context.now(),
+      fromRound: started.fromRound ?? 1,
+      onEnded: ({ status }) =>
+        notice(`Its execution has ended (${status}): its tasks are being stopped, and it gets its verdict then.`),
       onSilence: (patienceMs) =>
         notice(`The ledger does not answer; it is asked again for ${Math.round(patienceMs / 1000)} s.`),
     },

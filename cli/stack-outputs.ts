@@ -2,6 +2,12 @@ import { CloudFormationClient, DescribeStacksCommand } from "@aws-sdk/client-clo
 import { quoted } from "./command-line.ts";
 import { InfrastructureError } from "./failure.ts";
 
+export interface StackOutputsOptions {
+  readonly client?: Pick<CloudFormationClient, "send">;
+  /** The command that deploys it. */
+  readonly next?: string;
+}
+
 /**
  * Outputs of a deployed CloudFormation stack. Credentials, region and endpoint are those of every other client
  * (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL).
@@ -10,10 +16,10 @@ import { InfrastructureError } from "./failure.ts";
  */
 export async function stackOutputs(
   stackName: string,
-  client: Pick<CloudFormationClient, "send"> = new CloudFormationClient({}),
+  { client = new CloudFormationClient({}), next }: StackOutputsOptions = {},
 ): Promise<Record<string, string>> {
   const answer = await client.send(new DescribeStacksCommand({ StackName: stackName })).catch((error: unknown) => {
-    throw refusal(stackName, error);
+    throw refusal(stackName, error, next);
   });
   const outputs = answer.Stacks?.[0]?.Outputs ?? [];
   return Object.fromEntries(
@@ -21,12 +27,12 @@ export async function stackOutputs(
   );
 }
 
-function refusal(stackName: string, cause: unknown): InfrastructureError {
+function refusal(stackName: string, cause: unknown, next: string | undefined): InfrastructureError {
   const message = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
   if (/does not exist/.test(message)) {
     return new InfrastructureError(
       `There is no stack ${stackName} in this account and region.`,
-      `npx stepwatch deploy --stack ${quoted(stackName)} says how to deploy it; or name another with --stack.`,
+      next ?? `npx stepwatch deploy --stack ${quoted(stackName)} says how to deploy it; or name another with --stack.`,
     );
   }
   if (/Region is missing/.test(message)) {

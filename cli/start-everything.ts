@@ -2,22 +2,22 @@ import { setTimeout as wait } from "node:timers/promises";
 import type { StepwatchConfig } from "#core/config.ts";
 import { parseRunInput } from "#core/contracts/run-input.ts";
 import type { BuildOptions } from "#core/dbt/argv.ts";
-import type { RunSummary } from "#core/run/summary.ts";
-import { up } from "#local/embedded-aws.ts";
+import type { RunSummary } from "#core/run/reporting/summary.ts";
 import { MINISTACK_REQUIREMENTS } from "#local/emulator/ministack.ts";
 import { checkPorts } from "#local/emulator/ports.ts";
 import type { Endpoints } from "#local/endpoints.ts";
-import { DEFAULT_STATE_DIR, ensureVenv } from "#local/python.ts";
+import { ensureVenv } from "#local/python.ts";
 import { loadConfig } from "../infra/load-config.ts";
 import type { DeployedStack } from "./context.ts";
 import { deployLocal, installDbt, type LocalDeploy, synthesise } from "./deploy-local.ts";
+import { embeddedTarget, startEmbedded } from "./embedded.ts";
 import { InfrastructureError, UsageError } from "./failure.ts";
 import type { FollowEnd } from "./follow.ts";
 import { lockEntries } from "./lock-holder.ts";
 import { checkDisk, checkProject } from "./preflight.ts";
-import { connect } from "./real-context.ts";
+import { connect, personOf } from "./real-context.ts";
 import { resourcesOf } from "./resources.ts";
-import { endedBadly, exitCodeOf, lookFurther } from "./run-end.ts";
+import { endedBadly, exitCodeOf, lookFurther, nextOf } from "./run-end.ts";
 import { summaryOf } from "./run-lookup.ts";
 import { followStarted, type StartedRun, startRun } from "./run-start.ts";
 import { PhaseBoard, type PhaseName } from "./view/phases.ts";
@@ -98,7 +98,12 @@ async function prepare(start: Start, config: StepwatchConfig, board: PhaseBoard)
       signal,
       Promise.all([dbtInstalled, emulator, synthesise(deploy("deploying")), ready]),
     );
-    const { deployment, changed } = await deployLocal(deploy("deploying"), endpoints, synthesis, dbt);
+    const { deployment, changed } = await deployLocal(
+      deploy("deploying"),
+      embeddedTarget(endpoints, environment),
+      synthesis,
+      dbt,
+    );
     board.end("deploying", changed ? deployment.stackName : "nothing has changed");
     return connect(resourcesOf(deployment.stackName, deployment.outputs), "embedded");
   } catch (error) {
@@ -116,7 +121,7 @@ async function installEmulator(board: PhaseBoard): Promise<void> {
 async function startEmulator({ stateDir, signal }: Start, board: PhaseBoard): Promise<Endpoints> {
   signal.throwIfAborted();
   board.begin("starting");
-  const endpoints = await up({ stateDir, venvStateDir: DEFAULT_STATE_DIR });
+  const endpoints = await startEmbedded(stateDir);
   board.end("starting", endpoints.awsEndpointUrl);
   return endpoints;
 }
@@ -139,8 +144,7 @@ async function build(start: Start, project: string, stack: DeployedStack, board:
     if (snapshot.run === null) waiting();
     // dbt may have built something before its plan is known.
     if (snapshot.plan !== null || snapshot.vertices.length > 0) phase = "building";
-    if (phase === "building") board.begin("building");
-    if (snapshot.plan !== null) board.end("planning", `run ${started.runId}`);
+    if (phase === "building") board.follow("planning", "building", `run ${started.runId}`);
     if (snapshot.run !== null) show(summaryOf({ ...snapshot, run: snapshot.run }, Date.now()));
   });
   if (end === null) return stopRun(stack, started);
@@ -161,8 +165,9 @@ function showing(start: Start, board: PhaseBoard): (summary: RunSummary) => void
 /** First the flag, which every container and function reads, then the execution: nothing new is launched in between. */
 async function stopRun(stack: DeployedStack, started: StartedRun): Promise<never> {
   const reason = "Ctrl-C at npm start";
+  const by = personOf(process.env);
   await Promise.allSettled([
-    stack.ledger.requestStop(started, { atMs: Date.now(), reason }),
+    stack.ledger.requestStop({ ...started, round: 1 }, { atMs: Date.now(), reason, by }),
     stack.executions.stop(started.executionArn, reason),
   ]);
   throw new InfrastructureError("The run was interrupted.");
@@ -181,6 +186,7 @@ function report({ terminal, paint }: Start, end: FollowEnd): number {
     "",
     ...lookFurther(summary.runId),
     "  npx stepwatch local down        (the embedded AWS stays up until then)",
+    ...nextOf(summary.state, summary.runId),
   ];
   terminal.write(lines.map((line) => `${line}\n`).join(""));
   return exitCodeOf(summary.state);

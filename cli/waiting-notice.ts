@@ -47,8 +47,8 @@ export function waitingNotice(
 
 function stuck({ place, resources }: DeployedStack): string {
   const log =
-    place === "aws"
-      ? `the log group ${deployedNames.functionLogGroup(resources.stackName, "start-run")}`
-      : "logs/embedded-aws.log in the folder of the embedded AWS (.stepwatch)";
+    place === "embedded"
+      ? "logs/embedded-aws.log in the folder of the embedded AWS (.stepwatch)"
+      : `the log group ${deployedNames.functionLogGroup(resources.stackName, "start-run")}`;
   return `The run has not begun: its first step fails and is tried again. Why stands in ${log}.`;
 }

@@ -19,6 +19,7 @@ const transientAwsErrors: ReadonlySet<string> = new Set([
   // Two writers met in one row: neither is wrong.
   "TransactionConflictException",
   "TransactionInProgressException",
+  "ConditionalRequestConflict",
   // The server's own failure.
   "InternalError",
   "InternalFailure",
@@ -34,6 +35,12 @@ const transientAwsErrors: ReadonlySet<string> = new Set([
   "ExpiredTokenException",
   "RequestExpired",
   "UnrecognizedClientException",
+  // The same in the words of S3 and of older protocols.
+  "InvalidClientTokenId",
+  "InvalidAccessKeyId",
+  "TokenRefreshRequired",
+  "MissingAuthenticationToken",
+  "MissingAuthenticationTokenException",
   // A clock that runs ahead or behind: the SDK corrects it from the answer, by the next call at the latest.
   "InvalidSignatureException",
   "SignatureDoesNotMatch",

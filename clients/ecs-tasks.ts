@@ -5,9 +5,10 @@ import {
   RunTaskCommand,
   type RunTaskCommandInput,
   StopTaskCommand,
+  type Task,
 } from "@aws-sdk/client-ecs";
 import { ServiceUnavailable } from "#core/errors.ts";
-import { type TaskDescription, taskStop } from "#core/run/task-stop.ts";
+import { type TaskDescription, taskStop } from "#core/run/watching/task-stop.ts";
 import { facts, isRefused, unavailable } from "./aws-errors.ts";
 import { callSettings } from "./aws-settings.ts";
 import type { Launch, LaunchAnswer, Tasks } from "./tasks.ts";
@@ -39,16 +40,16 @@ export function ecsTasks(options: { client?: ECSClient } = {}): Tasks {
       }
     },
 
-    async describe(cluster, containerName, taskArns) {
+    async describe(cluster, containerName, taskArns, startedBy) {
       const described = new Map<string, TaskDescription>(taskArns.map((arn) => [arn, { state: "missing" }]));
       if (taskArns.length === 0) return described;
-      const command = new DescribeTasksCommand({ cluster, tasks: [...taskArns] });
-      const { tasks } = await client.send(command).catch(unavailable(ServiceUnavailable, "ECS DescribeTasks"));
-      for (const task of tasks ?? []) if (task.taskArn) described.set(task.taskArn, taskStop(task, containerName));
+      for (const task of await describeTasks(cluster, taskArns, startedBy))
+        if (task.taskArn) described.set(task.taskArn, taskStop(task, containerName));
       return described;
     },
 
-    async stop(cluster, taskArn, reason) {
+    async stop(cluster, taskArn, reason, startedBy) {
+      if ((await describeTasks(cluster, [taskArn], startedBy)).length === 0) return;
       const command = new StopTaskCommand({ cluster, task: taskArn, reason: cut(reason, MAX_STOP_REASON) });
       try {
         await client.send(command);
@@ -58,19 +59,28 @@ export function ecsTasks(options: { client?: ECSClient } = {}): Tasks {
       }
     },
   };
+
+  async function describeTasks(cluster: string, taskArns: readonly string[], startedBy: string): Promise<Task[]> {
+    const command = new DescribeTasksCommand({ cluster, tasks: [...taskArns] });
+    const { tasks = [] } = await client.send(command).catch(unavailable(ServiceUnavailable, "ECS DescribeTasks"));
+    return tasks.filter((task) => task.startedBy === startedBy);
+  }
 }
 
-function runTaskInput({ target, clientToken, startedBy, environment, tags }: Launch): RunTaskCommandInput {
+function runTaskInput({ target, placement, clientToken, startedBy, environment, tags }: Launch): RunTaskCommandInput {
   return {
     cluster: target.cluster,
     taskDefinition: target.taskDefinitionArn,
-    launchType: "FARGATE",
+    // A cluster runs on Fargate without being told; Spot must be among its capacity providers (infra/cluster.ts).
+    ...(placement.provider === "FARGATE"
+      ? { launchType: "FARGATE" as const }
+      : { capacityProviderStrategy: [{ capacityProvider: placement.provider, weight: 1 }] }),
     count: 1,
     clientToken,
     startedBy,
     networkConfiguration: {
       awsvpcConfiguration: {
-        subnets: target.subnets,
+        subnets: [...placement.subnets],
         securityGroups: target.securityGroups,
         assignPublicIp: target.assignPublicIp ? "ENABLED" : "DISABLED",
       },
@@ -83,6 +93,9 @@ function runTaskInput({ target, clientToken, startedBy, environment, tags }: Lau
         },
       ],
     },
+    // The definition's tags are those of stepwatch.yaml; what tells project and run apart comes on top.
+    propagateTags: "TASK_DEFINITION",
+    enableECSManagedTags: true,
     tags: Object.entries(tags).map(([key, value]) => ({ key, value })),
   };
 }

@@ -8,6 +8,8 @@ export interface Executions {
   /** Null if there is no such execution (or it has expired). */
   describe(executionArn: string): Promise<{
     status: string;
+    /** How often it has been redriven. */
+    redriveCount: number;
     name: string;
     startedAtMs: number;
     stoppedAtMs: number | null;
@@ -16,5 +18,11 @@ export interface Executions {
     error: string | null;
     cause: string | null;
   } | null>;
+  /**
+   * Starts an execution that has failed again at the state that failed. False: Step Functions does not redrive it (it
+   * runs, is green, is older than 14 days, or its history is full), does not know it, or redrives nothing (an engine that
+   * is not AWS).
+   */
+  redrive(executionArn: string): Promise<boolean>;
   stop(executionArn: string, cause: string): Promise<void>;
 }

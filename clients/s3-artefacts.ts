@@ -3,8 +3,15 @@ import { stat } from "node:fs/promises";
 import { extname } from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { GetObjectCommand, PutObjectCommand, paginateListObjectsV2, S3Client } from "@aws-sdk/client-s3";
-import { ServiceUnavailable } from "#core/errors.ts";
+import {
+  CopyObjectCommand,
+  GetObjectCommand,
+  PutObjectCommand,
+  paginateListObjectsV2,
+  S3Client,
+} from "@aws-sdk/client-s3";
+import { ObjectTooLarge, ServiceUnavailable } from "#core/errors.ts";
+import { isWrittenOnce } from "#core/names.ts";
 import type { Artefacts } from "./artefacts.ts";
 import { isNamed, isTransient, unavailable } from "./aws-errors.ts";
 import { MAX_ATTEMPTS, transferSettings } from "./aws-settings.ts";
@@ -24,6 +31,15 @@ const TYPE_OF_EXTENSION: Readonly<Record<string, string>> = {
 
 /** Wait before a file is sent again, times the attempt: 0.2, 0.4, 0.6, 0.8 s. */
 const FILE_WAIT_MS = 200;
+
+/** A container's objects are written once; the bucket's policy refuses such a write without this (infra/artefacts). */
+const once = (key: string): { IfNoneMatch?: "*" } => (isWrittenOnce(key) ? { IfNoneMatch: "*" } : {});
+
+/** What is written once and is there already stays as it is: a repeated upload is done. */
+const unlessThere = (key: string) => (error: unknown) => {
+  if (isWrittenOnce(key) && isNamed(error, "PreconditionFailed")) return;
+  throw error;
+};
 
 const asUnavailable = (call: string, key: string) => unavailable(ServiceUnavailable, `S3 ${call} ${key}`);
 
@@ -59,11 +75,33 @@ export function s3Artefacts(options: { bucket: string; client?: S3Client }): Art
       }
     },
 
-    async getJson(key) {
-      const text = await getText(key);
+    async readPieces(key, take) {
+      try {
+        const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: key }));
+        for await (const bytes of Body as Readable) take(bytes as Uint8Array);
+        return true;
+      } catch (error) {
+        if (isNamed(error, "NoSuchKey", "NotFound")) return false;
+        return asUnavailable("GetObject", key)(error);
+      }
+    },
+
+    async copy(from, to) {
+      const CopySource = `${Bucket}/${from.split("/").map(encodeURIComponent).join("/")}`;
+      try {
+        await client.send(new CopyObjectCommand({ Bucket, Key: to, CopySource }));
+        return true;
+      } catch (error) {
+        if (isNamed(error, "NoSuchKey", "NotFound")) return false;
+        return asUnavailable("CopyObject", to)(error);
+      }
+    },
+
+    async getJson(key, mostBytes) {
+      const text = await getText(key, mostBytes);
       return text === null ? null : JSON.parse(text);
     },
-    getText,
+    getText: (key) => getText(key),
 
     async list(prefix) {
       const found: { key: string; bytes: number }[] = [];
@@ -78,8 +116,8 @@ export function s3Artefacts(options: { bucket: string; client?: S3Client }): Art
   };
 
   async function putText(key: string, text: string, contentType = TEXT_TYPE): Promise<void> {
-    const command = new PutObjectCommand({ Bucket, Key: key, Body: text, ContentType: contentType });
-    await client.send(command).catch(asUnavailable("PutObject", key));
+    const command = new PutObjectCommand({ Bucket, Key: key, Body: text, ContentType: contentType, ...once(key) });
+    await client.send(command).catch(unlessThere(key)).catch(asUnavailable("PutObject", key));
   }
 
   async function sendFile(key: string, path: string): Promise<void> {
@@ -87,15 +125,20 @@ export function s3Artefacts(options: { bucket: string; client?: S3Client }): Art
     const ContentType = TYPE_OF_EXTENSION[extname(path)] ?? "application/octet-stream";
     const Body = createReadStream(path);
     try {
-      await client.send(new PutObjectCommand({ Bucket, Key: key, Body, ContentLength: size, ContentType }));
+      const command = new PutObjectCommand({ Bucket, Key: key, Body, ContentLength: size, ContentType, ...once(key) });
+      await client.send(command).catch(unlessThere(key));
     } finally {
       Body.destroy();
     }
   }
 
-  async function getText(key: string): Promise<string | null> {
+  async function getText(key: string, mostBytes = Number.POSITIVE_INFINITY): Promise<string | null> {
     try {
-      const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: key }));
+      const { Body, ContentLength = 0 } = await client.send(new GetObjectCommand({ Bucket, Key: key }));
+      if (ContentLength > mostBytes) {
+        (Body as Readable | undefined)?.destroy();
+        throw new ObjectTooLarge(key, ContentLength, mostBytes);
+      }
       return (await Body?.transformToString("utf-8")) ?? "";
     } catch (error) {
       if (isNamed(error, "NoSuchKey", "NotFound")) return null;
@@ -108,10 +151,15 @@ export function s3Artefacts(options: { bucket: string; client?: S3Client }): Art
  * Emulators serve buckets by path, not by host name; checksums only where S3 asks for them, since a stream would
  * otherwise travel in a framing that emulators and proxies store as content.
  */
-export function s3Client(environment: Readonly<Record<string, string | undefined>> = process.env): S3Client {
+export function s3Client(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+  anyRegion = false,
+): S3Client {
   const endpoint = environment.AWS_ENDPOINT_URL_S3 ?? environment.AWS_ENDPOINT_URL;
   return new S3Client({
     ...transferSettings,
+    // A bucket of somebody else's may lie in another region.
+    followRegionRedirects: anyRegion,
     forcePathStyle: endpoint !== undefined && endpoint !== "",
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",

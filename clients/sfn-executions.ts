@@ -1,6 +1,7 @@
 import {
   DescribeExecutionCommand,
   type DescribeExecutionCommandOutput,
+  RedriveExecutionCommand,
   SendTaskFailureCommand,
   SendTaskSuccessCommand,
   SFNClient,
@@ -61,6 +62,16 @@ export function sfnExecutions(options: { client?: SFNClient } = {}): Executions 
       }
     },
 
+    async redrive(arn) {
+      try {
+        await client.send(new RedriveExecutionCommand({ executionArn: arn }));
+        return true;
+      } catch (error) {
+        if (isNamed(error, "ExecutionNotRedrivable", "ExecutionDoesNotExist") || isNotImplemented(error)) return false;
+        return asUnavailable(`RedriveExecution ${arn}`)(error);
+      }
+    },
+
     async stop(arn, cause) {
       const command = new StopExecutionCommand({ executionArn: arn, cause: cut(cause, MAX_CAUSE) });
       try {
@@ -71,6 +82,13 @@ export function sfnExecutions(options: { client?: SFNClient } = {}): Executions 
     },
   };
 }
+
+/**
+ * An engine without this call says so by its HTTP status and the name of a passing failure (LocalStack: 501,
+ * InternalFailure): to call again would never help. AWS answers no call of Step Functions so.
+ */
+const isNotImplemented = (error: unknown): boolean =>
+  (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode === 501;
 
 async function answered(call: string, sent: Promise<unknown>): Promise<boolean> {
   try {
@@ -85,6 +103,7 @@ async function answered(call: string, sent: Promise<unknown>): Promise<boolean> 
 function described(answer: DescribeExecutionCommandOutput) {
   return {
     status: answer.status ?? "RUNNING",
+    redriveCount: answer.redriveCount ?? 0,
     name: answer.name ?? "",
     startedAtMs: answer.startDate?.getTime() ?? 0,
     stoppedAtMs: answer.stopDate?.getTime() ?? null,

@@ -62,6 +62,19 @@ const CHECKS: Readonly<Record<string, Check>> = {
     atMost("the number of keys of a batch", keys.length, AWS_LIMITS.batchKeys);
     for (const key of keys) checkTableKey(keyOf(key));
   },
+  BatchWriteItemCommand: ({
+    RequestItems = {},
+  }: {
+    RequestItems?: Record<string, { PutRequest?: { Item?: Attributes } }[]>;
+  }) => {
+    const items = Object.values(RequestItems).flatMap((requests) => requests.map(({ PutRequest }) => PutRequest?.Item));
+    atMost("the number of rows of a batch", items.length, AWS_LIMITS.batchPuts);
+    for (const item of items) {
+      checkTableKey(keyOf(item));
+      checkItem(item);
+    }
+    atMost("a batch of rows (bytes)", bytesOf(JSON.stringify(items)), AWS_LIMITS.batchBytes);
+  },
   TransactWriteItemsCommand: ({
     TransactItems = [],
   }: {

@@ -16,6 +16,9 @@ export const AWS_LIMITS = {
   transactionBytes: 4 * 1_024 * 1_024,
   /** BatchGetItem: keys. */
   batchKeys: 100,
+  /** BatchWriteItem: rows, and bytes of all of them. */
+  batchPuts: 25,
+  batchBytes: 16 * 1_024 * 1_024,
   /** S3 user guide, "Creating object key names": bytes of UTF-8. */
   objectKeyBytes: 1_024,
   /** Step Functions developer guide, "Quotas": characters of an execution's name. */

@@ -29,10 +29,25 @@ export class InputError extends FatalError {
 export class RunLocked extends FatalError {
   override readonly name = "RunLocked";
   readonly holder: string;
-  constructor(lockKey: string, holder: string, advice: string) {
-    super(`Run ${holder} holds the lock ${lockKey}: ${advice}`);
+  constructor(lockKey: string, holder: string, advice: string, how: "holds" | "waits for" = "holds") {
+    super(`Run ${holder} ${how} the lock ${lockKey}: ${advice}`);
     this.holder = holder;
   }
+}
+
+/** The run that had this key before has not ended: a second attempt beside it would say nothing of either. */
+export class StillRunning extends FatalError {
+  override readonly name = "StillRunning";
+  readonly runId: string;
+  constructor(runId: string, runKey: string) {
+    super(`Run ${runId} of the runKey ${runKey} has not ended: wait for it, or stop it (npx stepwatch stop ${runId}).`);
+    this.runId = runId;
+  }
+}
+
+/** The run was left out (paused, a duplicate, overlap), and whoever started it said that it must not be (`ifLeftOut`). */
+export class RunLeftOut extends FatalError {
+  override readonly name = "RunLeftOut";
 }
 
 /** As many runs wait for a lock as may; whether one holds it at this moment is another question. */
@@ -46,6 +61,50 @@ export class QueueFull extends FatalError {
   }
 }
 
+/** A run that depends on the one before it, which is not green. */
+export class PastNotGreen extends FatalError {
+  override readonly name = "PastNotGreen";
+  readonly past: string;
+  constructor(past: { readonly runId: string; readonly project: string; readonly is: string }) {
+    super(
+      `The run ${past.runId} before this one ${past.is} This run depends on it (dependsOnPast) and was not begun. Mend that one with npx stepwatch retry ${past.runId}, or begin all the same with npx stepwatch run ${past.project} --no-depends-on-past.`,
+    );
+    this.past = past.runId;
+  }
+}
+
+/** An object of the artefact bucket is larger than whoever reads it takes: it is not read. */
+export class ObjectTooLarge extends FatalError {
+  override readonly name = "ObjectTooLarge";
+  readonly bytes: number;
+  constructor(key: string, bytes: number, most: number) {
+    super(`${key} has ${bytes} bytes, more than ${most}.`);
+    this.bytes = bytes;
+  }
+}
+
+/** Containers have told more of a run than a plan has vertices for: it is not read to its end. */
+export class TooMuchTold extends FatalError {
+  override readonly name = "TooMuchTold";
+  readonly pages: number;
+  constructor(partition: string, pages: number) {
+    super(
+      `${partition} has more than ${pages} MB of rows, which no builds of a run come to: something else writes there.`,
+    );
+    this.pages = pages;
+  }
+}
+
+/** What a container has told as its run's plan is none that a run may be decided by: nothing is done with it. */
+export class PlanRefused extends FatalError {
+  override readonly name = "PlanRefused";
+  readonly planKey: string;
+  constructor(planKey: string, problem: string) {
+    super(`The plan ${planKey} is refused: ${problem}`);
+    this.planKey = planKey;
+  }
+}
+
 /** The verdict of a consumer: its node, or a test of it, is not good. Thrown to Step Functions under this name. */
 export class NodeFailed extends FatalError {
   override readonly name = "NodeFailed";
@@ -54,6 +113,35 @@ export class NodeFailed extends FatalError {
 /** The verdict of a run that is not green. Thrown to Step Functions under this name. */
 export class RunFailed extends FatalError {
   override readonly name = "RunFailed";
+}
+
+/** A run is to go on, and its execution's history has no room for a further round: it can as a new run alone. */
+export class HistoryFull extends FatalError {
+  override readonly name = "HistoryFull";
+  readonly runId: string;
+  constructor({ runId, verdict }: { readonly runId: string; readonly verdict: string }) {
+    super(
+      `${verdict}\nIts execution has no room for another round: npx stepwatch retry ${runId} goes on with it as a new run.`,
+    );
+    this.runId = runId;
+  }
+}
+
+/** A run is to go on, and its rows may expire before a further round has ended. */
+export class RowsExpire extends FatalError {
+  override readonly name = "RowsExpire";
+  readonly runId: string;
+  constructor({ runId, verdict }: { readonly runId: string; readonly verdict: string }) {
+    super(
+      `${verdict}\nIts rows expire before another round of it has ended (ttlDays): npx stepwatch retry ${runId} goes on with it as a new run, while they are there.`,
+    );
+    this.runId = runId;
+  }
+}
+
+/** A further round of a run was opened where it was to end. Thrown to Step Functions, which goes on with it. */
+export class RoundOpened extends FatalError {
+  override readonly name = "RoundOpened";
 }
 
 /** A row that must be there is not: a wrong run id, or a run whose rows have expired. */

@@ -1,5 +1,6 @@
 import type { Executions } from "#clients/executions.ts";
-import { FatalError, RetryableError, Unforeseen } from "#core/errors.ts";
+import { FatalError, RetryableError } from "#core/errors.ts";
+import { unforeseen } from "./unforeseen.ts";
 
 /**
  * One turn of a wait: what the work answers ends it, null leaves it waiting. What may be right a moment later is thrown,
@@ -16,7 +17,7 @@ export async function answerTurn(
     if (answer !== null) await executions.succeed(taskToken, answer);
   } catch (error) {
     if (error instanceof RetryableError) throw error;
-    const told = error instanceof FatalError ? error : new Unforeseen(error);
+    const told = error instanceof FatalError ? error : unforeseen(error);
     await executions.fail(taskToken, { name: told.name, cause: told.message });
   }
 }

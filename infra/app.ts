@@ -1,13 +1,11 @@
-import { dirname } from "node:path";
-import { Annotations, App } from "aws-cdk-lib";
-import { DockerImageAsset, Platform } from "aws-cdk-lib/aws-ecr-assets";
-import { ContainerImage } from "aws-cdk-lib/aws-ecs";
-import { Code } from "aws-cdk-lib/aws-lambda";
+import { statSync } from "node:fs";
+import { App } from "aws-cdk-lib";
+import type { CloudFormationStackArtifact } from "aws-cdk-lib/cx-api";
+import type { StepwatchConfig } from "#core/config.ts";
 import { InputError } from "#core/errors.ts";
-import { bundle } from "./bundle.ts";
-import { assembleImageContext, refuseMissing } from "./image-context.ts";
 import { loadConfig } from "./load-config.ts";
-import { localImageHash, localImageReference } from "./local-image.ts";
+import { NO_LIMIT_OF_CDK, stackProblems } from "./stack-limits.ts";
+import { stackPropsOf } from "./stack-props.ts";
 import { StepwatchStack } from "./stepwatch-stack.ts";
 
 /**
@@ -15,33 +13,25 @@ import { StepwatchStack } from "./stepwatch-stack.ts";
  * embedded AWS, where no container engine is needed and data goes with the stack.
  */
 async function main(): Promise<void> {
-  const root = dirname(import.meta.dirname);
-  const app = new App();
-  const config = loadConfig(String(app.node.tryGetContext("config") ?? "stepwatch.yaml"));
+  const app = new App({ context: NO_LIMIT_OF_CDK });
+  const config = slowed(
+    loadConfig(String(app.node.tryGetContext("config") ?? "stepwatch.yaml")),
+    Number(app.node.tryGetContext("leastTurnSeconds") ?? 0),
+  );
   const local = String(app.node.tryGetContext("local") ?? "false") === "true";
-  for (const project of Object.values(config.projects)) refuseMissing(project);
-  const bundles = await bundle(root);
-  new StepwatchStack(app, {
-    config,
-    local,
-    functionCode: (name) => Code.fromAsset(bundles.functionFolder(name)),
-    image: (scope, project) => {
-      if (local)
-        return ContainerImage.fromRegistry(
-          localImageReference(project.name, localImageHash(project, bundles.runnerFile)),
-        );
-      const context = assembleImageContext(root, project, bundles.runnerFile);
-      for (const warning of context.warnings)
-        Annotations.of(scope).addWarningV2(`stepwatch:keys:${project.name}`, warning);
-      const asset = new DockerImageAsset(scope, `${project.name}-image`, {
-        directory: context.folder,
-        platform: Platform.LINUX_AMD64,
-        buildArgs: { DBT_PACKAGES: project.dbt.packages.join(" "), DBT_TARGET: project.target ?? "" },
-      });
-      return ContainerImage.fromDockerImageAsset(asset);
-    },
-  });
-  app.synth();
+  new StepwatchStack(app, await stackPropsOf(config, { local }));
+  refuseTooLarge(app.synth().getStackByName(config.stackName), Object.keys(config.projects).length);
+}
+
+/** @throws {InputError} */
+function refuseTooLarge(stack: CloudFormationStackArtifact, projectCount: number): void {
+  const problems = stackProblems(stack.template, projectCount, statSync(stack.templateFullPath).size);
+  if (problems.length > 0) throw new InputError("The stack is too large", problems);
+}
+
+/** For an engine whose functions take long to answer: a loop whose turn is shorter never gets on. */
+function slowed(config: StepwatchConfig, leastTurnSeconds: number): StepwatchConfig {
+  return { ...config, pollIntervalSeconds: Math.max(config.pollIntervalSeconds, leastTurnSeconds) };
 }
 
 try {

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { build } from "esbuild";
 import { InputError } from "#core/errors.ts";
 import { FUNCTION_NAMES, type FunctionName } from "./deployed-names.ts";
+import { codeRoot, installed } from "./installed.ts";
 
 /** Where the bundles are, relative to the project's root. */
 export const BUNDLE_FOLDER = "build";
@@ -34,6 +34,8 @@ export async function bundle(root: string, outdir = join(root, BUNDLE_FOLDER)): 
       "Bundling refused",
       missing.map((entry) => `${entry} does not exist.`),
     );
+  // Loaded where it is needed: the npm package has the bundles, and no bundler.
+  const { build } = await import("esbuild");
   await build({
     absWorkingDir: root,
     entryPoints: { ...ENTRY_POINTS },
@@ -50,8 +52,14 @@ export async function bundle(root: string, outdir = join(root, BUNDLE_FOLDER)): 
     // CommonJS packages inside an ES module call `require` for Node's own modules.
     banner: { js: 'import { createRequire } from "node:module";\nconst require = createRequire(import.meta.url);' },
   });
-  return {
-    functionFolder: (name) => join(outdir, "functions", name),
-    runnerFile: join(outdir, "dbt-runner", "runner.mjs"),
-  };
+  return bundlesIn(outdir);
 }
+
+/** The bundles of this code: those that the npm package has, or new ones of a checkout's sources. */
+export const ownBundles = async (): Promise<Bundles> =>
+  installed ? bundlesIn(join(codeRoot, BUNDLE_FOLDER)) : bundle(codeRoot);
+
+const bundlesIn = (folder: string): Bundles => ({
+  functionFolder: (name) => join(folder, "functions", name),
+  runnerFile: join(folder, "dbt-runner", "runner.mjs"),
+});

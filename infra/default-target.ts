@@ -11,16 +11,21 @@ const DBT_DEFAULT = "default";
  * what is wrong with these files is dbt's to say.
  */
 export function defaultTarget(project: ProjectConfig): string | null {
-  const names = [...Object.keys(project.environment), ...Object.keys(project.secrets)];
-  // dbt 1.12 and 2.0 read each of its variables under this prefix too.
-  const variables = new Set(names.map((name) => name.replace(/^DBT_ENGINE_/, "DBT_")));
-  if (["DBT_TARGET", "DBT_PROFILE", "DBT_PROFILES_DIR"].some((name) => variables.has(name))) return null;
+  if (isSetByEnvironment(project, ["DBT_TARGET", "DBT_PROFILE", "DBT_PROFILES_DIR"])) return null;
   const name = project.build.profile ?? defaultProfile(project);
   if (!isPlain(name)) return null;
   const profile = at(readYaml(join(project.profilesDir, "profiles.yml")), name);
   if (typeof profile !== "object" || profile === null || Array.isArray(profile)) return null;
   const target = Object.hasOwn(profile, "target") ? at(profile, "target") : DBT_DEFAULT;
   return isPlain(target) ? target : null;
+}
+
+/** Whether one of dbt's variables is set for the project's containers. */
+export function isSetByEnvironment(project: ProjectConfig, variables: readonly string[]): boolean {
+  const names = [...Object.keys(project.environment), ...Object.keys(project.secrets)];
+  // dbt 1.12 and 2.0 read each of its variables under this prefix too.
+  const known = new Set(names.map((name) => name.replace(/^DBT_ENGINE_/, "DBT_")));
+  return variables.some((name) => known.has(name));
 }
 
 /** The profile that dbt_project.yml names; null where only dbt can tell. */

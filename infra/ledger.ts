@@ -1,10 +1,9 @@
-import { RemovalPolicy } from "aws-cdk-lib";
-import { AttributeType, BillingMode, StreamViewType, Table } from "aws-cdk-lib/aws-dynamodb";
+import { AttributeType, BillingMode, StreamViewType, Table, TableEncryption } from "aws-cdk-lib/aws-dynamodb";
 import { Construct } from "constructs";
+import type { DataSettings } from "./data-settings.ts";
 
 export interface LedgerProps {
-  /** On the embedded AWS the table goes with the stack. */
-  readonly local: boolean;
+  readonly data: DataSettings;
 }
 
 /**
@@ -23,7 +22,11 @@ export class Ledger extends Construct {
       timeToLiveAttribute: "expiresAt",
       stream: StreamViewType.NEW_AND_OLD_IMAGES,
       pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
-      removalPolicy: props.local ? RemovalPolicy.DESTROY : RemovalPolicy.RETAIN,
+      ...(props.data.key === undefined
+        ? {}
+        : { encryption: TableEncryption.CUSTOMER_MANAGED, encryptionKey: props.data.key }),
+      deletionProtection: props.data.deletionProtection,
+      removalPolicy: props.data.removalPolicy,
     });
   }
 }

@@ -2,6 +2,8 @@ import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import type { ProjectConfig } from "#core/config.ts";
+import { STAND_IN } from "./image-build.ts";
+import { packageVariables } from "./unknown-variables.ts";
 
 /**
  * On the embedded AWS there is no container engine: a project's image is the `config` of an OCI image whose programs
@@ -28,14 +30,18 @@ export interface LocalImageConfig {
   readonly WorkingDir: string;
 }
 
+/** Node's flags are the Dockerfile's: see there. */
+export const RUNNER_FLAGS = ["--max-semi-space-size=2", "--heap-growing-percent=30"] as const;
+
 /** What the container image would hold, for a program of this machine. On AWS the Dockerfile sets the same variables. */
 export function localImageConfig(inputs: LocalImageInputs): LocalImageConfig {
   const { project, dbtExecutable, runnerFile, nodeExecutable, workDir } = inputs;
   const folders = dbtExecutable.includes("/") ? [dirname(dbtExecutable)] : [];
   return {
-    // The flag is the Dockerfile's: see there.
-    Entrypoint: [nodeExecutable, "--max-semi-space-size=2", runnerFile],
+    Entrypoint: [nodeExecutable, ...RUNNER_FLAGS, runnerFile],
     Env: {
+      ...Object.fromEntries(packageVariables(project).map((name) => [name, STAND_IN])),
+      NODE_COMPILE_CACHE: join(dirname(runnerFile), "compiled"),
       PATH: [...folders, process.env.PATH ?? ""].filter((part) => part !== "").join(delimiter),
       STEPWATCH_DBT_PROJECT_DIR: project.projectDir,
       STEPWATCH_DBT_PROFILES_DIR: project.profilesDir,

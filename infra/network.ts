@@ -13,6 +13,8 @@ import type { LaunchTarget } from "#core/contracts/settings.ts";
 
 export interface NetworkProps {
   readonly vpc: StepwatchConfig["vpc"];
+  /** The embedded AWS has no custom resources that could empty a group. */
+  readonly local: boolean;
 }
 
 /**
@@ -28,7 +30,7 @@ export class Network extends Construct {
     super(scope, id);
     const { subnetIds, securityGroupIds, vpcId, assignPublicIp } = props.vpc;
     if (subnetIds === undefined) {
-      const vpc = this.#ownVpc(props.vpc.availabilityZones);
+      const vpc = this.#ownVpc(props);
       this.placement = {
         subnets: vpc.publicSubnets.map((subnet) => subnet.subnetId),
         securityGroups: [this.#securityGroup(vpc as IVpc)],
@@ -44,7 +46,7 @@ export class Network extends Construct {
   }
 
   /** Zones come from the file, or from CloudFormation at deploy time: synth never asks an account. */
-  #ownVpc(availabilityZones: readonly string[] | undefined): Vpc {
+  #ownVpc({ vpc: { availabilityZones, restrictDefaultSecurityGroup }, local }: NetworkProps): Vpc {
     const vpc = new Vpc(this, "Vpc", {
       ipAddresses: IpAddresses.cidr("10.40.0.0/20"),
       ...(availabilityZones ? { availabilityZones: [...availabilityZones] } : { maxAzs: 2 }),
@@ -54,7 +56,8 @@ export class Network extends Construct {
         S3: { service: GatewayVpcEndpointAwsService.S3 },
         DynamoDb: { service: GatewayVpcEndpointAwsService.DYNAMODB },
       },
-      restrictDefaultSecurityGroup: false,
+      // CloudFormation can not change this group: a function of CDK's empties it, once, at the deploy.
+      restrictDefaultSecurityGroup: restrictDefaultSecurityGroup && !local,
     });
     Validations.of(vpc).acknowledge({
       id: "AwsSolutions-VPC7",

@@ -1,6 +1,6 @@
 import { ArnFormat, type Stack } from "aws-cdk-lib";
 import { Secret } from "aws-cdk-lib/aws-ecs";
-import { Grant, type IGrantable } from "aws-cdk-lib/aws-iam";
+import { Grant, type IGrantable, PolicyStatement } from "aws-cdk-lib/aws-iam";
 
 interface SecretPlace {
   /** What ECS calls `valueFrom`. */
@@ -37,6 +37,40 @@ export function containerSecrets(stack: Stack, references: Readonly<Record<strin
   );
 }
 
+/**
+ * Using the keys that the secrets are encrypted with, through the services that hold them alone: with a stolen ciphertext
+ * the role can do nothing.
+ */
+export function decryptSecrets(
+  stack: Stack,
+  {
+    secrets,
+    kmsKeyArns,
+  }: { readonly secrets: Readonly<Record<string, string>>; readonly kmsKeyArns: readonly string[] },
+): PolicyStatement[] {
+  if (kmsKeyArns.length === 0) return [];
+  const services = Object.values(secrets).map((reference) => {
+    const [, , service = "", region = ""] = reference.startsWith("arn:") ? reference.split(":") : [];
+    if (service !== "") return `${service}.${region}.amazonaws.com`;
+    return `${reference.startsWith("/") ? "ssm" : "secretsmanager"}.${stack.region}.amazonaws.com`;
+  });
+  return [
+    new PolicyStatement({
+      sid: "DecryptSecrets",
+      actions: ["kms:Decrypt"],
+      resources: [...kmsKeyArns],
+      conditions: { StringEquals: { "kms:ViaService": [...new Set(services)].sort() } },
+    }),
+  ];
+}
+
+/** What reading a secret of Secrets Manager takes, by its reference. */
+export const readSecret = (stack: Stack, reference: string): PolicyStatement =>
+  new PolicyStatement({
+    actions: ["secretsmanager:GetSecretValue"],
+    resources: [secretPlace(stack, reference).resource],
+  });
+
 /** Secrets Manager adds `-` and six characters to a secret's name in its ARN, hence the six question marks. */
 function secretPlace(stack: Stack, reference: string): SecretPlace {
   if (reference.startsWith("arn:")) {
@@ -45,7 +79,8 @@ function secretPlace(stack: Stack, reference: string): SecretPlace {
     const secret = parts.slice(0, 7).join(":");
     const complete = /-[A-Za-z0-9]{6}$/.test(secret);
     return {
-      valueFrom: reference,
+      // ECS wants field, stage and version, or none of them.
+      valueFrom: parts.length > 7 ? [...parts, "", "", ""].slice(0, 10).join(":") : reference,
       action: "secretsmanager:GetSecretValue",
       resource: complete ? secret : `${secret}-??????`,
     };

@@ -30,6 +30,20 @@ function list(path: string, never: ReadonlySet<string>, onFile: (file: string) =
  */
 export function missingSourceFiles(projectDir: string, copy: string, never: ReadonlySet<string> = new Set()): string[] {
   const { sources, outputs } = projectPaths(projectDir);
+  return missingOf(projectDir, copy, sources, outputs, never);
+}
+
+/** The same of a folder beside a project: all that dbt could read in it. */
+export const missingBeside = (folder: string, copy: string, never: ReadonlySet<string>): string[] =>
+  missingOf(folder, copy, [folder], [], never);
+
+function missingOf(
+  projectDir: string,
+  copy: string,
+  sources: readonly string[],
+  outputs: readonly string[],
+  never: ReadonlySet<string>,
+): string[] {
   const folders = sources.filter((path) => isBelow(path, projectDir) || path === projectDir);
   const isOutput = (file: string) =>
     outputs.some((output) => isBelow(resolve(projectDir, file), output)) &&

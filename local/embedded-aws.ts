@@ -3,7 +3,6 @@ import { randomUUID } from "node:crypto";
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
-import { fileURLToPath } from "node:url";
 import { traceFolderOf } from "./ecs/container-launch.ts";
 import { endLeftoverContainers } from "./ecs/leftover-containers.ts";
 import { MINISTACK_REQUIREMENTS } from "./emulator/ministack.ts";
@@ -11,7 +10,9 @@ import { checkPorts } from "./emulator/ports.ts";
 import { readRecord, removeRecord, type SupervisorRecord, writeRecord } from "./emulator/supervisor-files.ts";
 import type { Endpoints } from "./endpoints.ts";
 import { EmbeddedAwsError } from "./errors.ts";
+import type { FunctionCalls } from "./lambda/lambda-host.ts";
 import { withLock } from "./lock-file.mjs";
+import { ownProgram } from "./own-files.ts";
 import { isRunning, signalIfRunning, startMarkOf, waitUntilEnded } from "./process-identity.mjs";
 import { ensureVenv } from "./python.ts";
 
@@ -30,6 +31,8 @@ export interface EmbeddedAwsStatus {
   readonly runningTasks?: number;
   /** Memory of the supervisor with all functions in it; MiniStack and containers are processes of their own. */
   readonly supervisorRssBytes?: number;
+  /** What each Lambda function was called for since it began, by name. */
+  readonly functions?: Readonly<Record<string, FunctionCalls>>;
 }
 
 interface Health {
@@ -37,9 +40,10 @@ interface Health {
   readonly ready: boolean;
   readonly runningTasks: number;
   readonly rssBytes: number;
+  readonly functions: Readonly<Record<string, FunctionCalls>>;
 }
 
-const SUPERVISOR = fileURLToPath(new URL("./emulator/supervisor.ts", import.meta.url));
+const SUPERVISOR = ownProgram("emulator/supervisor");
 /** More than the supervisor gives containers (10 s) and MiniStack (5 s) to end. */
 const STOP_WITHIN_MS = 25_000;
 const HEALTH_WITHIN_MS = 5_000;
@@ -93,6 +97,7 @@ export async function status({ stateDir }: Pick<EmbeddedAwsOptions, "stateDir">)
     endpoints: record.endpoints,
     runningTasks: health.runningTasks,
     supervisorRssBytes: health.rssBytes,
+    functions: health.functions,
   };
 }
 

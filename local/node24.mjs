@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { constants } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 /** The npm packages that carry a Node 24 binary, by `process.platform` and `process.arch`. */
 const NODE_24_PACKAGES = {
@@ -12,7 +12,7 @@ const NODE_24_PACKAGES = {
 };
 
 /**
- * @param {string} root folder that holds node_modules
+ * @param {string} root folder that holds node_modules, or lies below one that does
  * @param {{ version: string, execPath: string, platform: string, arch: string }} [current] the Node that is running
  * @returns {string} path of a Node 24 executable
  */
@@ -20,13 +20,20 @@ export function findNode24(root, current = currentNode()) {
   if (current.version.split(".")[0] === "24") return current.execPath;
   const platform = `${current.platform}-${current.arch}`;
   const name = NODE_24_PACKAGES[/** @type {keyof typeof NODE_24_PACKAGES} */ (platform)];
-  const candidate = name === undefined ? undefined : join(root, "node_modules", name, "bin", "node");
-  if (candidate !== undefined && existsSync(candidate)) return candidate;
+  const candidate = name === undefined ? null : nearest(join("node_modules", name, "bin", "node"), root);
+  if (candidate !== null) return candidate;
   throw new Error(
     name === undefined
       ? `No Node 24 comes with the npm packages for ${platform}: install Node 24 yourself and run the command with it.`
       : `The npm package "${name}", which carries Node 24, is not installed: delete node_modules and run the command again, or run it with a Node 24 of your own.`,
   );
+}
+
+/** npm puts a package beside the one that needs it, or above. @param {string} path @param {string} folder @returns {string | null} */
+function nearest(path, folder) {
+  const candidate = join(folder, path);
+  if (existsSync(candidate)) return candidate;
+  return dirname(folder) === folder ? null : nearest(path, dirname(folder));
 }
 
 function currentNode() {

@@ -2,12 +2,12 @@ import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { PythonEnvironmentError } from "./errors.ts";
 import { withLock } from "./lock-file.mjs";
+import { ownStateDir } from "./own-files.ts";
 
-/** Where a checkout keeps everything that it makes for itself. */
-export const DEFAULT_STATE_DIR = join(dirname(dirname(fileURLToPath(import.meta.url))), ".stepwatch");
+/** Where everything is kept that is made here, unless a state folder is named. */
+export const DEFAULT_STATE_DIR = ownStateDir();
 
 /** Newest first: dbt and MiniStack both run on all of them. */
 const PYTHON_NAMES = ["python3.13", "python3.12", "python3.11", "python3.10", "python3"] as const;
@@ -26,6 +26,8 @@ export interface VenvOptions {
   readonly onProgress?: (line: string) => void;
   /** Holds `venvs/` and `logs/`; the checkout's own `.stepwatch` if absent. */
   readonly stateDir?: string;
+  /** Path of an interpreter, for what does not run on each that {@link findPython} takes. */
+  readonly python?: string;
 }
 
 interface PythonInterpreter {
@@ -70,7 +72,9 @@ function isComplete(venv: Venv): boolean {
 
 async function build(venv: Venv, requirements: readonly string[], options: VenvOptions, log: string): Promise<void> {
   if (isComplete(venv)) return;
-  const python = await findPython();
+  const python = await findPython(
+    options.python === undefined ? process.env : { ...process.env, PYTHON: options.python },
+  );
   const started = Date.now();
   options.onProgress?.(`Making ${options.label} with Python ${python.version} …`);
   makeFolder(dirname(log));

@@ -4,10 +4,15 @@ import { type Play, play, TROUBLES, type Trouble } from "./support/simulated-pla
 /**
  * `npm run simulate -- --seeds 20000 [--from n]`: plays many simulated runs (test/support/simulated-play.ts) and closes
  * with one line that counts seeds, calls of the functions and violations. Each seed has one kind of trouble, by its
- * number. A violation is told by its seed and its story; `--from <seed> --seeds 1` plays it again.
+ * number. A violation is told by its seed and its story; `--from <seed> --seeds 1` plays it again, `--first` ends with
+ * the first.
  */
 const { values } = parseArgs({
-  options: { seeds: { type: "string", default: "2000" }, from: { type: "string", default: "1" } },
+  options: {
+    seeds: { type: "string", default: "2000" },
+    from: { type: "string", default: "1" },
+    first: { type: "boolean" },
+  },
 });
 const seeds = wholeNumber("seeds", values.seeds);
 const from = wholeNumber("from", values.from);
@@ -15,19 +20,22 @@ const from = wholeNumber("from", values.from);
 const startedAtMs = Date.now();
 let calls = 0;
 let violations = 0;
+let last = from;
 for (let seed = from; seed < from + seeds; seed++) {
+  last = seed;
   const trouble = TROUBLES[seed % TROUBLES.length]!;
   const played = await play(seed, trouble);
   calls += played.world.calls.calls;
   if (played.violation !== null) {
     violations += 1;
     process.stdout.write(`${await story(seed, trouble, played)}\n`);
+    if (values.first) break;
   }
   if (process.stdout.isTTY && seed % 100 === 0) process.stdout.write(`\r${seed - from} of ${seeds} seeds\r`);
 }
 const seconds = ((Date.now() - startedAtMs) / 1000).toFixed(1);
 process.stdout.write(
-  `${seeds} seeds (${from} to ${from + seeds - 1}), ${calls} calls, ${violations} violations, ${seconds} s\n`,
+  `${last - from + 1} seeds (${from} to ${last}), ${calls} calls, ${violations} violations, ${seconds} s\n`,
 );
 process.exitCode = violations > 0 ? 1 : 0;
 

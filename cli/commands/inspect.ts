@@ -1,22 +1,26 @@
 import type { TaskRow } from "#core/contracts/ledger.ts";
 import { counted } from "#core/counted.ts";
-import type { TaskReport } from "#core/run/report.ts";
-import type { RunSummary } from "#core/run/summary.ts";
+import type { TaskReport } from "#core/run/reporting/report.ts";
+import type { RunSummary } from "#core/run/reporting/summary.ts";
 import { CONTAINER_NAME, deployedNames } from "../../infra/deployed-names.ts";
 import { sameOptions } from "../command-line.ts";
 import type { CommonOptions, Context, DeployedStack } from "../context.ts";
 import { endWithoutVerdict } from "../ended-run.ts";
 import { exitCodes, UsageError } from "../failure.ts";
+import { handJson, handLine, pausedLines, pauseJson } from "../hands.ts";
 import { lockEntries } from "../lock-holder.ts";
 import { aboutVertex, readable } from "../log-text.ts";
 import { printJson, printLines } from "../output.ts";
 import { configNameOf } from "../paths.ts";
+import { nextOf } from "../run-end.ts";
 import { readRun } from "../run-lookup.ts";
-import { nodeName } from "../view/node-table.ts";
+import { uniqueIdsOf, vertexNamed } from "../vertex-named.ts";
 import { cut, duration, paintFor, plain, widthOf } from "../view/style.ts";
 import { statusText } from "../view/summary-text.ts";
+import { keptResponses } from "../why-sources.ts";
 
 const RUNS_SHOWN = 20;
+const HANDS_SHOWN = 5;
 
 /** `stepwatch runs <project>`: the last runs, newest first. */
 export async function runsCommand(context: Context, project: string, flags: CommonOptions): Promise<number> {
@@ -25,14 +29,20 @@ export async function runsCommand(context: Context, project: string, flags: Comm
   if (rows.length === 0 && flags.stack === undefined) refuseUnknown(context, project, flags);
   const runs = rows.map((row) => ({
     runId: row.runId,
+    job: row.job ?? null,
     state: row.state,
     verdict: row.verdict ?? null,
     startedAt: new Date(row.startedAtMs).toISOString(),
     finishedAt: row.endedAtMs === undefined ? null : new Date(row.endedAtMs).toISOString(),
     executionArn: row.executionArn,
   }));
-  if (flags.json) printJson(context, { contract: 1, project, runs });
-  else if (runs.length === 0)
+  const pause = await stack.ledger.readPause(project);
+  const hands = await stack.ledger.listHands(project, HANDS_SHOWN);
+  if (flags.json)
+    printJson(context, { contract: 1, project, paused: pauseJson(pause), runs, hands: hands.map(handJson) });
+  else printLines(context, pausedLines(pause, flags));
+  if (flags.json) return exitCodes.green;
+  if (runs.length === 0)
     printLines(context, [
       `${project} has no runs yet. Start one with: npx stepwatch run ${project}${sameOptions(flags)}`,
     ]);
@@ -40,10 +50,12 @@ export async function runsCommand(context: Context, project: string, flags: Comm
     printLines(
       context,
       runs.map((run) => {
-        const line = `${run.runId}  ${run.state.padEnd(8)} ${run.startedAt}  ${run.verdict?.split("\n")[0] ?? ""}`;
+        const job = run.job === null ? "" : `[${run.job}] `;
+        const line = `${run.runId}  ${run.state.padEnd(8)} ${run.startedAt}  ${job}${run.verdict?.split("\n")[0] ?? ""}`;
         return cut(line.trimEnd(), widthOf(context.out, Number.MAX_SAFE_INTEGER));
       }),
     );
+  if (hands.length > 0) printLines(context, ["", "By hand:", ...hands.map((hand) => `  ${handLine(hand)}`)]);
   return exitCodes.green;
 }
 
@@ -61,7 +73,7 @@ const runNamed = (context: Context, stack: DeployedStack, runId: string, flags: 
 
 /** What becomes of the tasks and the lock of a run whose machine is gone. */
 const AFTER_NO_VERDICT =
-  "Its tasks may still build. The next run takes its lock over once they are over, or silent for lostAfterSeconds:";
+  "Its tasks are stopped and it gets its verdict, within minutes as a rule. If not, ask for it again:";
 
 /**
  * `stepwatch status <run>`. The exit code is the run's: 1 if it is red, 3 if its machine has ended without a verdict. A
@@ -73,14 +85,35 @@ export async function statusCommand(context: Context, runId: string, flags: Comm
   const size = { width: widthOf(context.out, 160), height: Number.MAX_SAFE_INTEGER };
   const ended = await endWithoutVerdict(stack, summary, flags);
   const paint = paintFor(context.out, context.environment);
-  if (flags.json) printJson(context, ended === null ? summary : { ...summary, endedWithoutVerdict: ended });
-  else printLines(context, statusText(summary, size, paint, context.now(), ended));
+  const pause = await stack.ledger.readPause(summary.project);
+  const paused = pauseJson(pause);
+  if (flags.json)
+    printJson(context, {
+      ...(await withResponses(stack, summary)),
+      paused,
+      ...(ended === null ? {} : { endedWithoutVerdict: ended }),
+    });
+  else
+    printLines(context, [
+      ...statusText(summary, size, paint, context.now(), ended),
+      ...pausedLines(pause, flags),
+      ...nextOf(summary.state, runId, flags),
+    ]);
   if (ended !== null) {
-    const next = `  → ${AFTER_NO_VERDICT} npx stepwatch run ${summary.project}${sameOptions(flags)}`;
+    const next = `  → ${AFTER_NO_VERDICT} npx stepwatch stop ${runId} --reason "its execution has ended"${sameOptions(flags)}`;
     if (!flags.json) printLines(context, [next]);
     return exitCodes.infrastructure;
   }
   return summary.state === "red" || summary.state === "stopped" ? exitCodes.red : exitCodes.green;
+}
+
+/** The same, with the warehouse's own word on each vertex. */
+async function withResponses(stack: DeployedStack, summary: RunSummary): Promise<RunSummary> {
+  const responses = await keptResponses(stack, summary, summary.state);
+  const told = <V extends { readonly uniqueId: string }>(vertices: readonly V[]) =>
+    vertices.map((vertex) => ({ ...vertex, adapterResponse: responses.get(vertex.uniqueId) ?? null }));
+  const { nodes, tests, others } = summary;
+  return { ...summary, nodes: told(nodes), tests: told(tests), others: told(others) };
 }
 
 /** `stepwatch tasks <run>`: the dbt builds of a run. */
@@ -110,7 +143,8 @@ export async function logsCommand(
 ): Promise<number> {
   const stack = await context.openStack(flags);
   const summary = await runNamed(context, stack, runId, flags);
-  const uniqueId = node === undefined ? null : vertexNamed(summary, node, sameOptions(flags));
+  const named = { runId, uniqueIds: uniqueIdsOf(summary) };
+  const uniqueId = node === undefined ? null : vertexNamed(named, node, "logs", sameOptions(flags));
   const rows = await stack.ledger.readTasks({ project: summary.project, runId });
   const chosen = rows.filter((row) => flags.task === undefined || row.task === flags.task);
   if (chosen.length === 0)
@@ -152,26 +186,4 @@ async function taskLog(stack: DeployedStack, project: string, row: TaskRow, uniq
 function streamOf(row: TaskRow): string | null {
   const id = (row.fencedBy ?? row.taskArn)?.split("/").at(-1);
   return id === undefined ? null : `dbt/${CONTAINER_NAME}/${id}`;
-}
-
-/** A vertex by its unique_id or by the name that a person calls it. */
-function vertexNamed(summary: RunSummary, name: string, stackOption: string): string {
-  const ids = [...summary.nodes, ...summary.tests, ...summary.others].map((vertex) => vertex.uniqueId);
-  const fits: readonly ((id: string) => boolean)[] = [
-    (id) => id === name,
-    (id) => nodeName(id) === name,
-    // The versions of a model: `orders` means orders.v1, orders.v2 …
-    (id) => nodeName(id).startsWith(`${name}.`),
-  ];
-  const found = fits.map((fit) => ids.filter(fit)).find((some) => some.length > 0) ?? [];
-  if (found.length === 1) return found[0]!;
-  if (found.length > 1)
-    throw new UsageError(
-      `${name} is ambiguous: ${found.join(", ")}.`,
-      `npx stepwatch logs ${summary.runId} ${found[0]}${stackOption}`,
-    );
-  throw new UsageError(
-    `The run ${summary.runId} has no node ${name}.`,
-    `npx stepwatch status ${summary.runId}${stackOption}`,
-  );
 }

@@ -1,9 +1,8 @@
 import { counted } from "#core/counted.ts";
-import { down, type EmbeddedAwsStatus, reset, status, up } from "#local/embedded-aws.ts";
-import { DEFAULT_STATE_DIR } from "#local/python.ts";
+import { down, type EmbeddedAwsStatus, reset, status } from "#local/embedded-aws.ts";
 import type { Context } from "../context.ts";
 import { readDeployment } from "../deployment-record.ts";
-import { liveRuns } from "../embedded.ts";
+import { liveRuns, startEmbedded } from "../embedded.ts";
 import { exitCodes, InfrastructureError, UsageError } from "../failure.ts";
 import { printJson, printLines, say } from "../output.ts";
 import { stateDirOf } from "../paths.ts";
@@ -19,12 +18,10 @@ export async function localCommand(context: Context, action: string, flags: Loca
   const stateDir = stateDirOf(context.environment);
   switch (action) {
     case "up":
-      await up({ stateDir, venvStateDir: DEFAULT_STATE_DIR, onProgress: (line) => say(context, line) });
+      await startEmbedded(stateDir, (line) => say(context, line));
       return report(context, await status({ stateDir }), stateDir, flags);
     case "down":
-      await sayWhatEnds(context, stateDir);
-      await down({ stateDir });
-      return report(context, { running: false }, stateDir, flags);
+      return end(context, stateDir, flags);
     case "reset":
       if (!(await status({ stateDir })).running)
         throw new InfrastructureError(
@@ -40,6 +37,13 @@ export async function localCommand(context: Context, action: string, flags: Loca
   }
 }
 
+async function end(context: Context, stateDir: string, flags: LocalFlags): Promise<number> {
+  const { running } = await status({ stateDir });
+  await sayWhatEnds(context, stateDir);
+  await down({ stateDir });
+  return report(context, { running: false }, stateDir, flags, running);
+}
+
 /** It keeps nothing beyond its own life, and a run that goes on dies with it: a person should read which. */
 async function sayWhatEnds(context: Context, stateDir: string): Promise<void> {
   const { endpoints } = await status({ stateDir });
@@ -50,7 +54,13 @@ async function sayWhatEnds(context: Context, stateDir: string): Promise<void> {
 }
 
 /** Exit code 0 whether it runs or not: `local status --json` tells, and `down` on what is down is no failure. */
-function report(context: Context, state: EmbeddedAwsStatus, stateDir: string, flags: LocalFlags): number {
+function report(
+  context: Context,
+  state: EmbeddedAwsStatus,
+  stateDir: string,
+  flags: LocalFlags,
+  hasEnded = false,
+): number {
   const { endpoints } = state;
   const runs =
     endpoints === undefined
@@ -72,15 +82,16 @@ function report(context: Context, state: EmbeddedAwsStatus, stateDir: string, fl
       ...runs,
       ...(state.running ? { runningTasks: state.runningTasks ?? 0, stackName } : {}),
     });
-  else
-    printLines(
-      context,
-      endpoints === undefined
-        ? ["The embedded AWS does not run."]
-        : [
-            `The embedded AWS runs at ${endpoints.awsEndpointUrl} (process ${endpoints.pid}, since ${endpoints.startedAt}).`,
-            `  ${state.runningTasks ?? 0} ECS tasks run; ECS answers at ${endpoints.ecsEndpointUrl}`,
-          ],
-    );
+  else printLines(context, stateLines(state, hasEnded));
   return exitCodes.green;
+}
+
+/** @param hasEnded by this command: otherwise a person asks why it did not run */
+export function stateLines({ endpoints, runningTasks }: EmbeddedAwsStatus, hasEnded: boolean): string[] {
+  if (endpoints === undefined) return [hasEnded ? "The embedded AWS has ended." : "The embedded AWS does not run."];
+  const { awsEndpointUrl, ecsEndpointUrl, pid, startedAt } = endpoints;
+  return [
+    `The embedded AWS runs at ${awsEndpointUrl} (process ${pid}, since ${startedAt}).`,
+    `  ${runningTasks ?? 0} ECS tasks run; ECS answers at ${ecsEndpointUrl}`,
+  ];
 }

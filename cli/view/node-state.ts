@@ -1,4 +1,4 @@
-import { NOTHING_TO_BUILD, type NodeReport } from "#core/run/report.ts";
+import { NOTHING_TO_BUILD, type NodeReport } from "#core/run/reporting/report.ts";
 import type { Tone } from "./style.ts";
 
 /** How a node looks to a person: one word, one mark, one colour. */

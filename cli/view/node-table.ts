@@ -1,5 +1,5 @@
 import { counted } from "#core/counted.ts";
-import type { NodeReport } from "#core/run/report.ts";
+import type { NodeReport } from "#core/run/reporting/report.ts";
 import { isSettled, nodeState } from "./node-state.ts";
 import { cut, duration, type Paint } from "./style.ts";
 

@@ -54,6 +54,13 @@ export class PhaseBoard {
     else this.redraw();
   }
 
+  /** The one ends and the next begins, at one moment; once, however often it is said. */
+  follow(phase: PhaseName, next: PhaseName, note: string): void {
+    if (this.#phases.has(next)) return;
+    this.end(phase, note);
+    this.begin(next);
+  }
+
   /** What a phase is doing now. On a pipe it is one line each. */
   note(phase: PhaseName, text: string): void {
     const state = this.#phases.get(phase);

@@ -1,5 +1,5 @@
-import type { NodeReport } from "#core/run/report.ts";
-import type { RunSummary } from "#core/run/summary.ts";
+import type { NodeReport } from "#core/run/reporting/report.ts";
+import type { RunSummary } from "#core/run/reporting/summary.ts";
 import { LiveRegion } from "./live-region.ts";
 import { nodeState } from "./node-state.ts";
 import { nodeLine, nodeTable, uniqueNames } from "./node-table.ts";

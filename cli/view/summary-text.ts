@@ -1,7 +1,9 @@
 import { counted } from "#core/counted.ts";
-import type { NodeReport, VertexReport } from "#core/run/report.ts";
-import type { RunSummary } from "#core/run/summary.ts";
+import type { NodeReport, VertexReport } from "#core/run/reporting/report.ts";
+import type { RunSummary } from "#core/run/reporting/summary.ts";
+import { costText } from "./cost-text.ts";
 import { nodeName, nodeTable, type TableSize } from "./node-table.ts";
+import { roundLines } from "./rounds-text.ts";
 import { duration, type Paint } from "./style.ts";
 
 const MAX_CAUSES = 10;
@@ -19,7 +21,7 @@ export function statusText(
   ended: string | null = null,
 ): string[] {
   return [
-    `${paint("bold", `run ${summary.runId}`)} of ${summary.project}${summary.round > 1 ? `, round ${summary.round}` : ""}`,
+    `${paint("bold", `run ${summary.runId}`)} of ${summary.project}${summary.job === null ? "" : `, job ${summary.job}`}${summary.round > 1 ? `, round ${summary.round}` : ""}`,
     "",
     ...(summary.nodes.length === 0 ? [] : [...nodeTable(summary.nodes, size, paint, nowMs), ""]),
     ...verdictText(summary, paint, nowMs, ended),
@@ -37,6 +39,8 @@ export function verdictText(
     ended === null ? verdictLine(summary, paint) : `${paint("red", "✘ no verdict")}  ${ended}`,
     `  ${countsLine(summary)}`,
     `  ${timesLine(summary)}`,
+    ...costLines(summary),
+    ...roundLines(summary),
     ...(ended === null ? aliveLines(summary, paint, nowMs) : []),
     ...retriedLines(summary),
     ...causeLines(summary, paint),
@@ -46,12 +50,19 @@ export function verdictText(
   ];
 }
 
+function stoppingSentence({ by, requestedAt, reason, afterCurrent }: NonNullable<RunSummary["stop"]>): string {
+  const at = `${requestedAt.slice(0, 19).replace("T", " ")} UTC`;
+  const who = by === null ? `since ${at}` : `by ${by} since ${at}`;
+  return `${who}${afterCurrent ? ", after what builds now" : ""}: ${reason}`;
+}
+
 function verdictLine(summary: RunSummary, paint: Paint): string {
   const sentence = verdictSentence(summary);
   switch (summary.state) {
     case "green":
       return `${paint("green", "✔ green")}  ${sentence}`;
     case "running":
+      if (summary.stop !== null) return `${paint("yellow", "▸ stopping")}  ${stoppingSentence(summary.stop)}`;
       return `${paint("blue", "▸ running")}  ${sentence}`;
     case "skipped":
       return `${paint("dim", "- skipped")}  ${sentence}`;
@@ -65,7 +76,7 @@ function verdictLine(summary: RunSummary, paint: Paint): string {
  * here, unless there is nothing else to say.
  */
 function verdictSentence(summary: RunSummary): string {
-  const verdict = (summary.verdict ?? "The run is not over yet.").replace(/^Stopped: (?:stopped )?/, "");
+  const verdict = (summary.verdict ?? "The run is not over yet.").replace(/^Stopped:? (?:stopped )?/, "");
   const cause = summary.causes[0]?.sentence ?? "";
   const before = cause === "" ? -1 : verdict.indexOf(`: ${cause}`);
   const kept = before > 0 ? `${verdict.slice(0, before)}.` : verdict;
@@ -90,6 +101,8 @@ export function countsLine(summary: RunSummary): string {
     types.set(type, (types.get(type) ?? 0) + 1);
   }
   const parts = [...types].map(([type, count]) => counted(count, type));
+  const isCommand = summary.tasks.length > 0 && summary.tasks.every(({ kind }) => kind === "command");
+  if (counts.length === 0 && isCommand) return counted(summary.tasks.length, "command of dbt's", "commands of dbt's");
   if (counts.length === 0 && summary.state === "running") return "not planned yet: dbt reads the project";
   return counts.length === 0 ? "nothing planned" : `${counts.join(", ")} (${parts.join(", ")})`;
 }
@@ -115,6 +128,12 @@ function timesLine(summary: RunSummary): string {
   const { wallMs, dbtMs, tailMs } = summary.timings;
   const tail = tailMs === null ? "" : `, last result to end ${duration(tailMs)}`;
   return `wall clock ${duration(wallMs)}, of which dbt ${duration(dbtMs)} in ${counted(summary.tasks.length, "dbt build")}${tail}`;
+}
+
+/** `cost about $0.021: Fargate $0.014, …`: parts that come to nothing are left out. */
+function costLines({ cost }: RunSummary): string[] {
+  if (cost === null) return [];
+  return [`  ${costText(cost)}`];
 }
 
 function retriedLines(summary: RunSummary): string[] {
@@ -178,7 +197,7 @@ function grouped(causes: RunSummary["causes"]): RunSummary["causes"] {
 }
 
 /** dbt's head of a message names the vertex and its file: all that differs between failures of one cause. */
-const withoutWhose = (text: string): string => text.replace(/ Error in \w+ \S+ \([^)]*\)/, " Error");
+export const withoutWhose = (text: string): string => text.replace(/ Error in \w+ \S+ \([^)]*\)/, " Error");
 
 /** The first lines and the last one, which alone tells what is wrong in a traceback. */
 function beginningAndEnd(lines: readonly string[], most: number): readonly string[] {

@@ -24,6 +24,17 @@ export const below =
   (p) =>
     `${p.name(attribute)} < ${p.value(value)}`;
 
+export const atMost =
+  (attribute: string, value: number): Condition =>
+  (p) =>
+    `${p.name(attribute)} <= ${p.value(value)}`;
+
+/** A list of so many entries; none is none. */
+export const hasEntries =
+  (attribute: string, count: number): Condition =>
+  (p) =>
+    count === 0 ? absent(attribute)(p) : `size(${p.name(attribute)}) = ${p.value(count)}`;
+
 export const oneOf =
   (attribute: string, values: readonly string[]): Condition =>
   (p) =>
@@ -32,12 +43,20 @@ export const oneOf =
 export const allOf =
   (...conditions: readonly Condition[]): Condition =>
   (p) =>
-    conditions.map((condition) => `(${condition(p)})`).join(" AND ");
+    joined(conditions, p, " AND ");
 
 export const anyOf =
   (...conditions: readonly Condition[]): Condition =>
   (p) =>
-    conditions.map((condition) => `(${condition(p)})`).join(" OR ");
+    joined(conditions, p, " OR ");
+
+/** A mark of this round or of an earlier one: what comes late does not stand over a later round's. */
+export const notLater = (attribute: string, round: number): Condition =>
+  anyOf(absent(attribute), atMost(attribute, round));
+
+/** DynamoDB refuses redundant parentheses: a condition alone has none. */
+const joined = (conditions: readonly Condition[], p: Placeholders, word: string): string =>
+  conditions.length === 1 ? conditions[0]!(p) : conditions.map((condition) => `(${condition(p)})`).join(word);
 
 /** One change of one row: its own attributes only, whatever else stands in the row. */
 export interface RowChange {
@@ -45,6 +64,8 @@ export interface RowChange {
   readonly set?: Readonly<Record<string, unknown>>;
   /** Set unless the row has the attribute. */
   readonly setOnce?: Readonly<Record<string, unknown>>;
+  /** Adds entries to the end of a list, which is made if there is none. */
+  readonly append?: Readonly<Record<string, readonly unknown[]>>;
   /** Adds to a number, or to a set of numbers (twice is once). */
   readonly add?: Readonly<Record<string, number | ReadonlySet<number>>>;
   /** Takes numbers out of a set. */
@@ -86,6 +107,10 @@ export function updateParameters(change: RowChange): UpdateParameters {
       ...entries(change.set).map(([name, value]) => `${p.name(name)} = ${p.value(value)}`),
       ...entries(change.setOnce).map(
         ([name, value]) => `${p.name(name)} = if_not_exists(${p.name(name)}, ${p.value(value)})`,
+      ),
+      ...entries(change.append).map(
+        ([name, value]) =>
+          `${p.name(name)} = list_append(if_not_exists(${p.name(name)}, ${p.value([])}), ${p.value(value)})`,
       ),
     ]),
     clause(

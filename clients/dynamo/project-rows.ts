@@ -1,12 +1,18 @@
 import type { Ledger } from "#clients/ledger.ts";
-import { lockRowSchema, runIndexRowSchema } from "#core/contracts/ledger.ts";
+import {
+  type LockRow,
+  lockRowSchema,
+  type QueueEntry,
+  queueEntrySchema,
+  runIndexRowSchema,
+} from "#core/contracts/project-rows.ts";
 import { keys } from "#core/names.ts";
-import { absent, equals, present } from "./expressions.ts";
+import { absent, allOf, anyOf, below, equals, notLater, present } from "./expressions.ts";
 import { expiry, readRow } from "./rows.ts";
 import type { DynamoTable, Key, Row } from "./table.ts";
 
-type Lock = Pick<Ledger, "takeLock" | "replaceLock" | "readLock" | "releaseLock">;
-type Queue = Pick<Ledger, "joinQueue" | "leaveQueue">;
+type Lock = Pick<Ledger, "takeLock" | "replaceLock" | "readLock" | "listLocks" | "releaseLock">;
+type Queue = Pick<Ledger, "joinQueue" | "readQueue" | "markReplaced" | "listWaiting" | "leaveQueue">;
 type RunIndex = Pick<Ledger, "putRunIndex" | "listRuns">;
 
 const lockKeyOf = (project: string, lockKey: string): Key => ({
@@ -19,8 +25,9 @@ export function lockRows(table: DynamoTable): Lock {
   return {
     async takeLock(lock) {
       const refusal = await table.update(lockKeyOf(lock.project, lock.lockKey), { set: lock, when: absent("runId") });
-      if (refusal?.row == null || refusal.row.runId === lock.runId) return null;
-      return readRow(lockRowSchema, refusal.row);
+      if (refusal?.row == null) return null;
+      if (refusal.row.runId !== lock.runId) return readRow(lockRowSchema, refusal.row);
+      return (await keepForRound(lock)) ? null : await this.takeLock(lock);
     },
 
     async replaceLock(lock, gone) {
@@ -34,26 +41,66 @@ export function lockRows(table: DynamoTable): Lock {
       return row === null ? null : readRow(lockRowSchema, row);
     },
 
-    async releaseLock(project, lockKey, runId) {
-      await table.delete(lockKeyOf(project, lockKey), equals("runId", runId));
+    async listLocks(project) {
+      const rows = await table.query(keys.projectPartition(project), keys.lockPrefix);
+      return rows.map((row) => readRow(lockRowSchema, row));
+    },
+
+    async releaseLock(project, lockKey, runId, round) {
+      const ofRound = round === undefined ? [] : [notLater("round", round)];
+      await table.delete(lockKeyOf(project, lockKey), allOf(equals("runId", runId), ...ofRound));
     },
   };
+
+  /** Notes the round on a lock that its run has already. False: it has been given back in between. */
+  async function keepForRound(lock: LockRow): Promise<boolean> {
+    const { round } = lock;
+    if (round === undefined) return true;
+    const refusal = await table.update(lockKeyOf(lock.project, lock.lockKey), {
+      set: { round },
+      when: allOf(equals("runId", lock.runId), anyOf(absent("round"), below("round", round))),
+    });
+    return refusal === null || refusal.row?.runId === lock.runId;
+  }
 }
 
 /** The queue of runs that wait for a lock: one row a run, in order of arrival. */
 export function queueRows(table: DynamoTable): Queue {
   return {
     async joinQueue(project, lockKey, entry) {
-      const waiting = await entriesOf(project, lockKey);
-      if (waiting.some((other) => other.runId === entry.runId)) return waiting.map(queueEntry);
-      const sk = keys.queue(lockKey, entry.atMs, entry.runId);
-      await table.insert({ pk: keys.projectPartition(project), sk, lockKey, ...entry });
+      const known = (await entriesOf(project, lockKey)).find((other) => other.runId === entry.runId);
+      const { taskToken } = entry;
+      if (known !== undefined && taskToken !== undefined)
+        await table.update(keyOf(known), { set: { taskToken }, when: present("pk") });
+      if (known === undefined) {
+        const sk = keys.queue(lockKey, entry.atMs, entry.runId);
+        await table.insert({ pk: keys.projectPartition(project), sk, lockKey, ...entry });
+      }
       return (await entriesOf(project, lockKey)).map(queueEntry);
     },
 
+    async readQueue(project, lockKey) {
+      return (await entriesOf(project, lockKey)).map(queueEntry);
+    },
+
+    async markReplaced(project, lockKey, { atMs, runId }, replacedBy) {
+      const key = { pk: keys.projectPartition(project), sk: keys.queue(lockKey, atMs, runId) };
+      await table.update(key, { setOnce: { replacedBy }, when: present("pk") });
+    },
+
+    async listWaiting(project) {
+      const rows = await table.query(keys.projectPartition(project), keys.queuesPrefix);
+      return rows.map((row) => ({
+        lockKey: String(row.lockKey),
+        runId: String(row.runId),
+        executionArn: String(row.executionArn),
+        atMs: Number(row.atMs),
+      }));
+    },
+
     async leaveQueue(project, lockKey, entry) {
-      for (const { pk, sk, runId } of await entriesOf(project, lockKey))
-        if (runId === entry.runId) await table.delete({ pk: String(pk), sk: String(sk) }, present("pk"));
+      for (const row of await entriesOf(project, lockKey))
+        if (row.runId === entry.runId) await table.delete(keyOf(row), present("pk"));
     },
   };
 
@@ -64,11 +111,9 @@ export function queueRows(table: DynamoTable): Queue {
   }
 }
 
-const queueEntry = (row: Row) => ({
-  runId: String(row.runId),
-  executionArn: String(row.executionArn),
-  atMs: Number(row.atMs),
-});
+const keyOf = ({ pk, sk }: Row): Key => ({ pk: String(pk), sk: String(sk) });
+
+const queueEntry = (row: Row): QueueEntry => readRow(queueEntrySchema, row);
 
 /** The index of past runs. */
 export function runIndexRows(table: DynamoTable): RunIndex {
@@ -77,8 +122,15 @@ export function runIndexRows(table: DynamoTable): RunIndex {
       const key = { pk: keys.projectPartition(run.project), sk: keys.runIndex(run.startedAtMs, run.runId) };
       const expiresAt = expiry(run.endedAtMs ?? run.startedAtMs, ttlDays);
       // A start-run that is repeated late does not bring a run back to life that settle-run has closed.
-      const when = run.endedAtMs === undefined ? { when: absent("endedAtMs") } : {};
-      await table.update(key, { set: { ...run, expiresAt }, ...when });
+      const { round = 1 } = run;
+      const anew = round > 1 ? [absent("round"), below("round", round)] : [];
+      const isPresent = notLater("round", round);
+      const notOver = allOf(anyOf(absent("endedAtMs"), ...anew), isPresent);
+      await table.update(key, {
+        set: { ...run, round, expiresAt },
+        remove: run.endedAtMs === undefined ? ["endedAtMs", "verdict"] : [],
+        when: run.endedAtMs === undefined ? notOver : isPresent,
+      });
     },
 
     async listRuns(project, limit) {

@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import type { RunKey } from "#clients/ledger.ts";
 import { InputError, RowMissing } from "#core/errors.ts";
-import { keys } from "#core/names.ts";
+import { isWholeId, keys, partsOfWord } from "#core/names.ts";
 import { inOurWords } from "#core/zod-sentences.ts";
 import { type DynamoTable, EXPIRES_AT, type Key, type Refusal, type Row } from "./table.ts";
 
@@ -16,6 +16,25 @@ export const vertexKey = ({ project, runId }: RunKey, uniqueId: string): Key => 
   pk: keys.runPartition(project, runId),
   sk: keys.vertex(uniqueId),
 });
+
+/** What the container of a task tells of it. */
+export const toldTaskKey = ({ project, runId }: RunKey, task: number): Key => ({
+  pk: keys.buildPartition(project, runId),
+  sk: keys.task(task),
+});
+
+/** A task's own word on a vertex. */
+export const wordKey = ({ project, runId }: RunKey, task: number, uniqueId: string): Key => ({
+  pk: keys.buildPartition(project, runId),
+  sk: keys.word(task, uniqueId),
+});
+
+/** The same of a word's row. */
+export const wholeIdOfWord = (task: number, uniqueId: string): { uniqueId?: string } =>
+  partsOfWord(keys.word(task, uniqueId))?.uniqueId === uniqueId ? {} : { uniqueId };
+
+/** An id that is too long for a key stands in the row itself. */
+export const wholeId = (uniqueId: string): { uniqueId?: string } => (isWholeId(uniqueId) ? {} : { uniqueId });
 
 /** A row by its schema. Throws {@link InputError} for a row that another version, or a hand, has written. */
 export function readRow<S extends z.ZodType>(schema: S, row: Row): z.infer<S> {
@@ -58,7 +77,7 @@ export const runExpiry = (run: { deadlineAtMs: number; settings: { policy: { ttl
 
 export const expiry = (fromMs: number, ttlDays: number): number => Math.ceil(fromMs / 1000) + ttlDays * DAY_SECONDS;
 
-/** Runs whose expiry one process remembers: a warm function sees many, a container one. */
+/** Runs of which one process remembers this: a warm function sees many, a container one. */
 const REMEMBERED_RUNS = 100;
 
 /** Tells when the rows of a run expire: as its run row, which is read once a run and process. */
@@ -85,3 +104,10 @@ export class RunExpiry {
     return expiresAt;
   }
 }
+
+/**
+ * Tasks that build what nobody has claimed, as the run row numbers them; only these rules read it there. A run's first
+ * task is its producer.
+ */
+export const producersOf = (runRow: Row | null | undefined): readonly number[] =>
+  Array.isArray(runRow?.producers) ? (runRow.producers as number[]) : [1];

@@ -1,6 +1,6 @@
-import type { RunRows } from "#clients/ledger.ts";
+import type { RoundKey, RunRows } from "#clients/ledger.ts";
 import { type RunRow, runRowSchema } from "#core/contracts/ledger.ts";
-import { absent, allOf, equals, present } from "./expressions.ts";
+import { absent, allOf, type Condition, equals, hasEntries, present } from "./expressions.ts";
 import { isSame, lateIsFine, type RunExpiry, readRow, requireRow, runExpiry, runKey } from "./rows.ts";
 import type { DynamoTable, Row } from "./table.ts";
 
@@ -30,14 +30,25 @@ export function runRows(table: DynamoTable, expiries: RunExpiry): RunRows {
 
     async requestStop(run, stop) {
       const key = runKey(run);
-      const change = { stopRequestedAtMs: stop.atMs, stopReason: stop.reason };
-      lateIsFine(await table.update(key, { setOnce: change, when: present("pk") }), key);
+      const { atMs, reason: stopReason, by: stopRequestedBy, afterCurrent = false } = stop;
+      const moment = afterCurrent ? { stopAfterCurrentAtMs: atMs } : { stopRequestedAtMs: atMs };
+      const first = [absent("stopRequestedAtMs"), ...(afterCurrent ? [absent("stopAfterCurrentAtMs")] : [])];
+      const change = {
+        set: { ...moment, stopReason, stopRequestedBy },
+        remove: stopRequestedBy === undefined ? ["stopRequestedBy"] : [],
+        when: allOf(runsIn(run), ...first),
+      };
+      lateIsFine(await table.update(key, change), key);
     },
 
     async markFault(run, fault) {
       const key = runKey(run);
       const change = { fault: fault.sentence, stopRequestedAtMs: fault.atMs, stopReason: fault.sentence };
-      lateIsFine(await table.update(key, { setOnce: change, when: equals("state", "running") }), key);
+      lateIsFine(await table.update(key, { setOnce: change, when: runsIn(run) }), key);
+    },
+
+    async keepRunWait(run, wait) {
+      await table.update(runKey(run), { set: { wait }, add: { turns: 1 }, when: present("pk") });
     },
 
     async setHeldSince(run, version, heldSinceMs) {
@@ -57,19 +68,77 @@ export function runRows(table: DynamoTable, expiries: RunExpiry): RunRows {
       return (await table.update(runKey(run), change)) === null;
     },
 
-    async endRun(run, end) {
+    async endRun(run, { tally, ...end }) {
       const key = runKey(run);
       const verdict = { ...end, summaryKey: end.summaryKey ?? undefined };
-      const refusal = await table.update(key, { set: verdict, when: equals("state", "running") });
-      return refusal === null || isSame(requireRow(refusal, key), verdict);
+      const refusal = await table.update(key, { set: { ...verdict, tally }, when: runsIn(run) });
+      return refusal === null || isSame(requireRow(refusal, key), { ...verdict, round: run.round });
     },
 
     async markEventsSent(run, eventsSentAtMs) {
       const key = runKey(run);
-      lateIsFine(await table.update(key, { setOnce: { eventsSentAtMs }, when: present("endedAtMs") }), key);
+      const when = allOf(present("endedAtMs"), isPresent(run));
+      lateIsFine(await table.update(key, { setOnce: { eventsSentAtMs }, when }), key);
+    },
+
+    async requestRound(run, request) {
+      const key = runKey(run);
+      const when = equals("round", request.round);
+      const refusal = await table.update(key, { append: { requests: [request] }, when });
+      if (refusal !== null) requireRow(refusal, key);
+      return refusal === null;
+    },
+
+    async openRound(run, next) {
+      const key = runKey(run);
+      const round = run.round + 1;
+      const refusal = await table.update(key, {
+        set: {
+          round,
+          state: "running",
+          version: run.version + 1,
+          opening: next.opening,
+          rounds: [...(run.rounds ?? []), next.past],
+          roundStartedAtMs: next.startedAtMs,
+          deadlineAtMs: next.deadlineAtMs,
+          notBeforeMs: next.notBeforeMs,
+          redrives: next.redrives,
+          expiresAt: runExpiry({ ...run, deadlineAtMs: next.deadlineAtMs }),
+        },
+        remove: [...OF_A_ROUND, ...(next.notBeforeMs === undefined ? ["notBeforeMs"] : [])],
+        when: allOf(isPresent(run), equals("state", run.state), hasEntries("requests", run.requests?.length ?? 0)),
+      });
+      if (refusal === null) return true;
+      return isSame(requireRow(refusal, key), { round, state: "running", roundStartedAtMs: next.startedAtMs });
+    },
+
+    async markRedriven(run, redrives) {
+      const key = runKey(run);
+      lateIsFine(await table.update(key, { set: { redrives }, when: runsIn(run) }), key);
     },
   };
 }
+
+/** What is marked on the run row in a round, or asked of it, and void with the next one. */
+const OF_A_ROUND = [
+  "readyAtMs",
+  "heldSinceMs",
+  "stopRequestedAtMs",
+  "stopAfterCurrentAtMs",
+  "stopReason",
+  "stopRequestedBy",
+  "fault",
+  "verdict",
+  "summaryKey",
+  "tally",
+  "endedAtMs",
+  "eventsSentAtMs",
+  "requests",
+];
+
+const isPresent = ({ round }: RoundKey): Condition => equals("round", round);
+
+const runsIn = (run: RoundKey): Condition => allOf(equals("state", "running"), isPresent(run));
 
 /**
  * A person's input and the project's settings are stored as JSON text: DynamoDB would refuse some numbers that `vars`
@@ -81,7 +150,8 @@ const asTexts = (run: RunRow): Row => ({
   settings: JSON.stringify(run.settings),
 });
 
-const fromTexts = (row: Row): Row => ({
+/** As {@link asTexts} has written it. */
+export const fromTexts = (row: Row): Row => ({
   ...row,
   input: JSON.parse(String(row.input)),
   settings: JSON.parse(String(row.settings)),

@@ -1,6 +1,7 @@
 import {
   type AttributeValue,
   BatchGetItemCommand,
+  BatchWriteItemCommand,
   ConditionalCheckFailedException,
   DeleteItemCommand,
   type DynamoDBClient,
@@ -14,7 +15,7 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import { unmarshall } from "@aws-sdk/util-dynamodb";
 import { unavailable } from "#clients/aws-errors.ts";
-import { LedgerUnavailable } from "#core/errors.ts";
+import { LedgerUnavailable, TooMuchTold } from "#core/errors.ts";
 import { absent, type Condition, Placeholders, type RowChange, toAttributes, updateParameters } from "./expressions.ts";
 
 /** Names of the table's key attributes and of its time-to-live attribute (epoch seconds). */
@@ -35,6 +36,9 @@ export type TransactionPart = { readonly insert: Key & Row } | { readonly update
 
 /** BatchGetItem's limit of keys a call. */
 const KEYS_PER_BATCH = 100;
+
+/** BatchWriteItem's limit of rows a call. */
+export const PUTS_PER_BATCH = 25;
 
 /**
  * Calls of one BatchGetItem batch while it answers UnprocessedKeys, which it does under load: waits of 50, 100, …
@@ -62,13 +66,23 @@ export class DynamoTable {
     return Item === undefined ? null : unmarshall(Item);
   }
 
-  /** Rows of a partition whose sort key begins with `prefix`, in its order; all of them unless `limit` says less. */
-  async query(pk: string, prefix: string, options: { newestFirst?: boolean; limit?: number } = {}): Promise<Row[]> {
+  /**
+   * Rows of a partition whose sort key begins with `prefix`, in its order; all of them unless `limit` says less. Throws
+   * {@link TooMuchTold} for more than `mostPages`, of 1 MB each.
+   */
+  async query(
+    pk: string,
+    prefix: string,
+    options: { newestFirst?: boolean; limit?: number; mostPages?: number } = {},
+  ): Promise<Row[]> {
     const p = new Placeholders();
     const condition = `${p.name("pk")} = ${p.value(pk)} AND begins_with(${p.name("sk")}, ${p.value(prefix)})`;
     const rows: Row[] = [];
     let startKey: Record<string, AttributeValue> | undefined;
+    let pages = 0;
     do {
+      pages += 1;
+      if (pages > (options.mostPages ?? Number.POSITIVE_INFINITY)) throw new TooMuchTold(pk, pages - 1);
       const command = new QueryCommand({
         TableName: this.#table,
         KeyConditionExpression: condition,
@@ -118,6 +132,18 @@ export class DynamoTable {
   async insert(row: Key & Row): Promise<Refusal | null> {
     const command = new PutItemCommand({ TableName: this.#table, ...insertParameters(row) });
     return this.#conditional("PutItem", row, () => this.#client.send(command));
+  }
+
+  /**
+   * Writes rows as they are, whatever stood there, in one call of {@link PUTS_PER_BATCH} at most.
+   * @returns the keys of those that DynamoDB has not taken, which it answers under load
+   */
+  async putMany(rows: readonly (Key & Row)[]): Promise<Key[]> {
+    const requests = rows.map((row) => ({ PutRequest: { Item: toAttributes(row) } }));
+    const command = new BatchWriteItemCommand({ RequestItems: { [this.#table]: requests } });
+    const answer = await this.#client.send(command).catch(asUnavailable("BatchWriteItem", rows[0]));
+    const left = answer.UnprocessedItems?.[this.#table] ?? [];
+    return left.flatMap(({ PutRequest }) => (PutRequest?.Item ? [unmarshall(PutRequest.Item) as Key] : []));
   }
 
   /** Changes attributes of a row, or makes it. */

@@ -1,148 +1,161 @@
 import type { RunKey, VertexRows } from "#clients/ledger.ts";
-import { type VertexRow, vertexRowSchema } from "#core/contracts/ledger.ts";
-import type { VertexWrite } from "#core/contracts/vertex-write.ts";
+import type { DecidedVertex } from "#core/contracts/ledger.ts";
 import { isTerminal } from "#core/dbt/status.ts";
 import { LedgerUnavailable } from "#core/errors.ts";
-import { isWholeId, keys } from "#core/names.ts";
-import { absent, allOf, anyOf, type Condition, equals, present, type RowChange } from "./expressions.ts";
-import { type RunExpiry, readRow, requireRow, vertexKey } from "./rows.ts";
+import { keptStory, missingOf, type Story } from "#core/run/judging/joined-rows.ts";
+import { absent, allOf, type Condition, equals, notLater, present, type RowChange } from "./expressions.ts";
+import { type RunExpiry, requireRow, vertexKey, wholeId, wholeIdOfWord, wordKey } from "./rows.ts";
 import type { DynamoTable, Refusal, Row } from "./table.ts";
+import { type Look, lookAtOne, readAll, readSome } from "./vertex-reading.ts";
 
 /**
- * What a task's first status of a vertex clears, unless it brings its own: an older try's story. Not the batches of a
- * microbatch model: a try that ends before it names one must not lose their window (core/run/event-window).
- */
-const TOLD_BY_A_TRY = [
-  "startedAtMs",
-  "endedAtMs",
-  "message",
-  "failures",
-  "executionSeconds",
-  "rowsAffected",
-  "compiledKey",
-] as const;
-
-/**
- * Writes of one status, at most: one as if the task had spoken of the vertex before, one that clears an older try, and
- * one for a repetition by the SDK that meets its own first success. Each more would mean a second writer of the task.
+ * Writes of one claim or last word, at most: each more means that somebody else decided the vertex at that moment, which
+ * a run's version lets happen once.
  */
 const WRITE_ATTEMPTS = 3;
 
-/** Vertex rows. Status attributes belong to the owner task, `final` to check-run, consumer attributes to its own. */
+/** What a claim takes from a vertex. */
+const UNTIL_CLAIMED = ["final", "finalReason", "finalRound", "rootCause", "mark"];
+
+/** Vertices: what is decided of them, and the words of tasks, each in rows of its own (docs/adr/0043). */
 export function vertexRows(table: DynamoTable, expiries: RunExpiry): VertexRows {
   return {
-    async writeVertex(run, task, write) {
-      const key = vertexKey(run, write.uniqueId);
-      const given = statusAttributes(task, write, await expiries.of(run));
-      let row: Row = {};
-      for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt += 1) {
-        const { remove = [], ...place } = within(task, write, row);
-        const taken = [...new Set([...remove, ...takenBack(write)])];
-        const refusal = await table.update(key, { ...given, ...place, remove: taken });
-        if (refusal === null) return true;
-        row = refusal.row ?? {};
-        if (row.final !== undefined || (row.ownerTask !== undefined && row.ownerTask !== task)) return false;
-        if (row.statusTask === task && row.endedAtMs !== undefined && !isTerminal(write.status)) return true;
-      }
-      throw new LedgerUnavailable(`Two writers of task ${task} met at ${write.uniqueId}: write again in a moment.`);
+    async writeVertex(run, task, { uniqueId, ...said }) {
+      const attributes = { ...wholeIdOfWord(task, uniqueId), ...said, expiresAt: await expiries.of(run) };
+      // A start that comes after the end of its own try (a request that the network held back) would reopen the vertex.
+      const when = isTerminal(said.status) ? {} : { when: absent("endedAtMs") };
+      await table.update(wordKey(run, task, uniqueId), { set: attributes, ...when });
     },
 
-    async readVertices(run) {
-      const rows = await table.query(keys.runPartition(run.project, run.runId), keys.vertexPrefix);
-      return rows.map(vertexRow);
+    async writeEnds(run, task, writes) {
+      const expiresAt = await expiries.of(run);
+      const rows = writes.map(({ uniqueId, ...said }) => {
+        // null stays: it takes back what an older task's word has left (core/run/judging/joined-rows).
+        const told = Object.entries(said).filter(([, value]) => value !== undefined);
+        return {
+          ...wordKey(run, task, uniqueId),
+          ...wholeIdOfWord(task, uniqueId),
+          ...Object.fromEntries(told),
+          expiresAt,
+        };
+      });
+      const left = new Set((await table.putMany(rows)).map(({ sk }) => sk));
+      return writes.filter((_, at) => left.has(rows[at]!.sk)).map(({ uniqueId }) => uniqueId);
     },
 
-    async readSomeVertices(run, uniqueIds) {
-      const rows = await table.getMany(uniqueIds.map((uniqueId) => vertexKey(run, uniqueId)));
-      return rows.map(vertexRow);
-    },
+    readVertices: (run) => readAll(table, run),
+
+    readSomeVertices: (run, uniqueIds) => readSome(table, run, uniqueIds),
 
     async claimVertex(run, task, claim) {
-      const refusal = await table.update(vertexKey(run, claim.uniqueId), {
-        set: { ...wholeId(claim.uniqueId), ownerTask: task, expiresAt: await expiries.of(run) },
-        add: { epoch: 1, ...(claim.lostTask === undefined ? {} : { lostTasks: new Set([claim.lostTask]) }) },
-        remove: ["final", "finalReason", "rootCause"],
-        when: claim.from === null ? absent("ownerTask") : equals("ownerTask", claim.from),
+      const { uniqueId, from, lostTask } = claim;
+      const expiresAt = await expiries.of(run);
+      return decide(run, uniqueId, from ?? 1, (look) => {
+        if (look.decided?.ownerTask === task) return true;
+        if (!isOwnedBy(from, look)) return false;
+        const story = stored(keptStory(look.row, claim.forget));
+        return {
+          set: { ...wholeId(uniqueId), ...story, ownerTask: task, expiresAt },
+          add: { epoch: 1, ...(lostTask === undefined ? {} : { lostTasks: new Set([lostTask]) }) },
+          remove: [...UNTIL_CLAIMED, ...missingOf(story)],
+          when: asSeen(look.decided),
+        };
       });
-      return refusal === null || refusal.row?.ownerTask === task;
     },
 
     async setFinal(run, ownerTask, { uniqueId, ...final }) {
-      await table.update(vertexKey(run, uniqueId), {
-        set: { ...wholeId(uniqueId), ...final, expiresAt: await expiries.of(run) },
-        setOnce: { ownerTask },
-        remove: final.rootCause === undefined ? ["rootCause"] : [],
-        when: free(ownerTask),
+      const expiresAt = await expiries.of(run);
+      await decide(run, uniqueId, ownerTask, (look) => {
+        const isOthers = !isOwnedBy(ownerTask, look) && !isOwnedBy(null, look);
+        if (isOthers || (look.decided?.finalRound ?? 0) > run.round) return false;
+        const story = stored(keptStory(look.row));
+        return {
+          set: { ...wholeId(uniqueId), ...story, ...final, ownerTask, finalRound: run.round, expiresAt },
+          remove: [...(final.rootCause === undefined ? ["rootCause"] : []), ...missingOf(story)],
+          when: allOf(asSeen(look.decided), notLater("finalRound", run.round)),
+        };
       });
     },
 
     async markConsumerStarted(run, uniqueId, part, atMs) {
-      const started = part === "node" ? { consumerStartedAtMs: atMs } : { testsConsumerStartedAtMs: atMs };
-      mustExist(run, uniqueId, await table.update(vertexKey(run, uniqueId), onExisting(started)));
+      const ofTests = { testsConsumerStartedAtMs: atMs, testsConsumerRound: run.round };
+      const started = part === "node" ? { consumerStartedAtMs: atMs, consumerRound: run.round } : ofTests;
+      await mark(run, uniqueId, started, notLater(part === "node" ? "consumerRound" : "testsConsumerRound", run.round));
     },
 
     async setOutcome(run, uniqueId, part, { outcome, atMs }) {
-      const ofTests = { testsOutcome: outcome, testsOutcomeAtMs: atMs };
-      const change = onExisting(part === "node" ? { outcome, outcomeAtMs: atMs } : ofTests);
-      mustExist(run, uniqueId, await table.update(vertexKey(run, uniqueId), change));
+      const ofTests = { testsOutcome: outcome, testsOutcomeAtMs: atMs, testsOutcomeRound: run.round };
+      const ofNode = { outcome, outcomeAtMs: atMs, outcomeRound: run.round };
+      const when = notLater(part === "node" ? "outcomeRound" : "testsOutcomeRound", run.round);
+      await mark(run, uniqueId, part === "node" ? ofNode : ofTests, when);
+    },
+
+    async keepConsumerWait(run, uniqueId, part, wait) {
+      await mark(run, uniqueId, part === "node" ? { wait } : { testsWait: wait });
+    },
+
+    async markRedrivenConsumer(run, uniqueId, part, redriven) {
+      await mark(run, uniqueId, part === "node" ? { redriven } : { testsRedriven: redriven });
+    },
+
+    async markOverdueTold(run, uniqueId, task) {
+      await mark(run, uniqueId, { overdueTold: task }, notLater("overdueTold", task));
+    },
+
+    async markToldAs(run, uniqueId, toldAs) {
+      await mark(run, uniqueId, { toldAs });
+    },
+
+    async setMark(run, uniqueId, ownerTask, mark) {
+      const refusal = await table.update(vertexKey(run, uniqueId), {
+        set: { ...wholeId(uniqueId), ...(mark === null ? {} : { mark }), expiresAt: await expiries.of(run) },
+        setOnce: { ownerTask },
+        remove: mark === null ? ["mark"] : [],
+      });
+      if (refusal !== null) requireRow(refusal, vertexKey(run, uniqueId));
     },
   };
+
+  /** Attributes beside what is decided of the vertex; the row is made if there is none. A mark that comes late stays out. */
+  async function mark(run: RunKey, uniqueId: string, attributes: Row, when?: Condition): Promise<Refusal | null> {
+    const set = { ...wholeId(uniqueId), ...attributes, expiresAt: await expiries.of(run) };
+    return table.update(vertexKey(run, uniqueId), when === undefined ? { set } : { set, when });
+  }
+
+  /** One decision on a vertex as it is seen, written if it is still decided so; a boolean is the answer without a write. */
+  async function decide(
+    run: RunKey,
+    uniqueId: string,
+    guess: number,
+    change: (look: Look) => boolean | RowChange,
+  ): Promise<boolean> {
+    for (let attempt = 0; attempt < WRITE_ATTEMPTS; attempt += 1) {
+      const decision = change(await lookAtOne(table, run, uniqueId, guess));
+      if (typeof decision === "boolean") return decision;
+      if ((await table.update(vertexKey(run, uniqueId), decision)) === null) return true;
+    }
+    throw new LedgerUnavailable(`Others decide ${uniqueId} at the same moment: call again in a moment.`);
+  }
 }
 
-/** Nobody's, or this task's. */
-const free = (task: number): Condition => anyOf(absent("ownerTask"), equals("ownerTask", task));
-
-/** The same, and the decision maker has not closed it: a zombie's word must not contradict what was decided by that. */
-const open = (task: number): Condition => allOf(free(task), absent("final"));
-
-/**
- * How a status goes into the row that was last seen: over the story of an older try, which it clears, or into this
- * task's own. A start that comes after the end of its own try (a request that the network held back) would reopen the
- * vertex, so it needs a row without an end.
- */
-function within(task: number, write: VertexWrite, row: Row): RowChange {
-  if (row.statusTask !== undefined && row.statusTask !== task)
-    return {
-      remove: TOLD_BY_A_TRY.filter((attribute) => write[attribute] === undefined),
-      when: allOf(open(task), equals("statusTask", row.statusTask)),
-    };
-  const sameTry = anyOf(absent("statusTask"), equals("statusTask", task));
-  return { when: allOf(open(task), isTerminal(write.status) ? sameTry : allOf(sameTry, absent("endedAtMs"))) };
+/** Whose word counts; null: nobody has claimed it or spoken of it. */
+function isOwnedBy(task: number | null, { decided, row }: Look): boolean {
+  if (task !== null && row !== null) return row.ownerTask === task;
+  return task === null && decided?.ownerTask === undefined && row?.statusTask === undefined;
 }
 
-/** What the word says to be nothing, of which an earlier word of the try said something. */
-function takenBack(write: VertexWrite): string[] {
-  return Object.entries(write).flatMap(([attribute, value]) => (value === null ? [attribute] : []));
+/** Nobody has claimed the vertex, closed it or kept a story of it since it was read. */
+const asSeen = (decided: DecidedVertex | null): Condition =>
+  allOf(
+    as("ownerTask", decided?.ownerTask),
+    as("statusTask", decided?.statusTask),
+    decided?.final === undefined ? absent("final") : present("final"),
+  );
+
+const as = (attribute: string, value: number | undefined): Condition =>
+  value === undefined ? absent(attribute) : equals(attribute, value);
+
+/** DynamoDB has no empty sets. */
+function stored({ tryTasks = [], ...story }: Story): Row {
+  return { ...story, ...(tryTasks.length === 0 ? {} : { tryTasks: new Set(tryTasks) }) };
 }
-
-function statusAttributes(task: number, { uniqueId, ...status }: VertexWrite, expiresAt: number): RowChange {
-  const tried = { tryTasks: new Set([task]) };
-  const said = Object.fromEntries(Object.entries(status).filter(([, value]) => value !== null));
-  return {
-    set: { ...wholeId(uniqueId), ...said, ownerTask: task, statusTask: task, expiresAt },
-    // dbt 2.0 prints starts for what it then skips: the skip takes the try back.
-    ...(status.evidence ? { add: tried } : { takeOut: tried }),
-  };
-}
-
-/** An id that is too long for a key stands in the row itself. */
-const wholeId = (uniqueId: string): { uniqueId?: string } => (isWholeId(uniqueId) ? {} : { uniqueId });
-
-const onExisting = (attributes: Row): RowChange => ({ set: attributes, when: present("pk") });
-
-function mustExist(run: RunKey, uniqueId: string, refusal: Refusal | null): void {
-  if (refusal !== null) requireRow(refusal, vertexKey(run, uniqueId));
-}
-
-function vertexRow(row: Row): VertexRow {
-  const uniqueId = row.uniqueId ?? String(row.sk).slice(keys.vertexPrefix.length);
-  return readRow(vertexRowSchema, {
-    ...row,
-    uniqueId,
-    tryTasks: sorted(row.tryTasks),
-    lostTasks: sorted(row.lostTasks),
-  });
-}
-
-/** DynamoDB has no empty sets: an absent one is empty. */
-const sorted = (numbers: unknown): number[] => (numbers instanceof Set ? [...numbers].sort((a, b) => a - b) : []);

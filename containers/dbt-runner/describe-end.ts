@@ -42,6 +42,7 @@ export function describeEnd(facts: EndFacts): BuildEnd {
     strays: facts.claimed === null ? [] : straysOf(build.log, facts.claimed).slice(0, LISTED),
     ...(build.log.dbtVersion === null ? {} : { dbtVersion: build.log.dbtVersion }),
     dbtMs: build.tookMs,
+    ...(build.longestQuietMs === undefined ? {} : { longestQuietMs: build.longestQuietMs }),
   };
 }
 
@@ -72,6 +73,7 @@ function causeOf({ build, ended, stop }: EndFacts): Cause {
     return ended.cause;
   if (stop.reason === "timeout" || stop.reason === "stopped")
     return { ...ended.cause, kind: stop.reason, sentence: stop.sentence };
+  if (stop.reason === "stuck") return { ...ended.cause, kind: "killed", sentence: stop.sentence };
   return { ...ended.cause, kind: "terminated", sentence: stop.sentence };
 }
 
@@ -87,9 +89,12 @@ function withPlanProblem(cause: Cause, problem: string | null): Cause {
   };
 }
 
-/** A Spot interruption or a stop by ECS before any vertex began: another launch builds the same, from the start. */
+/** A Spot interruption, a stop by ECS, or an interruption of a dbt that said nothing, before any vertex began: another launch builds the same, from the start. */
 function interruptedBeforeAnything({ build, stop }: EndFacts): boolean {
-  return stop?.reason === "terminated" && ![...build.log.vertices.values()].some((vertex) => vertex.evidence);
+  return (
+    (stop?.reason === "terminated" || stop?.reason === "stuck") &&
+    ![...build.log.vertices.values()].some((vertex) => vertex.evidence)
+  );
 }
 
 /**

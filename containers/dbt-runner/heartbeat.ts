@@ -1,5 +1,6 @@
 import type { Ledger, RunKey } from "#clients/ledger.ts";
-import type { RunRow } from "#core/contracts/ledger.ts";
+import type { QuietNotice, RunRow } from "#core/contracts/ledger.ts";
+import { requestedStop, stoppedSentence } from "#core/run/watching/stop-reason.ts";
 import type { StopSwitch } from "./stop-switch.ts";
 
 /**
@@ -19,7 +20,12 @@ export interface HeartbeatOptions {
   readonly run: RunRow;
   readonly stop: StopSwitch;
   /** What the beat tells of the build by now. */
-  readonly facts: () => { sequence: number; dbtVersion: string | undefined; invocationId: string | undefined };
+  readonly facts: () => {
+    sequence: number;
+    dbtVersion: string | undefined;
+    invocationId: string | undefined;
+    quiet?: readonly QuietNotice[];
+  };
   /** Told of a beat that failed, with the error; the next one is tried in its turn. */
   readonly onMissed: (error: unknown) => void;
 }
@@ -72,7 +78,10 @@ async function beat({ ledger, key, task, taskArn, run, stop, facts }: HeartbeatO
   // One after the other: a lock that can not be read must not keep a stop from being heard.
   const now = await ledger.readRun(key);
   if (now?.stopRequestedAtMs !== undefined)
-    return stop.ask("stopped", `The run was stopped: ${now.stopReason ?? "no reason given"}.`);
+    return stop.ask(
+      "stopped",
+      `The run was stopped. ${stoppedSentence(requestedStop(now)?.reason ?? "no reason given.")}`,
+    );
   const lock = await ledger.readLock(run.lockProject ?? key.project, run.lockKey);
   if (lock && lock.runId !== key.runId)
     stop.ask("stopped", `The lock ${run.lockKey} is held by run ${lock.runId} now.`);

@@ -6,6 +6,10 @@ const MAX_WAITING_CHARACTERS = 16 * 1024 * 1024;
 /** CloudWatch refuses an event above 256 KiB; what dbt prints beyond this is in its own log file among the artefacts. */
 const MAX_PRINTED_CHARACTERS = 200_000;
 
+/** Lines of so many milliseconds are written at once: dbt prints them one by one, and a write costs what a line's reading does. */
+const GATHER_MS = 50;
+const GATHER_CHARACTERS = 256 * 1024;
+
 /** Wait before writing again to a pipe that is full and does not block, in milliseconds. */
 const PIPE_FULL_WAIT_MS = 10;
 
@@ -23,7 +27,9 @@ export class LogOutput {
   #dropped = 0;
   #broken = false;
   #writing: Promise<void> | null = null;
+  #gathering: NodeJS.Timeout | null = null;
   #mask = (text: string): string => text;
+  #subject: Record<string, unknown> = {};
 
   constructor(fd = 1, writeBytes: Write = (to, bytes, done) => write(to, bytes, done)) {
     this.#fd = fd;
@@ -33,6 +39,11 @@ export class LogOutput {
   /** From now on everything goes through this (behaviour A22). */
   maskWith(mask: (text: string) => string): void {
     this.#mask = mask;
+  }
+
+  /** From now on every message of our own says this of the task: queries of the logs find it by that. */
+  isAbout(subject: { readonly project: string; readonly runId: string; readonly task: number }): void {
+    this.#subject = { ...subject };
   }
 
   /** The text as it may be kept: without the secrets that dbt does not mask itself. */
@@ -51,21 +62,28 @@ export class LogOutput {
     const printed = text.length > MAX_PRINTED_CHARACTERS ? cut(text) : text;
     this.#waiting.push(printed);
     this.#waitingCharacters += printed.length;
-    this.#writing ??= this.#drain();
+    if (this.#waitingCharacters > GATHER_CHARACTERS) this.#writeWaiting();
+    else if (this.#writing === null) this.#gathering ??= setTimeout(() => this.#writeWaiting(), GATHER_MS);
   }
 
   /** A message of our own. `event` is a few words that a metric filter can rely on. */
   say(event: string, facts: Record<string, unknown> = {}): void {
-    this.line(JSON.stringify({ stepwatch: { event, at: new Date().toISOString(), ...facts } }));
+    this.line(JSON.stringify({ stepwatch: { event, at: new Date().toISOString(), ...facts, ...this.#subject } }));
   }
 
   /** Resolves when everything so far is written. */
   async flush(): Promise<void> {
+    this.#writeWaiting();
     while (this.#writing) await this.#writing;
   }
 
+  #writeWaiting(): void {
+    if (this.#gathering) clearTimeout(this.#gathering);
+    this.#gathering = null;
+    if (this.#waiting.length > 0) this.#writing ??= this.#drain();
+  }
+
   async #drain(): Promise<void> {
-    await Promise.resolve();
     while (this.#waiting.length > 0 && !this.#broken) {
       const text = `${this.#waiting.join("\n")}\n${this.#droppedNotice()}`;
       this.#waiting = [];

@@ -24,14 +24,22 @@ const SELECTING_OPTIONS = [
   "indirectSelection",
 ] as const;
 
-/** Whether anything but dbt's own default decides what is built: then only dbt can say what it selects (behaviour H6). */
-export async function choosePlanSource(input: {
-  options: BuildOptions;
-  env: Readonly<Record<string, string | undefined>>;
-  projectDir: string;
-  dbtVersion: string | null;
-}): Promise<PlanSourceKind> {
+export interface Selecting {
+  readonly options: BuildOptions;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly projectDir: string;
+}
+
+/** Where a run's plan comes from: of what is narrowed only dbt can say what it selects (behaviour H6). */
+export async function choosePlanSource(
+  input: Selecting & { readonly dbtVersion: string | null },
+): Promise<PlanSourceKind> {
   if (input.dbtVersion !== null && !isDbt1(input.dbtVersion)) return "ls_first";
+  return (await isNarrowed(input)) ? "ls_beside" : "manifest";
+}
+
+/** Whether anything but dbt's own default decides what is built. */
+export async function isNarrowed(input: Selecting): Promise<boolean> {
   const byOptions = SELECTING_OPTIONS.some((name) => {
     const value = input.options[name];
     return Array.isArray(value) ? value.length > 0 : value !== undefined;
@@ -39,8 +47,7 @@ export async function choosePlanSource(input: {
   const byEnvironment = Object.entries(input.env).some(([name, value]) => SELECTING_VARIABLE.test(name) && value);
   // dbt 1.12 reads it; one that does not is asked once too often.
   const byDotEnv = namesInDotEnv(input.projectDir).some((name) => SELECTING_VARIABLE.test(name));
-  if (byOptions || byEnvironment || byDotEnv || (await hasDefaultSelector(input.projectDir))) return "ls_beside";
-  return "manifest";
+  return byOptions || byEnvironment || byDotEnv || (await hasDefaultSelector(input.projectDir));
 }
 
 /**

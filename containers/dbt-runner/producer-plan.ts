@@ -1,17 +1,22 @@
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import type { Artefacts } from "#clients/artefacts.ts";
 import type { Ledger, RunKey } from "#clients/ledger.ts";
+import type { Policy } from "#core/contracts/settings.ts";
 import { type BuildOptions, lsArgv } from "#core/dbt/argv.ts";
 import type { BuildLog } from "#core/dbt/build-log.ts";
 import { agreesWithManifest, type ListedVertex, readListLine } from "#core/dbt/list-line.ts";
 import type { LogEvent } from "#core/dbt/log-events.ts";
-import { type Manifest, ManifestUnreadable, readManifest } from "#core/dbt/manifest.ts";
+import { type Manifest, ManifestUnreadable } from "#core/dbt/manifest.ts";
+import { InputError } from "#core/errors.ts";
 import { artefactKeys } from "#core/names.ts";
-import { agreesWithCount, buildableIds, makePlan } from "#core/run/make-plan.ts";
-import { hasConsumer, type Plan } from "#core/run/plan.ts";
+import { type SourcesSeen, staleSources } from "#core/run/planning/freshness-gate.ts";
+import { leftOutBy } from "#core/run/planning/left-out.ts";
+import { agreesWithCount, buildableIds, makePlan, type PlanSource } from "#core/run/planning/make-plan.ts";
+import { factsKeyOf, factsOf } from "#core/run/planning/node-facts.ts";
+import { hasConsumer, type Plan } from "#core/run/planning/plan.ts";
 import { type DbtCommand, startDbt } from "./dbt-process.ts";
 import type { LogOutput } from "./log-output.ts";
+import { readManifestFile } from "./manifest-file.ts";
+import type { Moments } from "./moments.ts";
 import { patiently } from "./patience.ts";
 import type { PlanSourceKind } from "./plan-source.ts";
 import type { StopSwitch } from "./stop-switch.ts";
@@ -20,11 +25,21 @@ import type { TaskFolders } from "./task-folders.ts";
 export interface PlanDeps {
   readonly key: RunKey;
   readonly task: number;
-  readonly ledger: Pick<Ledger, "setPlan">;
+  /** Of the container's own ECS task, by which it passed the fence. */
+  readonly taskArn: string;
+  readonly ledger: Pick<Ledger, "tellPlan">;
   readonly artefacts: Pick<Artefacts, "putJson">;
   readonly folders: TaskFolders;
   readonly options: BuildOptions;
+  /** What the freshness gate decides by; null without one. */
+  readonly sources: { readonly seen: SourcesSeen; readonly freshness: Policy["freshness"] } | null;
+  /** Something narrows what the run builds. */
+  readonly narrowed: boolean;
   readonly testsAfterAll: boolean;
+  readonly hooksOnce: boolean;
+  readonly manyWriters: boolean;
+  /** False for a plan task: its run has built already, and what is wrong in the project is told and ignored. */
+  readonly buildFollows: boolean;
   readonly dbtVersion: string | null;
   /** Command of dbt with these arguments. */
   readonly dbt: (argv: readonly string[]) => DbtCommand;
@@ -32,6 +47,7 @@ export interface PlanDeps {
   readonly stop: StopSwitch;
   /** Until when a refused call of ledger or bucket is repeated. */
   readonly untilMs: () => number;
+  readonly moments: Moments;
 }
 
 /** The plan could not be made; the sentence says why. The build goes on without it, and the run can not be green. */
@@ -55,11 +71,19 @@ export class ProducerPlan {
     this.#deps = deps;
   }
 
-  /** Before dbt is started. Resolves when the build may start. */
-  async begin(): Promise<void> {
-    if (this.#source === "manifest") return;
-    this.#making = settled(this.#byLs());
-    if (this.#source === "ls_first") await this.#making;
+  /**
+   * Before dbt is started. Resolves when the build may start.
+   * @returns why it may not: settings in the dbt project that do not hold; null for any other plan (behaviour H5)
+   */
+  async begin(): Promise<InputError | null> {
+    if (this.#source === "manifest") return null;
+    const listing = this.#byLs();
+    this.#making = settled(listing);
+    if (this.#source !== "ls_first") return null;
+    return listing.then(
+      () => null,
+      (error: unknown) => (error instanceof InputError ? error : null),
+    );
   }
 
   /** Each event of the build: the first that names its size or a vertex finds the manifest complete on the disk. */
@@ -80,7 +104,18 @@ export class ProducerPlan {
     const listed = await listSelected(this.#deps);
     const manifest = await manifestIn(this.#deps.folders.plan.targetDir);
     const selectedIds = listed.filter((entry) => agreesWithManifest(entry, manifest)).map((entry) => entry.uniqueId);
-    return this.#publish(this.#plan(manifest, selectedIds, "ls"));
+    return this.#publish(this.#plan(manifest, selectedIds, "ls", this.#gated(manifest, selectedIds)), manifest);
+  }
+
+  /** @throws {InputError} */
+  #gated(manifest: Manifest, selectedIds: readonly string[]): Pick<PlanSource, "leftOut" | "notices"> {
+    const { sources } = this.#deps;
+    if (sources === null) return {};
+    const sourceIds = [...manifest.nodes.values()].flatMap((node) =>
+      node.resourceType === "source" ? [node.uniqueId] : [],
+    );
+    const { stale, warnings } = staleSources(sources.freshness, sources.seen, sourceIds);
+    return { leftOut: leftOutBy(manifest, selectedIds, stale), notices: warnings };
   }
 
   async #fromBuild(nodeCount: number): Promise<Plan> {
@@ -89,7 +124,7 @@ export class ProducerPlan {
       throw error;
     });
     const plan = manifest && this.#plan(manifest, buildableIds(manifest), "manifest");
-    if (plan && agreesWithCount(plan, nodeCount)) return this.#publish(plan);
+    if (manifest && plan && agreesWithCount(plan, nodeCount)) return this.#publish(plan, manifest);
     this.#deps.output.say("the manifest alone is not the plan: dbt is asked", {
       planned: plan?.vertices.length ?? null,
       nodeCount,
@@ -101,45 +136,67 @@ export class ProducerPlan {
   async #afterBuild(log: BuildLog): Promise<Plan> {
     if (log.nodeCount !== null) return this.#fromBuild(log.nodeCount);
     const manifest = await manifestIn(this.#deps.folders.build.targetDir);
-    return this.#publish(this.#plan(manifest, buildableIds(manifest), "manifest"));
+    return this.#publish(this.#plan(manifest, buildableIds(manifest), "manifest"), manifest);
   }
 
-  #plan(manifest: Manifest, selectedIds: readonly string[], source: Plan["source"]): Plan {
-    const { key, dbtVersion, testsAfterAll, options } = this.#deps;
+  #plan(
+    manifest: Manifest,
+    selectedIds: readonly string[],
+    source: Plan["source"],
+    gated: Pick<PlanSource, "leftOut" | "notices"> = {},
+  ): Plan {
+    const { key, dbtVersion, testsAfterAll, hooksOnce, manyWriters, options, narrowed } = this.#deps;
     const windowIsGiven = givesWindow(options);
     return makePlan({
       ...key,
+      ...gated,
       manifest,
       selectedIds,
       source,
+      narrowed,
       testsAfterAll,
+      hooksOnce,
+      manyWriters,
       windowIsGiven,
       fullRefresh: options.fullRefresh === true,
+      beforeBuild: this.#source === "ls_first" && this.#deps.buildFollows,
       dbtVersion: dbtVersion ?? "unknown",
     });
   }
 
-  async #publish(plan: Plan): Promise<Plan> {
-    const { key, task, ledger, artefacts, output, untilMs } = this.#deps;
+  async #publish(plan: Plan, manifest: Manifest): Promise<Plan> {
+    const { key, task, taskArn, ledger, artefacts, output, untilMs, moments } = this.#deps;
     const planKey = artefactKeys.plan(key.project, key.runId, task);
-    await patiently(() => artefacts.putJson(planKey, plan), untilMs);
+    // Before the plan is told: the first event may come a moment after that.
+    await Promise.all([
+      patiently(() => artefacts.putJson(planKey, plan), untilMs),
+      this.#keepFacts(factsKeyOf(planKey), plan, manifest),
+    ]);
     const plannedNodes = plan.vertices.filter(hasConsumer).length;
-    const first = await patiently(
-      () => ledger.setPlan(key, { planKey, plannedVertices: plan.vertices.length, plannedNodes }),
-      untilMs,
-    );
+    const told = await patiently(() => ledger.tellPlan(key, task, taskArn, planKey), untilMs);
+    moments.first("plannedAtMs");
     output.say("planned", {
       vertices: plan.vertices.length,
       nodes: plannedNodes,
       source: plan.source,
-      first,
+      told,
       warnings: plan.warnings,
     });
     return plan;
   }
+
+  /** What events say of the nodes. Nothing is decided by it, so that nothing waits for it twice or fails with it. */
+  async #keepFacts(key: string, plan: Plan, manifest: Manifest): Promise<void> {
+    const { artefacts, output } = this.#deps;
+    try {
+      await artefacts.putJson(key, factsOf(plan, manifest));
+    } catch (error) {
+      output.say("owners, tags and columns were not kept: events go without them", { error: String(error) });
+    }
+  }
 }
 
-/** Whether each build of a microbatch model covers the same batches by itself: see core/run/event-window. */
+/** Whether each build of a microbatch model covers the same batches by itself: see core/run/deciding/event-window. */
 const givesWindow = ({ eventTimeStart, sample }: BuildOptions): boolean =>
   eventTimeStart !== undefined || sample !== undefined;
 
@@ -152,14 +209,12 @@ function settled(making: Promise<Plan>): Promise<PlanOutcome> {
 }
 
 async function manifestIn(targetDir: string): Promise<Manifest> {
-  const path = join(targetDir, "manifest.json");
-  let text: string;
   try {
-    text = await readFile(path, "utf8");
+    return await readManifestFile(targetDir);
   } catch (error) {
+    if (error instanceof ManifestUnreadable) throw error;
     throw new PlanImpossible("dbt ended before it wrote its manifest.", { cause: error });
   }
-  return readManifest(text);
 }
 
 /** `dbt ls` with the build's own selection: what dbt itself selects. A stop of the run ends it. */

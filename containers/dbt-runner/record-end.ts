@@ -1,6 +1,7 @@
 import type { Ledger, RunKey } from "#clients/ledger.ts";
 import type { Cause } from "#core/contracts/cause.ts";
 import type { BuildEnd } from "#core/contracts/ledger.ts";
+import { type AfterEnd, nothingMore } from "./after-end.ts";
 import { patiently } from "./patience.ts";
 
 /** Another container owns the task now: nothing that we say of it may count. */
@@ -36,6 +37,12 @@ export async function recordEnd(record: EndRecord, end: BuildEnd, sequence: numb
     throw new FenceLost(
       `The end of task ${task} of run ${key.runId} was refused: the task is over or another container's.`,
     );
+}
+
+/** Records that dbt was not started, and why. Nothing is left to be done then. */
+export async function recordEndWithoutDbt(record: EndRecord, cause: Omit<Cause, "lines">): Promise<AfterEnd> {
+  await recordEnd(record, endWithoutDbt(cause), 0);
+  return nothingMore;
 }
 
 /** The end of a task whose dbt was not started. */

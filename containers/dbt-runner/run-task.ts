@@ -1,30 +1,43 @@
-import { mkdir, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
 import type { Artefacts } from "#clients/artefacts.ts";
 import type { Ledger, RunKey } from "#clients/ledger.ts";
 import type { Cause } from "#core/contracts/cause.ts";
 import type { RunnerEnvironment } from "#core/contracts/environment.ts";
+import type { QuietNotice } from "#core/contracts/ledger.ts";
 import { type BuildOptions, buildArgv, recoveryOptions, testArgv } from "#core/dbt/argv.ts";
 import type { BuildLog } from "#core/dbt/build-log.ts";
+import { shownWords } from "#core/dbt/command-words.ts";
 import { isDbt2 } from "#core/dbt/dbt-version.ts";
-import { compareReported, exactSelection, SELECTION_VARIABLES } from "#core/dbt/exact-selection.ts";
+import { compareReported, SELECTION_VARIABLES } from "#core/dbt/exact-selection.ts";
 import { TEST_TYPES } from "#core/dbt/resource-types.ts";
 import { nameSkips } from "#core/dbt/skipped-without-id.ts";
+import { selectsBySources } from "#core/dbt/state-selection.ts";
+import type { InputError } from "#core/errors.ts";
+import type { SourcesSeen } from "#core/run/planning/freshness-gate.ts";
+import { dateEnvironment } from "#core/run/planning/run-dates.ts";
+import type { AfterEnd } from "./after-end.ts";
 import { buildThatNeverStarted, type FinishedBuild, runBuild } from "./build.ts";
 import type { DbtCommand } from "./dbt-process.ts";
 import { namesInDotEnv } from "./dot-env.ts";
 import { endOrphans, unlessStopped } from "./end-orphans.ts";
 import { type FinishDeps, finishBuild } from "./finish.ts";
+import { seeSources } from "./freshness-gate.ts";
+import { exactly, letThrough, recordGateEnd, WHOLE } from "./gated-build.ts";
 import { heldClock } from "./held-clock.ts";
+import { type HeldHooks, heldHooks, hooksOfProducer, hooksOfSet } from "./held-hooks.ts";
+import { listen } from "./listen.ts";
 import type { LogOutput } from "./log-output.ts";
+import type { Moments } from "./moments.ts";
 import type { PartialParse } from "./partial-parse.ts";
 import { noLaterThan } from "./patience.ts";
-import { choosePlanSource, type PlanSourceKind } from "./plan-source.ts";
+import { choosePlanSource, isNarrowed, type PlanSourceKind } from "./plan-source.ts";
 import { ProducerPlan } from "./producer-plan.ts";
-import { type EndRecord, endWithoutDbt, FenceLost, recordEnd } from "./record-end.ts";
+import { type EndRecord, endWithoutDbt, FenceLost, recordEnd, recordEndWithoutDbt } from "./record-end.ts";
+import { errorLogOf, toRecoverBeside } from "./recover-beside.ts";
+import { sampleFailures } from "./sample-failures.ts";
+import { type FreshnessDeps, takeFreshness } from "./source-freshness.ts";
 import type { StatusWriter } from "./status-writer.ts";
 import type { StopSwitch } from "./stop-switch.ts";
-import { type BuildSet, type TaskBrief, testsAfterAll } from "./task-brief.ts";
+import { type BuildSet, type TaskBrief, takesManyWriters, testsAfterAll } from "./task-brief.ts";
 import type { TaskFolders } from "./task-folders.ts";
 import type { VertexJournal } from "./vertex-journal.ts";
 
@@ -34,62 +47,72 @@ export interface TaskContext {
   readonly processEnv: Readonly<Record<string, string | undefined>>;
   readonly key: RunKey;
   readonly brief: TaskBrief;
-  readonly ledger: Pick<Ledger, "setPlan">;
-  readonly artefacts: Pick<Artefacts, "putFile" | "putJson">;
+  readonly ledger: Pick<Ledger, "tellPlan" | "readTask">;
+  readonly artefacts: Pick<Artefacts, "getFile" | "getJson" | "putFile" | "putJson">;
   readonly folders: TaskFolders;
   readonly parse: PartialParse;
   readonly dbtVersion: string | null;
   readonly log: BuildLog;
+  /** Of the project's builds before; asked for while everything else is made ready. */
+  readonly longestSilenceMs: Promise<number>;
+  /** Long silences of dbt, which the next heartbeat tells. */
+  readonly quiet: QuietNotice[];
   readonly writer: StatusWriter;
   readonly journal: VertexJournal;
   readonly record: EndRecord;
   readonly output: LogOutput;
   readonly stop: StopSwitch;
+  readonly moments: Moments;
   readonly memoryKills?: (() => Promise<number | null>) | undefined;
 }
 
 /** The producer: the user's own selection, and the plan beside it. */
-export async function runProducer(context: TaskContext): Promise<void> {
+export async function runProducer(context: TaskContext): Promise<AfterEnd> {
   const { brief, dbtVersion } = context;
-  const source = await choosePlanSource({
-    options: brief.options,
-    env: context.processEnv,
-    projectDir: context.folders.build.projectDir,
-    dbtVersion,
-  });
-  const plan = newPlan(context, source);
-  const argv = buildArgv(context.folders.build, brief.options);
-  await plan.begin();
-  const build = await dbtUnlessStopped(context, argv, (event) => {
-    plan.watch(event);
-    context.parse.watch(event);
-  });
+  const sources = await sourcesSeen(context);
+  const { projectDir } = context.folders.build;
+  const source =
+    sources === null
+      ? await choosePlanSource({ options: brief.options, env: context.processEnv, projectDir, dbtVersion })
+      : "ls_first";
+  const plan = await newPlan(context, source, sources);
+  const hooks = await hooksOfBuild(context, hooksOfProducer(!testsAfterAll(brief.run)));
+  const refusal = await plan.begin();
+  if (refusal !== null) return recordEndWithoutDbt(context.record, settingsRefused(refusal));
+  const selected = sources === null ? WHOLE : await letThrough(context, await plan.outcome(context.log));
+  if ("kind" in selected) return recordGateEnd(context, selected);
+  const given = toRecoverBeside(brief.run.settings.policy, selected.options ?? brief.options, dbtVersion);
+  const argv = buildArgv(context.folders.build, given, selected.args);
+  const build = await dbtUnlessStopped(
+    selected.args === undefined ? context : { ...context, processEnv: withoutSelection(context, dbtVersion) },
+    argv,
+    (event) => {
+      plan.watch(event);
+      context.parse.watch(event);
+    },
+    hooks,
+  );
   const { plan: made, problem } = await plan.outcome(build.log);
   context.journal.record(nameSkips(build.log, made?.vertices ?? []));
-  await finishBuild(finishDeps(context), build, { planProblem: problem, claimed: null });
+  return finishBuild(finishDeps(context), build, { planProblem: problem, claimed: null });
 }
 
 /** A fallback or a recovery build: exactly the claimed vertices, whatever the user's selection was. */
-export async function runSetBuild(context: TaskContext, set: BuildSet): Promise<void> {
-  const selection = exactSelection({
-    dbtVersion: context.dbtVersion ?? set.dbtVersion,
-    vertices: set.vertices,
-    stateDir: context.folders.stateDir,
-    options: recoveryOptions(context.brief.options),
-  });
-  for (const file of selection.files) {
-    await mkdir(dirname(file.path), { recursive: true });
-    await writeFile(file.path, file.content);
-  }
+export async function runSetBuild(context: TaskContext, set: BuildSet): Promise<AfterEnd> {
+  const version = context.dbtVersion ?? set.dbtVersion;
+  const selection = await exactly(context, version, set.vertices, recoveryOptions(context.brief.options));
   const options = { ...withFewThreads(selection.options, set.vertices.length), ...windowOf(set) };
   // `dbt build` never runs a unit test whose model is not selected too, and exits 0; `dbt test` does (1.x).
   const command = set.vertices.every((vertex) => TEST_TYPES.has(vertex.resourceType)) ? testArgv : buildArgv;
-  const argv = command(context.folders.build, options, selection.args);
+  const beside = toRecoverBeside(context.brief.run.settings.policy, options, context.dbtVersion ?? set.dbtVersion);
+  const argv = command(context.folders.build, beside, selection.args);
   const refusal = await orphansForbid(context, set);
-  if (refusal !== null) return recordEnd(context.record, endWithoutDbt(refusal), 0);
-  const env = await heldClock(set, context.folders.clockDir, context.dbtVersion ?? set.dbtVersion, (args, more) =>
-    dbtCommand(context, args, more),
+  if (refusal !== null) return recordEndWithoutDbt(context.record, refusal);
+  const hooks = await hooksOfBuild(context, hooksOfSet(set.startHooks === true));
+  const clock = await heldClock(set, context.folders.clockDir, context.dbtVersion ?? set.dbtVersion, (args, more) =>
+    dbtCommand(context, args, { ...hooks, ...more }),
   );
+  const env = { ...hooks, ...clock };
   const build = await dbtUnlessStopped(context, argv, (event) => context.parse.watch(event), env);
   const claimed = set.vertices.map((vertex) => vertex.uniqueId);
   const { missing, unexpected } = compareReported(claimed, build.log.vertices.keys());
@@ -100,41 +123,88 @@ export async function runSetBuild(context: TaskContext, set: BuildSet): Promise<
     });
   const named = set.vertices.map(({ uniqueId, fqn }) => ({ uniqueId, name: fqn.at(-1) ?? "" }));
   context.journal.record(nameSkips(build.log, named));
-  await finishBuild(finishDeps(context), build, { planProblem: null, claimed });
+  return finishBuild(finishDeps(context), build, { planProblem: null, claimed });
 }
+
+/** With `hooks: once` the environment by which a build runs no hook that is not its own; empty with `each`. */
+const hooksOfBuild = async (context: TaskContext, hooks: HeldHooks): Promise<Readonly<Record<string, string>>> =>
+  context.brief.run.settings.policy.hooks === "each"
+    ? {}
+    : await heldHooks(hooks, context.folders.hooksDir, context.dbtVersion, (args, more) =>
+        dbtCommand(context, args, more),
+      );
+
+const settingsRefused = ({ message }: InputError): Omit<Cause, "lines"> => ({
+  kind: "parse",
+  sentence: message,
+  nextStep: message.includes("freshness")
+    ? "Name sources as the dbt project has them; nothing was built."
+    : "Correct meta.stepwatch in the dbt project; nothing was built.",
+});
 
 /** Longest time that the end of a plan task waits for its partial parse to be handed on, in milliseconds. */
 const PARSE_UPLOAD_MS = 30_000;
 
 /** The plan alone, for a run whose producer ended before it was known. */
-export async function runPlanTask(context: TaskContext): Promise<void> {
-  const plan = newPlan(context, "ls_first");
+export async function runPlanTask(context: TaskContext): Promise<AfterEnd> {
+  const plan = await newPlan(context, "ls_first", await sourcesSeen(context));
   await plan.begin();
   const { problem } = await plan.outcome(context.log);
   if (problem === null) context.parse.handOn(context.folders.plan.targetDir);
-  await noLaterThan(context.parse.settled(), Date.now() + PARSE_UPLOAD_MS);
   const cause =
     problem === null
       ? { kind: "none" as const, sentence: "The plan was made." }
       : { kind: "environment" as const, sentence: `The plan could not be made: ${problem}` };
   await recordEnd(context.record, endWithoutDbt(cause, problem === null), 0);
+  return async () => void (await noLaterThan(context.parse.settled(), Date.now() + PARSE_UPLOAD_MS));
 }
 
-function newPlan(context: TaskContext, source: PlanSourceKind): ProducerPlan {
-  const { key, ledger, artefacts, folders, dbtVersion, output, stop, record } = context;
+/** What the freshness gate decides by; null without one. A selection by sources needs dbt's word of them as well. */
+async function sourcesSeen(context: TaskContext): Promise<SourcesSeen | null> {
+  const { freshness } = context.brief.run.settings.policy;
+  const isTaken = freshness.gate === "warn" || freshness.gate === "error";
+  if (!isTaken) await laySources(context);
+  return seeSources({ ...freshnessDeps(context), freshness });
+}
+
+/** Lays what the run's first task has seen of the sources where a selection by them looks for it. */
+export async function laySources(context: TaskContext): Promise<void> {
+  if (selectsBySources(context.brief.planOptions)) await takeFreshness(freshnessDeps(context));
+}
+
+function freshnessDeps(context: TaskContext): FreshnessDeps {
+  const { key, ledger, artefacts, folders, output, stop, record, brief } = context;
+  const { task, untilMs } = record;
+  const dbt: FreshnessDeps["dbt"] = (argv, more) => dbtCommand(context, argv, more);
+  // Those of the project are its builds' own, with `hooks: once`.
+  const hooks = () => hooksOfBuild(context, hooksOfSet(false));
+  return { key, task, ledger, artefacts, folders, options: brief.planOptions, dbt, hooks, output, stop, untilMs };
+}
+
+async function newPlan(context: TaskContext, source: PlanSourceKind, seen: SourcesSeen | null): Promise<ProducerPlan> {
+  const { key, ledger, artefacts, folders, dbtVersion, output, stop, record, brief } = context;
+  const { projectDir } = folders.build;
   return new ProducerPlan(source, {
     key,
     task: context.environment.STEPWATCH_TASK,
+    taskArn: record.taskArn,
     ledger,
     artefacts,
     folders,
     options: context.brief.planOptions,
+    sources: seen === null ? null : { seen, freshness: brief.run.settings.policy.freshness },
+    // Tests that the policy leaves to another build, or to none, narrow nothing.
+    narrowed: await isNarrowed({ options: brief.asked, env: context.processEnv, projectDir }),
     testsAfterAll: testsAfterAll(context.brief.run),
+    hooksOnce: brief.run.settings.policy.hooks === "once",
+    manyWriters: takesManyWriters(brief.run),
+    buildFollows: brief.task.kind === "producer",
     dbtVersion,
     dbt: (argv) => dbtCommand(context, argv),
     output,
     stop,
     untilMs: record.untilMs,
+    moments: context.moments,
   });
 }
 
@@ -160,26 +230,35 @@ async function orphansForbid(context: TaskContext, set: BuildSet): Promise<Omit<
   return { kind: "environment", sentence, nextStep };
 }
 
-async function dbtUnlessStopped(
+/** Runs dbt to its end, unless the task has been told to end before. */
+export async function dbtUnlessStopped(
   context: TaskContext,
   argv: readonly string[],
   onEvent: Parameters<typeof runBuild>[2]["onEvent"],
   env: Readonly<Record<string, string>> = {},
+  onText?: (line: string) => void,
 ): Promise<FinishedBuild> {
   if (context.stop.request) return buildThatNeverStarted();
-  const { output, journal, stop, environment, memoryKills } = context;
-  output.say("starting dbt", { argv: withoutValueOf("--vars", argv), dbtVersion: context.dbtVersion });
+  const { output, journal, stop, environment, memoryKills, brief, moments } = context;
+  output.say("starting dbt", { argv: shownWords(argv), dbtVersion: context.dbtVersion });
+  const silence = await listen(context);
+  moments.first("dbtStartedAtMs");
   const build = await runBuild(dbtCommand(context, argv, env), context.log, {
     output,
     journal,
     stop,
+    onLine: silence.onLine,
+    onText,
+    moments,
     stopTimeoutSeconds: environment.STEPWATCH_STOP_TIMEOUT_SECONDS,
     onEvent,
     selects: context.brief.set !== null || selects(context.brief.options),
+    errorLog: errorLogOf(brief.run.settings.policy, context.folders.build),
     ...(memoryKills ? { memoryKills } : {}),
   });
+  const longestQuietMs = silence.ended(build);
   if (stop.request?.reason === "fence_lost") throw new FenceLost(stop.request.sentence);
-  return build;
+  return { ...build, longestQuietMs };
 }
 
 /** Whether these options leave anything of a project out. */
@@ -188,12 +267,7 @@ const selects = ({ select, exclude, selector, resourceTypes, excludeResourceType
     (given) => given !== undefined && given.length > 0,
   );
 
-/** Variables may hold what is nobody's business in a log group; the run's row has them. */
-function withoutValueOf(flag: string, argv: readonly string[]): string[] {
-  return argv.map((argument, at) => (argv[at - 1] === flag ? "…" : argument));
-}
-
-/** The window is planned only where the run's own options give none (core/run/plan, batchSize). */
+/** The window is planned only where the run's own options give none (core/run/planning/plan, batchSize). */
 const windowOf = ({ eventWindow }: BuildSet): Pick<BuildOptions, "eventTimeStart" | "eventTimeEnd"> =>
   eventWindow ? { eventTimeStart: eventWindow.start, eventTimeEnd: eventWindow.end } : {};
 
@@ -207,7 +281,7 @@ function withFewThreads<O extends { threads?: number | undefined }>(options: O, 
  * dbt with the container's own environment, and what hooks and models may want to know of the run (behaviour G18). A
  * build of an exact set goes without the variables by which a container's environment selects.
  */
-function dbtCommand(
+export function dbtCommand(
   context: TaskContext,
   argv: readonly string[],
   more: Readonly<Record<string, string>> = {},
@@ -223,13 +297,14 @@ function dbtCommand(
       STEPWATCH_TASK: String(environment.STEPWATCH_TASK),
       STEPWATCH_BUILD_KIND: brief.task.kind,
       STEPWATCH_STARTED_AT: new Date(brief.run.startedAtMs).toISOString(),
+      ...dateEnvironment(brief.run),
       ...more,
     },
   };
 }
 
 /** dbt 1.12 takes from `.env` what is not set; dbt 2 reads none, and refuses an empty value. */
-function withoutSelection(
+export function withoutSelection(
   { processEnv, folders, dbtVersion }: TaskContext,
   setVersion: string | null,
 ): TaskContext["processEnv"] {
@@ -243,15 +318,30 @@ function withoutSelection(
   };
 }
 
-function finishDeps(context: TaskContext): FinishDeps {
-  const { record, artefacts, key, environment, folders, output, journal, writer, stop, brief } = context;
+/** What the end of this task's build needs. */
+export function finishDeps(context: TaskContext): FinishDeps {
+  const { record, artefacts, key, environment, folders, output, journal, writer, stop, brief, moments } = context;
   return {
     record,
+    moments,
     artefacts: { artefacts, key, task: environment.STEPWATCH_TASK, folders, output },
     journal,
     writer,
     stop,
     parse: context.parse,
+    resultsAreRead: brief.run.settings.policy.hooks === "once",
     failFastAsked: brief.task.kind === "producer" && brief.options.failFast === true,
+    sample: (log) =>
+      sampleFailures(log, {
+        key,
+        task: environment.STEPWATCH_TASK,
+        rows: brief.run.settings.policy.failureRows,
+        artefacts,
+        folders,
+        options: brief.options,
+        dbt: (argv) => dbtCommand(context, argv),
+        output,
+        stop,
+      }),
   };
 }

@@ -1,9 +1,9 @@
 /**
  * Why the supervisor ends dbt. `terminated`: a signal from ECS. `stopped`: the run's stop flag, or the lock names
- * another run. `timeout`: the run's deadline. `fence_lost`: another container owns the task. `unsupported_dbt`: dbt's
+ * another run. `timeout`: the run's deadline. `stuck`: dbt has said nothing for long (stuck: interrupt). `fence_lost`: another container owns the task. `unsupported_dbt`: dbt's
  * first line names a version that is not read.
  */
-export type StopReason = "terminated" | "stopped" | "timeout" | "fence_lost" | "unsupported_dbt";
+export type StopReason = "terminated" | "stopped" | "timeout" | "stuck" | "fence_lost" | "unsupported_dbt";
 
 export interface StopRequest {
   readonly reason: StopReason;
@@ -13,7 +13,10 @@ export interface StopRequest {
   readonly dbtWasTold: boolean;
 }
 
-/** The one place that says whether dbt is to end. The first request counts, but losing the fence overrides any other. */
+/**
+ * The one place that says whether dbt is to end. The first request counts, but losing the fence overrides any other, and
+ * anything else one for a dbt that is stuck: it may leave less time.
+ */
 export class StopSwitch {
   #request: StopRequest | null = null;
   readonly #listeners = new Set<(request: StopRequest) => void>();
@@ -23,8 +26,9 @@ export class StopSwitch {
   }
 
   ask(reason: StopReason, sentence: string, dbtWasTold = false): void {
-    if (this.#request && (reason !== "fence_lost" || this.#request.reason === "fence_lost")) return;
-    this.#request = { reason, sentence, atMs: Date.now(), dbtWasTold };
+    const earlier = this.#request?.reason;
+    if (earlier === reason || (earlier !== undefined && earlier !== "stuck" && reason !== "fence_lost")) return;
+    this.#request = { reason, sentence, atMs: Date.now(), dbtWasTold: dbtWasTold || earlier === "stuck" };
     for (const listener of this.#listeners) listener(this.#request);
   }
 

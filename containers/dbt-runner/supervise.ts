@@ -1,9 +1,11 @@
 import type { Artefacts } from "#clients/artefacts.ts";
 import type { Ledger, RunKey } from "#clients/ledger.ts";
 import type { RunnerEnvironment } from "#core/contracts/environment.ts";
+import type { QuietNotice } from "#core/contracts/ledger.ts";
 import { DbtFlagRefused } from "#core/dbt/argv.ts";
 import { newBuildLog } from "#core/dbt/build-log.ts";
 import { DISK_FULL_STEP } from "#core/dbt/cause.ts";
+import { DbtCommandRefused } from "#core/dbt/commands.ts";
 import { dbtVersionOf, isUnsupportedDbt } from "#core/dbt/dbt-version.ts";
 import {
   maskerOf,
@@ -15,28 +17,45 @@ import {
   unreadableSentence,
 } from "#core/dbt/secrets.ts";
 import { InputError, RetryableError, RowMissing } from "#core/errors.ts";
+import { type AfterEnd, nothingMore } from "./after-end.ts";
+import { runCommandTask } from "./command-task.ts";
 import { findDbtVersion } from "./dbt-version.ts";
 import { valuesInDotEnv } from "./dot-env.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
+import { unlessCutOff } from "./gated-build.ts";
+import { givenState, StateMissing } from "./given-state.ts";
 import { startHeartbeat } from "./heartbeat.ts";
 import { ClockNotHeld } from "./held-clock.ts";
+import { HooksNotHeld } from "./held-hooks.ts";
+import { runHooksTask } from "./hooks-task.ts";
+import { longestSilenceMs } from "./listen.ts";
 import type { LogOutput } from "./log-output.ts";
+import type { Moments } from "./moments.ts";
 import type { OwnTask } from "./own-task.ts";
 import { PartialParse, usesPartialParse } from "./partial-parse.ts";
 import { patiently } from "./patience.ts";
 import { projectNames } from "./project-names.ts";
-import { type EndRecord, endWithoutDbt, FenceLost, recordEnd, StatusesUnwritten } from "./record-end.ts";
+import {
+  type EndRecord,
+  endWithoutDbt,
+  FenceLost,
+  recordEnd,
+  recordEndWithoutDbt,
+  StatusesUnwritten,
+} from "./record-end.ts";
 import { runPlanTask, runProducer, runSetBuild, type TaskContext } from "./run-task.ts";
+import { FreshnessNotTaken } from "./source-freshness.ts";
 import { StatusWriter } from "./status-writer.ts";
 import { type StopSwitch, stopSchedule } from "./stop-switch.ts";
+import { compiledKeyOf } from "./task-artefacts.ts";
 import { readTaskBrief, type TaskBrief } from "./task-brief.ts";
-import { makeTaskFolders } from "./task-folders.ts";
+import { makeTaskFolders, type TaskFolders } from "./task-folders.ts";
 import { VertexJournal } from "./vertex-journal.ts";
 
 /** What a container of dbt-runner reads and writes of the ledger. */
 export type RunnerLedger = Pick<
   Ledger,
-  "passFence" | "readRun" | "readTask" | "readLock" | "heartbeat" | "writeVertex" | "setPlan" | "endTask"
+  "passFence" | "readRun" | "readTask" | "readLock" | "heartbeat" | "writeVertex" | "writeEnds" | "tellPlan" | "endTask"
 >;
 
 export interface SupervisorDeps {
@@ -46,8 +65,11 @@ export interface SupervisorDeps {
   readonly ownTask: OwnTask;
   readonly ledger: RunnerLedger;
   readonly artefacts: Pick<Artefacts, "getFile" | "getJson" | "putFile" | "putJson">;
+  /** Another bucket, by its name, for states that lie elsewhere; unset: there is none but ours. */
+  readonly bucketNamed?: (bucket: string) => Pick<Artefacts, "getFile">;
   readonly output: LogOutput;
   readonly stop: StopSwitch;
+  readonly moments: Moments;
   readonly memoryKills?: () => Promise<number | null>;
   /** Makes the task's folders on the container's disk. */
   readonly makeFolders?: typeof makeTaskFolders;
@@ -67,9 +89,11 @@ export async function supervise(deps: SupervisorDeps): Promise<ExitCode> {
   deps.output.maskWith(maskerOf(secretsOfTask(deps)));
   try {
     if (!(await passFence(deps, startedAtMs, untilMs))) return EXIT.fenceLost;
+    deps.moments.first("fencedAtMs");
     const record = endRecord(deps, untilMs);
     const brief = await readBrief(deps, record);
     if (brief === null) return EXIT.taskUnreadable;
+    deps.moments.first("briefedAtMs");
     deadlineAtMs = brief.run.deadlineAtMs + PATIENCE_MS;
     await runUnderHeartbeat(deps, brief, record);
     return EXIT.recorded;
@@ -88,7 +112,8 @@ function exitCodeOf(error: unknown, { output, stop }: SupervisorDeps): ExitCode 
 }
 
 function stopUntilMs({ stop, environment }: SupervisorDeps): number | null {
-  if (!stop.request) return null;
+  // Nobody kills the container of a dbt that is interrupted because it is stuck.
+  if (!stop.request || stop.request.reason === "stuck") return null;
   return stop.request.atMs + stopSchedule(environment.STEPWATCH_STOP_TIMEOUT_SECONDS).recordedByMs;
 }
 
@@ -137,9 +162,12 @@ async function readBrief(deps: SupervisorDeps, record: EndRecord): Promise<TaskB
 async function runUnderHeartbeat(deps: SupervisorDeps, brief: TaskBrief, record: EndRecord): Promise<void> {
   const { output, ledger, ownTask, environment, stop } = deps;
   const log = newBuildLog();
+  const quiet: QuietNotice[] = [];
   const writer = new StatusWriter({
     write: (write) => ledger.writeVertex(record.key, record.task, write),
+    writeEnds: (writes) => ledger.writeEnds(record.key, record.task, writes),
     hold: brief.run.settings.policy.backup === "end",
+    onWritten: () => deps.moments.first("firstDurableAtMs"),
     onLost: (write, error) =>
       output.say("a status can not be written", { uniqueId: write.uniqueId, error: String(error) }),
   });
@@ -155,24 +183,27 @@ async function runUnderHeartbeat(deps: SupervisorDeps, brief: TaskBrief, record:
       sequence: writer.counts.written,
       dbtVersion: log.dbtVersion ?? undefined,
       invocationId: log.invocationId ?? undefined,
+      ...(quiet.length > 0 ? { quiet } : {}),
     }),
     onMissed: (error) => output.say("a heartbeat failed", { error: String(error) }),
   });
+  let afterEnd = nothingMore;
   try {
-    await runTask({ deps, brief, record, log, writer });
+    afterEnd = await runTask({ deps, brief, record, log, writer, quiet });
   } finally {
     writer.close();
     await heartbeat.stop();
   }
+  await afterEnd();
 }
 
-type Parts = Pick<TaskContext, "brief" | "record" | "log" | "writer"> & { readonly deps: SupervisorDeps };
+type Parts = Pick<TaskContext, "brief" | "record" | "log" | "writer" | "quiet"> & { readonly deps: SupervisorDeps };
 
-async function runTask({ deps, ...parts }: Parts): Promise<void> {
+async function runTask({ deps, ...parts }: Parts): Promise<AfterEnd> {
   const { environment, processEnv } = deps;
   const dbtVersion = await findDbtVersion(environment.STEPWATCH_DBT_EXECUTABLE, processEnv);
   if (dbtVersion !== null && isUnsupportedDbt(dbtVersion))
-    return recordEnd(parts.record, endWithoutDbt(unsupported(dbtVersion)), 0);
+    return recordEndWithoutDbt(parts.record, unsupported(dbtVersion));
   const secret = await refusedSecret(deps, dbtVersion);
   if (secret !== null) {
     deps.output.say("a secret is refused", { variable: secret.variable });
@@ -181,10 +212,10 @@ async function runTask({ deps, ...parts }: Parts): Promise<void> {
       sentence: unreadableSentence(secret),
       nextStep: UNREADABLE_NEXT_STEP,
     };
-    return recordEnd(parts.record, endWithoutDbt(refused), 0);
+    return recordEndWithoutDbt(parts.record, refused);
   }
   try {
-    await runInFolders(deps, parts, dbtVersion);
+    return await runInFolders(deps, parts, dbtVersion);
   } catch (error) {
     if (!isDiskFull(error)) throw error;
     // Told from memory: nothing that could be written to the disk is needed to say so.
@@ -192,6 +223,7 @@ async function runTask({ deps, ...parts }: Parts): Promise<void> {
     const end = endWithoutDbt({ kind: "disk_full", sentence, nextStep: DISK_FULL_STEP });
     await parts.writer.flush(parts.record.untilMs);
     await recordEnd(parts.record, end, parts.writer.counts.written);
+    return nothingMore;
   }
 }
 
@@ -205,8 +237,9 @@ async function runInFolders(
   deps: SupervisorDeps,
   parts: Omit<Parts, "deps">,
   dbtVersion: string | null,
-): Promise<void> {
+): Promise<AfterEnd> {
   const { environment } = deps;
+  const silenceMs = longestSilenceMs(deps.artefacts, environment.STEPWATCH_PROJECT);
   const folders = await (deps.makeFolders ?? makeTaskFolders)({
     workDir: environment.STEPWATCH_WORK_DIR,
     projectDir: environment.STEPWATCH_DBT_PROJECT_DIR,
@@ -219,26 +252,55 @@ async function runInFolders(
   const parse = new PartialParse({ artefacts: deps.artefacts, key, folders, output: deps.output, used });
   // Nobody has parsed the project before the run's first task.
   if (environment.STEPWATCH_TASK > 1) await parse.fetch();
-  const context: TaskContext = {
+  const context = (brief: TaskBrief): TaskContext => ({
     ...deps,
     ...parts,
+    brief,
     key,
+    longestSilenceMs: silenceMs,
     dbtVersion,
-    journal: new VertexJournal(parts.writer),
+    journal: new VertexJournal(parts.writer, compiledKeyOf({ key, task: environment.STEPWATCH_TASK })),
     folders,
     parse,
-  };
+  });
   try {
-    if (context.brief.task.kind === "plan") await runPlanTask(context);
-    else if (context.brief.set) await runSetBuild(context, context.brief.set);
-    else await runProducer(context);
+    return await runKind(context(await withGivenState(deps, parts, folders)));
   } catch (error) {
-    if (error instanceof ClockNotHeld)
-      return recordEnd(parts.record, endWithoutDbt({ kind: "environment", sentence: error.message }), 0);
-    if (!(error instanceof DbtFlagRefused)) throw error;
+    if (error instanceof StateMissing)
+      return recordEndWithoutDbt(parts.record, { kind: "flags", sentence: error.message, nextStep: error.nextStep });
+    if (error instanceof FreshnessNotTaken) {
+      const cause = { kind: "environment" as const, sentence: error.message };
+      return recordEndWithoutDbt(parts.record, unlessCutOff(cause, deps.stop));
+    }
+    if (error instanceof ClockNotHeld || error instanceof HooksNotHeld)
+      return recordEndWithoutDbt(parts.record, { kind: "environment", sentence: error.message });
+    if (!(error instanceof DbtFlagRefused) && !(error instanceof DbtCommandRefused)) throw error;
     const nextStep = "Take the refused argument out of the run's options.";
-    await recordEnd(parts.record, endWithoutDbt({ kind: "flags", sentence: error.message, nextStep }), 0);
+    return recordEndWithoutDbt(parts.record, { kind: "flags", sentence: error.message, nextStep });
   }
+}
+
+function runKind(context: TaskContext): Promise<AfterEnd> {
+  const { task, hooks, set, command } = context.brief;
+  if (task.kind === "plan") return runPlanTask(context);
+  if (command) return runCommandTask(context, command);
+  if (hooks) return runHooksTask(context, hooks);
+  return set ? runSetBuild(context, set) : runProducer(context);
+}
+
+/** The brief with options that name the states where they lie in this container (behaviour H10). */
+async function withGivenState(
+  deps: SupervisorDeps,
+  { brief, record }: Pick<Parts, "brief" | "record">,
+  { givenStateDir, build }: TaskFolders,
+): Promise<TaskBrief> {
+  const { artefacts, output, bucketNamed = () => artefacts } = deps;
+  const { key, task, untilMs } = record;
+  const place = { folder: givenStateDir, projectDir: build.projectDir };
+  const given = { key, task, resumed: brief.run.resumed, artefacts, bucketNamed, output, untilMs, ...place };
+  const options = await givenState(brief.asked, given);
+  const [asked, own, planned] = [brief.asked, brief.options, brief.planOptions].map(options);
+  return { ...brief, asked: asked!, options: own!, planOptions: planned! };
 }
 
 /** The secrets of the environment, and of the `.env` that dbt 1.12 reads by itself. */

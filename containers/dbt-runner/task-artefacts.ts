@@ -3,11 +3,12 @@ import { isAbsolute, join, relative, resolve, sep } from "node:path";
 import type { Artefacts } from "#clients/artefacts.ts";
 import type { RunKey } from "#clients/ledger.ts";
 import type { BuildLog } from "#core/dbt/build-log.ts";
-import { type Manifest, readManifest } from "#core/dbt/manifest.ts";
+import type { Manifest } from "#core/dbt/manifest.ts";
 import type { RunResults } from "#core/dbt/run-results.ts";
 import type { VertexReading } from "#core/dbt/vertex-reading.ts";
 import { artefactKeys } from "#core/names.ts";
 import type { LogOutput } from "./log-output.ts";
+import { readManifestFile } from "./manifest-file.ts";
 import type { TaskFolders } from "./task-folders.ts";
 
 /** Compiled SQL that is kept of one vertex and of one build, in characters: 20 MB hold some thousands of long models. */
@@ -28,49 +29,55 @@ export interface ArtefactDeps {
   readonly output: LogOutput;
 }
 
-/** Uploads dbt's files as they are. One that can not be uploaded is told in the log and never holds up the end. */
+/** Uploads dbt's other files as they are. One that can not be uploaded is told in the log and holds up nothing. */
 export async function uploadDbtFiles(deps: ArtefactDeps): Promise<void> {
-  const { targetDir, logDir } = deps.folders.build;
-  const files = [
-    [targetDir, "run_results.json"],
-    [targetDir, "manifest.json"],
-    [logDir, "dbt.log"],
-  ] as const;
-  for (const [dir, name] of files) {
-    const path = join(dir, name);
-    if ((await stat(path).catch(() => null))?.isFile() !== true) continue;
-    await orSay(deps, name, () =>
-      deps.artefacts.putFile(artefactKeys.task(deps.key.project, deps.key.runId, deps.task, name), path),
-    );
-  }
+  await uploadFile(deps, deps.folders.build.targetDir, "manifest.json");
+  await uploadLog(deps);
 }
 
-/** Uploads the compiled SQL of what ran, as one object; returns its key, or null if there is none. */
-export async function uploadCompiled(
-  deps: ArtefactDeps,
-  log: BuildLog,
-  runResults: RunResults | null,
-): Promise<string | null> {
-  const key = artefactKeys.task(deps.key.project, deps.key.runId, deps.task, "compiled.json");
-  let found = false;
-  const uploaded = await orSay(deps, "compiled.json", async () => {
+/** Uploads dbt's own log file. */
+export const uploadLog = (deps: ArtefactDeps): Promise<void> => uploadFile(deps, deps.folders.build.logDir, "dbt.log");
+
+/** What a command may leave in its target folder; pages are those of `docs generate`. */
+const COMMAND_FILES = ["run_results.json", "sources.json", "catalog.json", "index.html", "static_index.html"] as const;
+
+/** Uploads what a command beside the builds has said and left. */
+export async function uploadCommandFiles(deps: ArtefactDeps): Promise<void> {
+  await uploadFile(deps, deps.folders.stateDir, "output.txt");
+  for (const name of [...COMMAND_FILES, "manifest.json"]) await uploadFile(deps, deps.folders.build.targetDir, name);
+}
+
+/** Uploads what dbt says of each vertex that it ran; later tasks and `why` read it. */
+export const uploadResults = (deps: ArtefactDeps): Promise<void> =>
+  uploadFile(deps, deps.folders.build.targetDir, "run_results.json");
+
+async function uploadFile(deps: ArtefactDeps, dir: string, name: string): Promise<void> {
+  const path = join(dir, name);
+  if ((await stat(path).catch(() => null))?.isFile() !== true) return;
+  const { project, runId } = deps.key;
+  await orSay(deps, name, () => deps.artefacts.putFile(artefactKeys.task(project, runId, deps.task, name), path));
+}
+
+/** Uploads the compiled SQL of what ran, as one object, if there is any. */
+export async function uploadCompiled(deps: ArtefactDeps, log: BuildLog, runResults: RunResults | null): Promise<void> {
+  await orSay(deps, "compiled.json", async () => {
     const compiled = await collectCompiled(deps.folders, log, runResults);
-    found = Object.keys(compiled).length > 0;
-    if (found) await deps.artefacts.putJson(key, compiled);
+    if (Object.keys(compiled).length > 0) await deps.artefacts.putJson(compiledKeyOf(deps), compiled);
   });
-  return uploaded && found ? key : null;
 }
 
-async function orSay(deps: ArtefactDeps, name: string, upload: () => Promise<void>): Promise<boolean> {
+/** Where the compiled SQL of a task's vertices lies once it is uploaded. */
+export const compiledKeyOf = ({ key, task }: Pick<ArtefactDeps, "key" | "task">): string =>
+  artefactKeys.task(key.project, key.runId, task, "compiled.json");
+
+async function orSay(deps: ArtefactDeps, name: string, upload: () => Promise<void>): Promise<void> {
   try {
     await upload();
-    return true;
   } catch (error) {
     deps.output.say("an artefact could not be uploaded", {
       name,
       error: error instanceof Error ? error.message : String(error),
     });
-    return false;
   }
 }
 
@@ -83,9 +90,7 @@ export async function collectCompiled(
   log: BuildLog,
   runResults: RunResults | null,
 ): Promise<Record<string, CompiledSql>> {
-  const manifest = await readFile(join(folders.build.targetDir, "manifest.json"), "utf8")
-    .then(readManifest)
-    .catch(() => null);
+  const manifest = await readManifestFile(folders.build.targetDir).catch(() => null);
   const codes = new Map(runResults?.results.map((result) => [result.uniqueId, result.compiledCode]));
   const compiled: Record<string, CompiledSql> = {};
   let room = MAX_ALL_SQL_CHARACTERS;

@@ -2,14 +2,14 @@ import type { z } from "zod";
 import type { Artefacts } from "#clients/artefacts.ts";
 import type { Ledger, RunKey } from "#clients/ledger.ts";
 import type { RunRow, TaskRow } from "#core/contracts/ledger.ts";
-import { effectiveOptions } from "#core/contracts/run-input.ts";
-import { taskSetSchema } from "#core/contracts/task-set.ts";
+import { type HooksBrief, taskSetSchema } from "#core/contracts/task-set.ts";
 import type { BuildOptions } from "#core/dbt/argv.ts";
 import type { OrphanSearch } from "#core/dbt/orphans.ts";
 import { testTypes } from "#core/dbt/resource-types.ts";
 import { InputError, RowMissing } from "#core/errors.ts";
-import type { EventWindow } from "#core/run/event-window.ts";
-import { type PlanVertex, planSchema } from "#core/run/plan.ts";
+import type { EventWindow } from "#core/run/deciding/event-window.ts";
+import { type PlanVertex, planSchema } from "#core/run/planning/plan.ts";
+import { optionsOfRun } from "#core/run/planning/run-dates.ts";
 import { inOurWords } from "#core/zod-sentences.ts";
 
 /** Everything that tells this task what to do, read once, after the fence. */
@@ -17,11 +17,17 @@ export interface TaskBrief {
   readonly run: RunRow;
   readonly task: TaskRow;
   /** What a person asked for: the project's settings under the run input. */
+  readonly asked: BuildOptions;
+  /** The same as far as the policy leaves it to the producer. */
   readonly options: BuildOptions;
   /** What the plan is made with: as `options`, with the tests that run after all nodes. */
   readonly planOptions: BuildOptions;
   /** The exact vertices to build, as the plan knows them; null for the producer and for a plan task. */
   readonly set: BuildSet | null;
+  /** Of a task that runs hooks alone; null for any other. */
+  readonly hooks: HooksBrief | null;
+  /** Of a command: its words; null for any other. */
+  readonly command: readonly string[] | null;
 }
 
 export interface BuildSet {
@@ -32,6 +38,8 @@ export interface BuildSet {
   readonly eventWindow?: EventWindow | undefined;
   /** The moment at which microbatch models without such a window are to choose theirs (behaviour G27). */
   readonly asOfMs?: number | undefined;
+  /** With `hooks: once`: the project's on-run-start hooks are to run all the same. */
+  readonly startHooks?: boolean | undefined;
   /** Queries of an earlier build that may still run (behaviour D12). */
   readonly orphans?: OrphanSearch | undefined;
 }
@@ -55,15 +63,23 @@ export async function readTaskBrief(
     );
   }
   const builds = task.kind === "fallback" || task.kind === "recovery";
-  const planOptions = effectiveOptions(run.settings, run.input);
+  const asked = optionsOfRun(run);
+  const planOptions = task.fullRefresh ? { ...asked, fullRefresh: true } : asked;
   return {
     run,
     task,
+    asked,
     options: withoutTests(run, planOptions),
     planOptions: testsAfterAll(run) ? planOptions : withoutTests(run, planOptions),
     set: builds ? await readSet(artefacts, run, task) : null,
+    hooks: task.kind === "hooks" ? await readHooks(artefacts, task) : null,
+    command: task.kind === "command" ? await readCommand(artefacts, task) : null,
   };
 }
+
+/** Known of the target and profile that the deploy has read; a run that names another one is told by its adapter alone. */
+export const takesManyWriters = ({ settings, input }: RunRow): boolean =>
+  settings.manyWriters === true && input.target === undefined && input.profile === undefined;
 
 /** Whether the plan has tests that the producer does not run (behaviour C7). */
 export const testsAfterAll = (run: RunRow): boolean => run.settings.policy.testBehavior === "after_all";
@@ -88,13 +104,38 @@ async function readSet(artefacts: Pick<Artefacts, "getJson">, run: RunRow, task:
   const [set, planned] = await Promise.all([artefacts.getJson(task.setKey), artefacts.getJson(run.planKey)]);
   const plan = read(planSchema, planned, run.planKey);
   const vertexOf = new Map(plan.vertices.map((vertex) => [vertex.uniqueId, vertex]));
-  const { uniqueIds, eventWindow, asOfMs, orphans } = read(buildSetSchema, set, task.setKey);
+  const { uniqueIds, eventWindow, asOfMs, orphans, startHooks } = read(buildSetSchema, set, task.setKey);
   const vertices = uniqueIds.map((id) => {
     const vertex = vertexOf.get(id);
     if (vertex) return vertex;
     throw new InputError(`The set of task ${task.task} does not fit the plan`, [`${id}: the plan does not have it.`]);
   });
-  return { vertices, dbtVersion: plan.dbtVersion, adapterType: plan.adapterType, eventWindow, asOfMs, orphans };
+  return {
+    vertices,
+    dbtVersion: plan.dbtVersion,
+    adapterType: plan.adapterType,
+    eventWindow,
+    asOfMs,
+    orphans,
+    startHooks,
+  };
+}
+
+async function readHooks(artefacts: Pick<Artefacts, "getJson">, { setKey = "", task }: TaskRow): Promise<HooksBrief> {
+  const { hooks } = read(taskSetSchema, await artefacts.getJson(setKey), setKey);
+  if (hooks) return hooks;
+  throw new InputError(`Task ${task} does not know which hooks to run`, [`${setKey}: this is a defect of check-run.`]);
+}
+
+async function readCommand(
+  artefacts: Pick<Artefacts, "getJson">,
+  { setKey = "", task }: TaskRow,
+): Promise<readonly string[]> {
+  const { command } = read(taskSetSchema, await artefacts.getJson(setKey), setKey);
+  if (command) return command;
+  throw new InputError(`Task ${task} does not know which command to run`, [
+    `${setKey}: this is a defect of check-run.`,
+  ]);
 }
 
 function read<S extends z.ZodType>(schema: S, value: unknown, key: string): z.infer<S> {

@@ -12,8 +12,12 @@ export interface TaskFolders {
   readonly plan: DbtFolders;
   /** Synthetic state for an exact selection. */
   readonly stateDir: string;
+  /** States that the run's options name, fetched; not made beforehand. */
+  readonly givenStateDir: string;
   /** What Python imports before dbt where a build is to choose its batches as of another moment; not made beforehand. */
   readonly clockDir: string;
+  /** The same where a process is to run some of the project's hooks alone. */
+  readonly hooksDir: string;
 }
 
 export interface FolderPlace {
@@ -35,7 +39,9 @@ export async function makeTaskFolders(place: FolderPlace): Promise<TaskFolders> 
     build: dbtFolders(place, join(root, "target"), join(root, "logs")),
     plan: dbtFolders(place, join(root, "plan-target"), join(root, "plan-logs")),
     stateDir: join(root, "state"),
+    givenStateDir: join(root, "given-state"),
     clockDir: join(root, "clock"),
+    hooksDir: join(root, "hooks"),
   };
   for (const dir of [
     folders.build.targetDir,

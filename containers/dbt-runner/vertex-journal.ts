@@ -1,7 +1,7 @@
 import type { VertexWrite } from "#core/contracts/vertex-write.ts";
 import type { Change } from "#core/dbt/build-log.ts";
 import { vertexWrite } from "#core/dbt/vertex-write.ts";
-import { mayDouble } from "#core/run/repeat-safety.ts";
+import { mayDouble } from "#core/run/planning/repeat-safety.ts";
 import type { StatusWriter } from "./status-writer.ts";
 import { afterWord, waitOf, worthWriting } from "./vertex-words.ts";
 
@@ -10,13 +10,17 @@ export class VertexJournal {
   readonly #writer: Pick<StatusWriter, "put">;
   readonly #told = new Map<string, VertexWrite>();
 
-  constructor(writer: Pick<StatusWriter, "put">) {
+  readonly #compiledKey: string | undefined;
+
+  /** @param compiledKey where the compiled SQL of what this build ran will lie, told with each failure. */
+  constructor(writer: Pick<StatusWriter, "put">, compiledKey?: string) {
     this.#writer = writer;
+    this.#compiledKey = compiledKey;
   }
 
   record(changes: readonly Change[]): void {
     for (const change of changes) {
-      const write = vertexWrite(change.vertex);
+      const write = this.#withCompiled(vertexWrite(change.vertex), change.vertex.class === "failed");
       const told = this.#told.get(change.uniqueId);
       if (!worthWriting(told, write)) continue;
       this.#told.set(change.uniqueId, write);
@@ -24,9 +28,7 @@ export class VertexJournal {
     }
   }
 
-  /** Where the compiled SQL of a vertex lies, told after its end. */
-  recordCompiled(uniqueId: string, compiledKey: string): void {
-    const told = this.#told.get(uniqueId);
-    if (told) this.#writer.put({ ...told, compiledKey });
+  #withCompiled(write: VertexWrite, isFailed: boolean): VertexWrite {
+    return isFailed && this.#compiledKey !== undefined ? { ...write, compiledKey: this.#compiledKey } : write;
   }
 }

@@ -6,8 +6,16 @@ import { inOurWords } from "#core/zod-sentences.ts";
 export const functionEnvironmentSchema = z.object({
   STEPWATCH_TABLE: z.string().min(1),
   STEPWATCH_BUCKET: z.string().min(1),
+  /** The stack's name: whose metrics they are. A deploy changes a function's code before its variables. */
+  STEPWATCH_STACK: z.string().min(1).default("stepwatch"),
   /** Only where the function starts or looks at consumers. */
   STEPWATCH_CONSUMER_MACHINE_ARN: z.string().optional(),
+  /** Of publish: `off`, and no event tells of a table that was built. */
+  STEPWATCH_DATASETS: z.enum(["on", "off"]).optional(),
+  /** Of lineage: where it posts to, as JSON (core/contracts/lineage). */
+  STEPWATCH_LINEAGE: z.string().optional(),
+  /** Of alert: whom it tells of what, as JSON (core/contracts/alerts). No secret: names of secrets alone. */
+  STEPWATCH_ALERTS: z.string().optional(),
 });
 
 /**

@@ -1,9 +1,16 @@
 import { z } from "zod";
 import { causeSchema } from "./cause.ts";
+import { buildMomentsSchema, runnerUsageSchema } from "./moments.ts";
+import { pastRoundSchema, roundRequestSchema } from "./rounds.ts";
+import { runStates } from "./run-states.ts";
+import { runTallySchema } from "./run-tally.ts";
 import { projectSettingsSchema } from "./settings.ts";
 
-/** A task's kind: the run's first build; a build of one failed vertex; one build of several; the plan alone. */
-export const taskKinds = ["producer", "fallback", "recovery", "plan"] as const;
+/**
+ * A task's kind: the run's first build; a build of one failed vertex; one build of several; the plan alone; the project's
+ * on-run hooks alone; another command of dbt's, which owns no vertex.
+ */
+export const taskKinds = ["producer", "fallback", "recovery", "plan", "hooks", "command"] as const;
 export type TaskKind = (typeof taskKinds)[number];
 
 /**
@@ -12,9 +19,6 @@ export type TaskKind = (typeof taskKinds)[number];
  * recorded that it reaped dbt, or ECS says STOPPED, or the launch was given up.
  */
 export const taskStates = ["claiming", "launching", "running", "over"] as const;
-
-/** A run's state. A run that is not `running` has its verdict. */
-export const runStates = ["running", "green", "red", "skipped", "stopped"] as const;
 
 /** The end of a build as its supervisor saw it. Written once, by the container. */
 export const buildEndSchema = z.object({
@@ -49,8 +53,25 @@ export const buildEndSchema = z.object({
   dbtVersion: z.string().optional(),
   /** Wall milliseconds of the dbt process. */
   dbtMs: z.number().default(0),
+  moments: buildMomentsSchema.optional(),
+  runner: runnerUsageSchema.optional(),
+  /** The longest silence that dbt has broken, of a build that came to its end by itself (behaviour A25). Milliseconds. */
+  longestQuietMs: z.number().min(0).optional(),
 });
 export type BuildEnd = z.infer<typeof buildEndSchema>;
+
+/** A silence of dbt that was long against this project's builds (behaviour A25). Written by the container. */
+export const quietNoticeSchema = z.object({
+  /** dbt's last line, or its start. */
+  sinceMs: z.number(),
+  noticedAtMs: z.number(),
+  /** What dbt had begun and not ended, the longest first; at most five of `count`. */
+  running: z.array(z.object({ uniqueId: z.string(), startedAtMs: z.number().optional() })),
+  count: z.int(),
+  /** dbt was interrupted for it. */
+  interrupted: z.boolean(),
+});
+export type QuietNotice = z.infer<typeof quietNoticeSchema>;
 
 /** What ECS said of a task that is over. Written once, by check-run. */
 export const taskStopSchema = z.object({
@@ -64,7 +85,10 @@ export const taskStopSchema = z.object({
 });
 export type TaskStop = z.infer<typeof taskStopSchema>;
 
-/** `RUN#<project>#<runId>` / `RUN`. Written by start-run, check-run (version, plan is the producer's), settle-run. */
+/**
+ * `RUN#<project>#<runId>` / `RUN`. Written by start-run, check-run (version, plan), settle-run and whoever stops the run,
+ * never by a container: see docs/adr/0043.
+ */
 export const runRowSchema = z.object({
   project: z.string(),
   runId: z.string(),
@@ -82,12 +106,19 @@ export const runRowSchema = z.object({
   /** Number of the last task that was claimed; 0 before the producer. */
   lastTask: z.int().min(0),
   startedAtMs: z.number(),
+  /** The moment that it works on, kept by all rounds and retries of it (behaviour H11); absent: begun by an earlier version. */
+  scheduledAtMs: z.number().optional(),
   deadlineAtMs: z.number(),
+  /** A stop: its first moment counts, and containers end dbt by it. Set once by whoever stops. */
   stopRequestedAtMs: z.number().optional(),
+  /** A stop that lets end what runs: nothing more is launched. Set once, unless the run is stopped already. */
+  stopAfterCurrentAtMs: z.number().optional(),
+  /** Of the stop that counts: why, and which person; nobody is known where an execution was ended. */
   stopReason: z.string().optional(),
+  stopRequestedBy: z.string().optional(),
   /** What the run could not go on with (behaviour D19): it is stopped, and red by it. Set once, by settle-run. */
   fault: z.string().optional(),
-  /** S3 key of the plan; set once, by the producer (or a plan task). */
+  /** S3 key of the plan; set once, by check-run, which accepts what a producer or a plan task has told. */
   planKey: z.string().optional(),
   plannedVertices: z.int().optional(),
   plannedNodes: z.int().optional(),
@@ -95,6 +126,8 @@ export const runRowSchema = z.object({
   /** One sentence. */
   verdict: z.string().optional(),
   summaryKey: z.string().optional(),
+  /** What it comes to in numbers; absent while it runs, and of one that was ended by an earlier version. */
+  tally: runTallySchema.optional(),
   /**
    * When a check found nothing left to wait for. Its own answer may have come too late for its turn's token: the next
    * turn that finds this answers at once.
@@ -104,14 +137,39 @@ export const runRowSchema = z.object({
   eventsSentAtMs: z.number().optional(),
   /** When a recovery build was first held back for a failed vertex; cleared when it is launched. */
   heldSinceMs: z.number().optional(),
+  // ---- rounds (docs/adr/0034-marks-carry-their-round.md): opening one is one write of this row
+  /** When the present round was opened; absent: with the run. */
+  roundStartedAtMs: z.number().optional(),
+  /** Why the present round was opened; absent in a run's first, unless it goes on with another run. */
+  opening: roundRequestSchema.optional(),
+  /** Nothing is launched before: the delay of an automatic round. */
+  notBeforeMs: z.number().optional(),
+  /** Rounds that have ended, oldest first. */
+  rounds: z.array(pastRoundSchema).optional(),
+  /** Wishes for a further round; those of earlier rounds are void. */
+  requests: z.array(roundRequestSchema).optional(),
+  /** Redrives of the run's execution that have been answered by a round. */
+  redrives: z.int().optional(),
+  // ---- waits (docs/adr/0042-waits-are-ended-by-whoever-sees-the-word.md)
+  /** The wait of the run's loop, by its present turn; written by check-run, with `watch: wake` alone. */
+  wait: z.object({ token: z.string(), averageSeconds: z.int() }).optional(),
+  /** Turns that the loop has taken in all rounds, where it notes its waits. */
+  turns: z.int().optional(),
+  /** The run that this one goes on with: its plan and its rows were adopted as round 0. */
+  resumed: z.string().optional(),
 });
 export type RunRow = z.infer<typeof runRowSchema>;
 
-/** `RUN#<project>#<runId>` / `TASK#<n>`. Written by check-run until the fence is passed, then by its container. */
+/**
+ * A task, joined of two rows (core/run/judging/joined-rows): what is decided of it, `RUN#<project>#<runId>` / `TASK#<n>`
+ * ({@link decidedTaskSchema}), and what its container tells, `BUILD#<project>#<runId>` / `TASK#<n>`
+ * ({@link toldTaskSchema}).
+ */
 export const taskRowSchema = z.object({
   task: z.int().min(1),
   kind: z.enum(taskKinds),
-  round: z.int().min(1),
+  /** 0: of the run that this one goes on with. */
+  round: z.int().min(0),
   /** One sentence: why this task exists. */
   reason: z.string(),
   /** S3 key of the set of vertices; absent for the producer, who owns what it plans. */
@@ -120,15 +178,27 @@ export const taskRowSchema = z.object({
   /** The first few ids of the set, for people. */
   setSample: z.array(z.string()).default([]),
   size: z.enum(["producer", "queue"]),
+  /** Of a command: which step of its run it is (core/run/deciding/steps). */
+  step: z.string().optional(),
+  /** Its build is given `--full-refresh`, whatever the run's options say. */
+  fullRefresh: z.boolean().optional(),
   state: z.enum(taskStates),
   claimedAtMs: z.number(),
   clientToken: z.string(),
   /** RunTask was called and refused, or its task stopped before the container started. */
   launchFailures: z.int().default(0),
+  /** Those of them for which ECS had no room: they wait within the run's deadline and count for no bound (behaviour D21). */
+  capacityRefusals: z.int().optional(),
+  /** Not on Spot, since the run has lost a container to it. */
+  onDemand: z.boolean().optional(),
   lastLaunchFailure: z.string().optional(),
   nextLaunchAtMs: z.number().optional(),
   launchedAtMs: z.number().optional(),
   taskArn: z.string().optional(),
+  /** Which of its container's notices of silence an event has told, by the newest. */
+  quietToldAtMs: z.number().optional(),
+  stop: taskStopSchema.optional(),
+  // ---- what its container tells
   /** ARN of the container's task that passed the fence: the only writer from then on. */
   fencedBy: z.string().optional(),
   startedAtMs: z.number().optional(),
@@ -138,19 +208,56 @@ export const taskRowSchema = z.object({
   dbtVersion: z.string().optional(),
   invocationId: z.string().optional(),
   logStream: z.string().optional(),
+  quiet: z.array(quietNoticeSchema).optional(),
+  /** S3 key of the plan that this task has written: the run's, once check-run has accepted it. */
+  toldPlanKey: z.string().optional(),
   end: buildEndSchema.optional(),
-  stop: taskStopSchema.optional(),
 });
 export type TaskRow = z.infer<typeof taskRowSchema>;
 
 /**
- * `RUN#<project>#<runId>` / `VERTEX#<unique_id>`. Status attributes are written by the owner task under the condition
- * that it still is the owner; `consumer…`, `outcome`, `final` by others, apart, and never touched by the owner.
+ * A consumer that waits: its present turn's token, the first round whose answer it takes, and how often it had been
+ * redriven. Written by watch-node, with `watch: wake` alone; a token that is over is refused when it is answered.
+ */
+export const consumerWaitSchema = z.object({ token: z.string(), round: z.int(), redrives: z.int() });
+export type ConsumerWait = z.infer<typeof consumerWaitSchema>;
+
+/**
+ * `RUN#<project>#<runId>` / `TASK#<n>`: what is decided of a task. Written by check-run and by whoever ends a run. Its
+ * state is never `running`, and `over` by our word or ECS' alone. A row that was adopted from another run has all of it.
+ */
+export const decidedTaskSchema = taskRowSchema;
+export type DecidedTask = TaskRow;
+
+/** `BUILD#<project>#<runId>` / `TASK#<n>`: what the container of a task tells, and its fence. */
+export const toldTaskSchema = taskRowSchema
+  .pick({
+    fencedBy: true,
+    startedAtMs: true,
+    heartbeatAtMs: true,
+    sequence: true,
+    dbtVersion: true,
+    invocationId: true,
+    logStream: true,
+    quiet: true,
+    toldPlanKey: true,
+    end: true,
+  })
+  .extend({
+    /** The fence is closed by whoever ended the task: no container passes it, or says anything under it, any more. */
+    closedAtMs: z.number().optional(),
+  });
+export type ToldTask = z.infer<typeof toldTaskSchema>;
+
+/**
+ * A vertex, joined (core/run/judging/joined-rows) of what is decided of it, `RUN#<project>#<runId>` /
+ * `VERTEX#<unique_id>`, and of a task's word on it, `BUILD#<project>#<runId>` / `TASK#<n>/VERTEX#<unique_id>`. A claim
+ * and a last word keep in the decided row what had been said by then: a word that comes later counts no more.
  */
 export const vertexRowSchema = z.object({
   uniqueId: z.string(),
   resourceType: z.string().optional(),
-  /** Number of the task that may write this vertex. */
+  /** Number of the task whose word on this vertex counts. */
   ownerTask: z.int().min(1),
   /** Moves by one with each claim. */
   epoch: z.int().min(0).default(0),
@@ -171,47 +278,81 @@ export const vertexRowSchema = z.object({
   executionSeconds: z.number().optional(),
   rowsAffected: z.number().optional(),
   relation: z.string().optional(),
+  /** Of a failed vertex: where its compiled SQL lies once the task's files are up, if it has any. */
   compiledKey: z.string().optional(),
   checksum: z.string().optional(),
   batches: z.array(z.object({ name: z.string(), status: z.string() })).optional(),
-  /** When check-run started the node's consumer. */
+  /** When check-run started the node's consumer, and in which round; rounds are 1 where none is named. */
   consumerStartedAtMs: z.number().optional(),
+  consumerRound: z.int().optional(),
   /** How the node's consumer ended. Written by watch-node. */
   outcome: z.enum(["green", "red", "skipped"]).optional(),
   outcomeAtMs: z.number().optional(),
+  outcomeRound: z.int().optional(),
   /** The same of the consumer of the node's data tests (testBehavior: after_each). */
   testsConsumerStartedAtMs: z.number().optional(),
+  testsConsumerRound: z.int().optional(),
   testsOutcome: z.enum(["green", "red", "skipped"]).optional(),
   testsOutcomeAtMs: z.number().optional(),
-  /** The decision maker's last word; see core/run/step. */
+  testsOutcomeRound: z.int().optional(),
+  /** How its consumer waits, and that of its data tests. */
+  wait: consumerWaitSchema.optional(),
+  testsWait: consumerWaitSchema.optional(),
+  /** Its consumer was redriven: how often by then, and the run's round in which it asked for another try. */
+  redriven: z.object({ redrives: z.int(), round: z.int() }).optional(),
+  testsRedriven: z.object({ redrives: z.int(), round: z.int() }).optional(),
+  /** Task in which it ran longer than it may, as an event has told; written by check-run. */
+  overdueTold: z.int().optional(),
+  /** What the last event about its failure said, and of which task's word; written by publish. */
+  toldAs: z.object({ as: z.enum(["retry", "failed", "recovered"]), round: z.int(), task: z.int() }).optional(),
+  /** A person's word on the vertex: it counts as good, or as left out, until it is built again. */
+  mark: z.object({ as: z.enum(["good", "skip"]), by: z.string(), atMs: z.number(), reason: z.string() }).optional(),
+  /** The decision maker's last word; see core/run/deciding/step. */
   final: z.enum(["dead", "doomed", "not_built"]).optional(),
+  /** The round in which it is the last word. */
+  finalRound: z.int().optional(),
   finalReason: z.string().optional(),
   /** unique_id of the nearest root cause of a doomed vertex. */
   rootCause: z.string().optional(),
 });
 export type VertexRow = z.infer<typeof vertexRowSchema>;
 
-/** `PROJECT#<project>` / `LOCK#<lockKey>`. Held while the execution runs or one of its tasks is not over. */
-export const lockRowSchema = z.object({
-  /** The project in whose partition the lock stands: of entries that share a dbt project, the first (behaviour G29). */
-  project: z.string(),
-  /** The holder's own project, where it is another one. */
-  runProject: z.string().optional(),
-  lockKey: z.string(),
-  runId: z.string(),
-  executionArn: z.string(),
-  takenAtMs: z.number(),
-});
-export type LockRow = z.infer<typeof lockRowSchema>;
+/** `RUN#<project>#<runId>` / `VERTEX#<unique_id>`. Nobody's, hence the producer's, until somebody claims it. */
+export const decidedVertexSchema = vertexRowSchema.extend({ ownerTask: vertexRowSchema.shape.ownerTask.optional() });
+export type DecidedVertex = z.infer<typeof decidedVertexSchema>;
 
-/** `PROJECT#<project>` / `RUN#<time>#<runId>`: index of past runs, newest last. */
-export const runIndexRowSchema = z.object({
-  project: z.string(),
-  runId: z.string(),
-  executionArn: z.string(),
-  startedAtMs: z.number(),
-  state: z.enum(runStates),
-  endedAtMs: z.number().optional(),
-  verdict: z.string().optional(),
+/** What a task has said of a vertex: null takes back what an older task had said. */
+const told = vertexRowSchema.pick({
+  startedAtMs: true,
+  endedAtMs: true,
+  message: true,
+  failures: true,
+  executionSeconds: true,
+  rowsAffected: true,
+  relation: true,
+  compiledKey: true,
+  checksum: true,
+  batches: true,
+  resourceType: true,
 });
-export type RunIndexRow = z.infer<typeof runIndexRowSchema>;
+
+/** `BUILD#<project>#<runId>` / `TASK#<n>/VERTEX#<unique_id>`: the tries of a vertex are its rows. Written by the task. */
+export const vertexWordSchema = z.object({
+  uniqueId: z.string(),
+  task: z.int().min(1),
+  status: z.string(),
+  evidence: z.boolean(),
+  ...told.shape,
+  message: z.string().nullish(),
+  failures: z.number().nullish(),
+  executionSeconds: z.number().nullish(),
+  rowsAffected: z.number().nullish(),
+  relation: z.string().nullish(),
+});
+export type VertexWord = z.infer<typeof vertexWordSchema>;
+
+/** What an event has said of a vertex' failure. */
+export type ToldAs = NonNullable<VertexRow["toldAs"]>;
+
+/** A person's word on a vertex. */
+export type VertexMark = NonNullable<VertexRow["mark"]>;

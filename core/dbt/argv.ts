@@ -2,8 +2,14 @@ import { z } from "zod";
 import { FatalError } from "#core/errors.ts";
 import { reasonAgainst } from "./extra-args.ts";
 import { LIST_KEYS } from "./list-line.ts";
+import { stateProblem } from "./state-source.ts";
 
 const text = z.string().min(1);
+
+const place = text.superRefine((value, context) => {
+  const message = stateProblem(value);
+  if (message !== null) context.addIssue({ code: "custom", message });
+});
 
 /**
  * An entry of an option that takes several: dbt-core reads one that begins with a dash as its next flag, hence past
@@ -31,8 +37,11 @@ export const buildOptionsSchema = z.strictObject({
   failFast: z.boolean().optional(),
   favorState: z.boolean().optional(),
   defer: z.boolean().optional(),
-  state: text.optional(),
-  deferState: text.optional(),
+  /** A folder beside the project, or where stepwatch finds one: core/dbt/state-source.ts. */
+  state: place.optional(),
+  deferState: place.optional(),
+  /** Where there is no such state: nothing is built, or everything that is selected beside it. */
+  stateIfMissing: z.enum(["fail", "all"]).optional(),
   /** As dbt takes it: a date, or date and time, UTC. */
   eventTimeStart: text.optional(),
   eventTimeEnd: text.optional(),
@@ -85,7 +94,7 @@ export function checkExtraArgs(extraArgs: readonly string[]): void {
  * in 2.0. Debug would print fourteen times the bytes. 2.0 knows no `--no-debug` yet and says so on
  * stderr; colours are stripped when read.
  */
-const SPEAKS: readonly string[] = [
+export const SPEAKS: readonly string[] = [
   "--log-format",
   "json",
   "--log-level",
@@ -105,10 +114,12 @@ const LISTS: readonly string[] = ["--log-format", "text", "--log-level", "info",
  */
 export function buildArgv(folders: DbtFolders, options: BuildOptions, selection?: readonly string[]): string[] {
   checkExtraArgs(options.extraArgs ?? []);
+  return ["build", ...SPEAKS, ...foldersOf(folders), ...builds(options, selection)];
+}
+
+/** What `dbt build` is given beside its folders and its way of speaking. */
+function builds(options: BuildOptions, selection?: readonly string[]): string[] {
   return [
-    "build",
-    ...SPEAKS,
-    ...foldersOf(folders),
     ...targetOf(options),
     ...flag("--threads", options.threads),
     ...(selection ?? [...selectionOf(options), ...typesOf(options)]),
@@ -126,10 +137,11 @@ export function buildArgv(folders: DbtFolders, options: BuildOptions, selection?
 /** `dbt test` with the same options; what `build` alone knows is left out. @throws `DbtFlagRefused` */
 export function testArgv(folders: DbtFolders, options: BuildOptions, selection?: readonly string[]): string[] {
   checkExtraArgs(options.extraArgs ?? []);
+  return ["test", ...SPEAKS, ...foldersOf(folders), ...tests(options, selection)];
+}
+
+function tests(options: BuildOptions, selection?: readonly string[]): string[] {
   return [
-    "test",
-    ...SPEAKS,
-    ...foldersOf(folders),
     ...targetOf(options),
     ...flag("--threads", options.threads),
     ...(selection ?? selectionOf(options)),
@@ -138,6 +150,21 @@ export function testArgv(folders: DbtFolders, options: BuildOptions, selection?:
     ...(options.extraArgs ?? []),
   ];
 }
+
+/** `dbt build` or `dbt test` as a person types it in the project's folder: dbt speaks as it does to people. */
+export const spokenArgv = (
+  command: "build" | "test",
+  options: BuildOptions,
+  selection?: readonly string[],
+): string[] => [command, ...(command === "build" ? builds(options, selection) : tests(options, selection))];
+
+/** `dbt show`, for a person: the first rows of what a selection or an inline query finds. */
+export const showArgv = (options: BuildOptions, what: readonly string[], rows: number): string[] => [
+  "show",
+  ...targetOf(options),
+  ...what,
+  ...["--limit", String(rows)],
+];
 
 /** `dbt ls`: one JSON object per selected vertex on stdout, with what a plan needs, and nothing else. */
 export function lsArgv(folders: DbtFolders, options: BuildOptions): string[] {
@@ -153,6 +180,17 @@ export function lsArgv(folders: DbtFolders, options: BuildOptions): string[] {
     ...(options.noPartialParse === true ? ["--no-partial-parse"] : []),
   ];
 }
+
+/** `dbt source freshness`: leaves sources.json in the target folder. */
+export const sourceFreshnessArgv = (folders: DbtFolders, options: BuildOptions): string[] => [
+  "source",
+  "freshness",
+  ...["--log-format", "text", "--log-level", "info", "--no-quiet", "--no-debug", "--write-json"],
+  ...foldersOf(folders),
+  ...targetOf(options),
+  ...flag("--threads", options.threads),
+  ...(options.noPartialParse === true ? ["--no-partial-parse"] : []),
+];
 
 /** `dbt compile --inline`: Jinja of ours through dbt's own connection. It runs no hook, builds nothing and reads no cache. */
 export function inlineArgv(folders: DbtFolders, options: BuildOptions, jinja: string): string[] {
@@ -176,14 +214,17 @@ export function recoveryOptions(options: BuildOptions): BuildOptions {
   return { ...kept, failFast: false };
 }
 
-function foldersOf(folders: DbtFolders): string[] {
+/** @param hasTarget `dbt debug` knows no target folder */
+export function foldersOf(folders: DbtFolders, hasTarget = true): string[] {
   return [
     ...["--project-dir", folders.projectDir, "--profiles-dir", folders.profilesDir],
-    ...["--target-path", folders.targetDir, "--log-path", folders.logDir],
+    ...(hasTarget ? ["--target-path", folders.targetDir] : []),
+    ...["--log-path", folders.logDir],
   ];
 }
 
-function targetOf(options: BuildOptions): string[] {
+/** Profile, target and variables. */
+export function targetOf(options: BuildOptions): string[] {
   const vars = options.vars === undefined ? undefined : JSON.stringify(options.vars);
   return [...flag("--profile", options.profile), ...flag("--target", options.target), ...flag("--vars", vars)];
 }
@@ -205,7 +246,8 @@ function typesOf(options: BuildOptions): string[] {
   ];
 }
 
-function stateOf(options: BuildOptions): string[] {
+/** What a command compares with, or defers to. */
+export function stateOf(options: BuildOptions): string[] {
   return [
     ...flag("--state", options.state),
     ...(options.defer === true ? ["--defer"] : []),

@@ -38,7 +38,8 @@ const NEXT_STEP: Readonly<Record<Exclude<DbtCauseKind, "unsupported_dbt">, strin
   hook: "Repair the project's on-run hook; the vertices stand as they ended.",
   parse: "Repair the project: `dbt parse` shows the same error.",
   connection: "Check that the warehouse is reachable and free; the next launch may find it so.",
-  profile: "Check profiles.yml, the profile and the target named in stepwatch.yaml.",
+  profile:
+    "Check profiles.yml, the profile and the target named in stepwatch.yaml, and that `dbt.packages` there has the target's adapter.",
   flags: "Take the refused argument out of the run's options.",
   empty_selection: "Check the selection for a typo; `dbt ls` with the same arguments lists what it finds.",
   environment: "Check the variables of dbt: `environment` and `secrets` of the project in stepwatch.yaml.",

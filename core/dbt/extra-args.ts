@@ -75,6 +75,31 @@ export function reasonAgainst(argument: string): string | null {
   return reasonFor(SHORT[short[1] ?? ""] ?? "");
 }
 
+/** What a command beside the builds may not be given either: the rest of what a build is refused is its own there. */
+const REFUSED_IN_COMMANDS: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(Object.entries(REFUSED).filter(([, reason]) => [BLINDS, FOLDERS, ENDS].includes(reason))),
+  debug: BLINDS,
+  "write-json": "its files are kept.",
+  "macro-debugging": REFUSED["macro-debugging"] ?? "",
+  ...Object.fromEntries(
+    ["target", "profile", "state", "defer-state"].map((name) => [
+      name,
+      "it is an option of stepwatch: write it before the --.",
+    ]),
+  ),
+};
+
+/** Why an argument of a command beside the builds can not be passed on; null when it can. */
+export function reasonAgainstInCommand(argument: string): string | null {
+  const long = /^--([^=\s]+)(=|$)/.exec(argument)?.[1]?.toLowerCase().replaceAll("_", "-");
+  // `-tprod` is `-t prod`: the target's lock would be another's.
+  const short = /^-([A-Za-z])/.exec(argument)?.[1] ?? "";
+  const name = long ?? SHORT[short] ?? "";
+  const refused = (flag: string) =>
+    Object.hasOwn(REFUSED_IN_COMMANDS, flag) ? (REFUSED_IN_COMMANDS[flag] ?? null) : null;
+  return refused(name) ?? (name.startsWith("no-") ? refused(name.slice(3)) : null);
+}
+
 function reasonFor(name: string): string | null {
   return Object.hasOwn(REFUSED, name) ? (REFUSED[name] ?? null) : null;
 }

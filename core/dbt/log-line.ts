@@ -151,11 +151,17 @@ function endOf(line: LineFacts, data: Fields, vertex: VertexFacts): EndedEvent |
     message: messageOf(result.message),
     executionSeconds: numberOf(data.execution_time) ?? numberOf(result.execution_time),
     failures: numberOf(data.num_failures) ?? numberOf(result.num_failures),
-    rowsAffected: numberOf(fieldsOf(result.adapter_response)?.rows_affected),
+    rowsAffected: numberOf(fieldsOf(result.adapter_response)?.rows_affected) ?? rowsIn(textOf(data.status)),
     index: numberOf(data.index),
     total: numberOf(data.total) ?? numberOf(data.num_models),
   };
 }
+
+/** The warehouse's own word for a statement, which dbt shows on its line: `SELECT 12`, `INSERT 0 12`, `MERGE 3`. */
+const rowsIn = (said: string): number | null => {
+  const [, rows] = /^(?:SELECT|INSERT(?: \d+)?|MERGE|UPDATE|DELETE) (\d+)$/.exec(said) ?? [];
+  return rows === undefined ? null : Number(rows);
+};
 
 function batchOf(line: LineFacts, data: Fields, vertex: VertexFacts): BatchEvent {
   const description = textOf(data.description);

@@ -13,6 +13,10 @@ const hooksSchema = z
   .nullish()
   .catch(null);
 const optionsSchema = z.record(z.string(), z.unknown()).nullish().catch(null);
+const tagsSchema = z
+  .union([z.array(z.string()), z.string().transform((tag) => [tag])])
+  .nullish()
+  .catch(null);
 const metaSchema = z.record(z.string(), z.unknown()).nullish().catch(null);
 
 /** One entry of any section; unknown fields are left out, bad ones read as absent. */
@@ -36,9 +40,17 @@ export const nodeSchema = z.object({
   version: z.union([z.string(), z.number()]).nullish().catch(null),
   compiled_path: optionalText,
   meta: metaSchema,
+  tags: tagsSchema,
+  group: optionalText,
+  /** Read by hand: a project has a hundred thousand of them. */
+  columns: z.unknown().optional(),
+  /** An exposure's. */
+  owner: z.unknown().optional(),
   config: z
     .object({
       enabled: z.boolean().nullish().catch(null),
+      tags: tagsSchema,
+      group: optionalText,
       materialized: optionalText,
       on_error: optionalText,
       incremental_strategy: optionalText,
@@ -59,24 +71,14 @@ export const nodeSchema = z.object({
     .catch(null),
 });
 
-const section = z.record(z.string(), z.unknown()).nullish().catch(null);
+/** An entry of `groups`. */
+export const groupSchema = z.object({ name: z.string().min(1), owner: z.unknown().optional() });
 
-/** The file as a whole, its entries unread. */
-export const fileSchema = z.object({
-  metadata: z
-    .object({
-      dbt_version: optionalText,
-      invocation_id: optionalText,
-      project_name: optionalText,
-      adapter_type: optionalText,
-    })
-    .nullish(),
-  nodes: z.record(z.string(), z.unknown()),
-  sources: section,
-  exposures: section,
-  metrics: section,
-  semantic_models: section,
-  saved_queries: section,
-  functions: section,
-  unit_tests: section,
+/** What the file says of itself. */
+export const metadataSchema = z.object({
+  dbt_version: optionalText,
+  invocation_id: optionalText,
+  project_name: optionalText,
+  adapter_type: optionalText,
 });
+export type Metadata = Partial<z.infer<typeof metadataSchema>>;

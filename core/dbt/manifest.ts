@@ -1,5 +1,7 @@
 import { FatalError } from "#core/errors.ts";
-import { fileSchema, nodeSchema } from "./manifest-schema.ts";
+import { JsonMembers } from "./json-members.ts";
+import { groupSchema, type Metadata, metadataSchema, nodeSchema } from "./manifest-schema.ts";
+import { columnsOf, metaOf, type NodeMeaning, type Owner, ownerIn } from "./node-meaning.ts";
 import { HOLLOW_TYPES } from "./resource-types.ts";
 
 /** A vertex, or anything else in dbt's graph, as the manifest describes it. */
@@ -37,6 +39,8 @@ export interface ManifestNode {
   /** `config.meta.stepwatch` or `meta.stepwatch`, unread; undefined when there is none. */
   stepwatchMeta: unknown;
   compiledPath: string | null;
+  /** What it is to people: owner, tags, columns. Nothing is decided by it. */
+  meaning: NodeMeaning;
 }
 
 /** The parts of manifest.json that decisions need. */
@@ -47,6 +51,8 @@ export interface Manifest {
   adapterType: string | null;
   /** Nodes, unit tests, sources, exposures, metrics, semantic models, saved queries, functions; disabled ones never. */
   nodes: ReadonlyMap<string, ManifestNode>;
+  /** Owners of dbt's groups, by the group's name. */
+  groups: ReadonlyMap<string, Owner>;
 }
 
 /** The manifest could not be read: cut while it was written, or no manifest at all. */
@@ -54,31 +60,77 @@ export class ManifestUnreadable extends FatalError {
   override readonly name = "ManifestUnreadable";
 }
 
+/** Members of manifest.json that hold dbt's graph. */
+const GRAPH = new Set([
+  ...["nodes", "sources", "exposures", "metrics", "semantic_models", "saved_queries", "functions", "unit_tests"],
+]);
+const GROUPS = "groups";
+
 /**
- * Reads the text of manifest.json, tolerant of everything it does not need. dbt writes the file in place and in
- * pieces, so that a reader can see half of it.
+ * Reads manifest.json from the pieces in which it comes, tolerant of everything that is not needed of it, and holding
+ * none of that. dbt writes the file in place and in pieces, so that a reader can see half of it.
+ */
+export class ManifestReader {
+  readonly #nodes = new Map<string, ManifestNode>();
+  readonly #groups = new Map<string, Owner>();
+  readonly #members = new JsonMembers({
+    whole: new Set(["metadata"]),
+    each: new Set([...GRAPH, GROUPS]),
+    onObject: (member, value) => this.#take(member, value),
+  });
+  #metadata: Metadata = {};
+
+  /** @throws {@link ManifestUnreadable} */
+  push(bytes: Uint8Array): void {
+    try {
+      this.#members.push(bytes);
+    } catch (cause) {
+      throw notWhole(cause);
+    }
+  }
+
+  /**
+   * The file has come to its end.
+   * @throws {@link ManifestUnreadable}
+   */
+  end(): Manifest {
+    if (!this.#members.isWhole) throw notWhole();
+    if (!this.#members.objects.has("nodes"))
+      throw new ManifestUnreadable("manifest.json has no `nodes`: give the file that dbt wrote.");
+    return {
+      dbtVersion: this.#metadata.dbt_version ?? null,
+      invocationId: this.#metadata.invocation_id ?? null,
+      projectName: this.#metadata.project_name ?? null,
+      adapterType: this.#metadata.adapter_type ?? null,
+      nodes: this.#nodes,
+      groups: this.#groups,
+    };
+  }
+
+  #take(member: string, value: unknown): void {
+    if (member === "metadata") this.#metadata = metadataSchema.parse(value);
+    else if (member === GROUPS) this.#takeGroup(value);
+    else if (this.#members.objects.has(member)) for (const node of nodeOf(value)) this.#nodes.set(node.uniqueId, node);
+  }
+
+  #takeGroup(value: unknown): void {
+    const { data } = groupSchema.safeParse(value);
+    const owner = ownerIn(data?.owner);
+    if (data !== undefined && owner !== null) this.#groups.set(data.name, owner);
+  }
+}
+
+const notWhole = (cause?: unknown) =>
+  new ManifestUnreadable("manifest.json is not whole: dbt was still writing it, or was stopped.", { cause });
+
+/**
+ * Reads the text of manifest.json.
  * @throws {@link ManifestUnreadable}
  */
 export function readManifest(text: string): Manifest {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch (cause) {
-    throw new ManifestUnreadable("manifest.json is not whole: dbt was still writing it, or was stopped.", { cause });
-  }
-  const file = fileSchema.safeParse(parsed);
-  if (!file.success) {
-    throw new ManifestUnreadable("manifest.json has no `nodes`: give the file that dbt wrote.", { cause: file.error });
-  }
-  const { metadata, ...sections } = file.data;
-  const nodes = Object.values(sections).flatMap((entries) => Object.values(entries ?? {}).flatMap(nodeOf));
-  return {
-    dbtVersion: metadata?.dbt_version ?? null,
-    invocationId: metadata?.invocation_id ?? null,
-    projectName: metadata?.project_name ?? null,
-    adapterType: metadata?.adapter_type ?? null,
-    nodes: new Map(nodes.map((node) => [node.uniqueId, node])),
-  };
+  const reader = new ManifestReader();
+  reader.push(new TextEncoder().encode(text));
+  return reader.end();
 }
 
 function nodeOf(entry: unknown): ManifestNode[] {
@@ -111,6 +163,13 @@ function nodeOf(entry: unknown): ManifestNode[] {
       persistsDocs: Object.values(data.config?.persist_docs ?? {}).includes(true),
       stepwatchMeta: meta,
       compiledPath: data.compiled_path || null,
+      meaning: {
+        owner: ownerIn(data.owner) ?? ownerIn(data.config?.meta?.owner ?? data.meta?.owner),
+        group: data.config?.group ?? data.group ?? null,
+        tags: data.tags ?? data.config?.tags ?? [],
+        meta: metaOf(data.config?.meta ?? data.meta),
+        columns: columnsOf(data.columns),
+      },
     },
   ];
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { JsonMembers } from "./json-members.ts";
 import { fieldsOf, messageOf, numberOf, timeOf } from "./line-fields.ts";
 
 /** Windows of a microbatch model's batches, as ISO start and end. */
@@ -30,10 +31,7 @@ export interface RunResults {
 
 const windowsSchema = z.array(z.tuple([z.string(), z.string()])).catch([]);
 
-const fileSchema = z.object({
-  metadata: z.object({ invocation_id: z.string().nullish(), dbt_version: z.string().nullish() }).nullish(),
-  results: z.array(z.unknown()),
-});
+const metadataSchema = z.object({ invocation_id: z.string().nullish(), dbt_version: z.string().nullish() });
 
 const resultSchema = z.object({
   unique_id: z.string().min(1),
@@ -48,21 +46,56 @@ const resultSchema = z.object({
   batch_results: z.object({ successful: windowsSchema, failed: windowsSchema }).nullish().catch(null),
 });
 
-/** Reads the text of run_results.json; null when it is no such file (cut, empty, something else). Never throws. */
-export function readRunResults(text: string): RunResults | null {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch {
-    return null;
+/**
+ * Reads run_results.json from the pieces in which it comes: with the compiled SQL of thousands of tests it is large, and
+ * most of it is not needed. Never throws.
+ */
+export class RunResultsReader {
+  readonly #results: RunResult[] = [];
+  readonly #members: JsonMembers;
+  #metadata: z.infer<typeof metadataSchema> = {};
+  #isBroken = false;
+
+  /** @param textOf what is done to the text of each result before it is read, such as masking. */
+  constructor(textOf: (text: string) => string = (text) => text) {
+    this.#members = new JsonMembers({
+      whole: new Set(["metadata"]),
+      each: new Set(["results"]),
+      textOf,
+      onObject: (member, value) => this.#take(member, value),
+    });
   }
-  const file = fileSchema.safeParse(parsed);
-  if (!file.success) return null;
-  return {
-    invocationId: file.data.metadata?.invocation_id ?? null,
-    dbtVersion: file.data.metadata?.dbt_version ?? null,
-    results: file.data.results.flatMap(resultOf),
-  };
+
+  push(bytes: Uint8Array): void {
+    if (this.#isBroken) return;
+    try {
+      this.#members.push(bytes);
+    } catch {
+      this.#isBroken = true;
+    }
+  }
+
+  /** Null when it was no such file (cut, empty, something else). */
+  end(): RunResults | null {
+    if (this.#isBroken || !this.#members.isWhole || !this.#members.lists.has("results")) return null;
+    return {
+      invocationId: this.#metadata.invocation_id ?? null,
+      dbtVersion: this.#metadata.dbt_version ?? null,
+      results: this.#results,
+    };
+  }
+
+  #take(member: string, value: unknown): void {
+    if (member === "results") this.#results.push(...resultOf(value));
+    else this.#metadata = metadataSchema.parse(value);
+  }
+}
+
+/** Reads the text of run_results.json; null when it is no such file. Never throws. */
+export function readRunResults(text: string): RunResults | null {
+  const reader = new RunResultsReader();
+  reader.push(new TextEncoder().encode(text));
+  return reader.end();
 }
 
 function resultOf(entry: unknown): RunResult[] {

@@ -1,6 +1,6 @@
 import { text } from "node:stream/consumers";
-import type { NodeReport, TaskReport } from "#core/run/report.ts";
-import type { RunSummary } from "#core/run/summary.ts";
+import type { NodeReport, TaskReport } from "#core/run/reporting/report.ts";
+import type { RunSummary } from "#core/run/reporting/summary.ts";
 
 /**
  * Draws a run as the README shows it: `npx stepwatch status <run> --json | node docs/images/run-picture.ts > run.svg`.

@@ -1,12 +1,14 @@
 import { dynamoLedger } from "#clients/dynamo-ledger.ts";
 import { ecsTasks } from "#clients/ecs-tasks.ts";
+import { eventBridgeEvents } from "#clients/eventbridge-events.ts";
+import { functionLog } from "#clients/function-log.ts";
 import { planReader } from "#clients/plan-reader.ts";
 import { s3Artefacts } from "#clients/s3-artefacts.ts";
 import { sfnExecutions } from "#clients/sfn-executions.ts";
 import { functionEnvironmentSchema, parseEnvironment } from "#core/contracts/environment.ts";
 import { checkRunPayloadSchema } from "#core/contracts/payloads.ts";
 import { answerTurn } from "../answer-turn.ts";
-import { type CheckRunDeps, checkRun } from "./check-run.ts";
+import { type CheckRunDeps, checkTurn } from "./check-run.ts";
 
 const environment = parseEnvironment(
   functionEnvironmentSchema.required({ STEPWATCH_CONSUMER_MACHINE_ARN: true }),
@@ -14,11 +16,14 @@ const environment = parseEnvironment(
 );
 const artefacts = s3Artefacts({ bucket: environment.STEPWATCH_BUCKET });
 const executions = sfnExecutions({});
+const log = functionLog("check-run", environment.STEPWATCH_STACK);
 const deps: CheckRunDeps = {
   ledger: dynamoLedger({ table: environment.STEPWATCH_TABLE }),
   artefacts,
   tasks: ecsTasks({}),
   executions,
+  events: eventBridgeEvents(),
+  warn: log.warn,
   readPlan: planReader(artefacts),
   consumerMachineArn: environment.STEPWATCH_CONSUMER_MACHINE_ARN,
   nowMs: Date.now,
@@ -26,21 +31,29 @@ const deps: CheckRunDeps = {
 };
 
 /**
- * Runs whose check is under way in this process. A Lambda instance has one call at a time; the embedded AWS has all
- * calls of a function in one process, and a check that takes longer than a turn would only be slowed by a second one.
+ * Runs whose check is under way in this process. A Lambda instance has one call at a time; the embedded AWS has all calls
+ * of a function in one process. A call that comes meanwhile looks after it: what woke it may have come after the first
+ * one's look. One such call stands for all.
  */
-const underWay = new Set<string>();
+const underWay = new Map<string, { readonly done: Promise<unknown>; waiting: boolean }>();
 
 /** `Check run`. Triggered by each turn of the run's wait with a task token; twice at once, the run's version lets one decide. */
 export async function handler(event: unknown): Promise<void> {
   const payload = checkRunPayloadSchema.parse(event);
   const { runId } = payload.run;
-  if (underWay.has(runId)) return;
-  underWay.add(runId);
+  const before = underWay.get(runId);
+  if (before?.waiting) return;
+  if (before) {
+    before.waiting = true;
+    await before.done;
+  }
+  const turn = () => answerTurn(executions, payload.taskToken, () => checkTurn(payload, deps));
+  const done = log.about(payload.run, turn);
+  const entry = { done: done.catch(() => undefined), waiting: false };
+  underWay.set(runId, entry);
   try {
-    const turn = async () => ((await checkRun(payload.run, deps)) === "settle" ? {} : null);
-    await answerTurn(executions, payload.taskToken, turn);
+    await done;
   } finally {
-    underWay.delete(runId);
+    if (underWay.get(runId) === entry) underWay.delete(runId);
   }
 }

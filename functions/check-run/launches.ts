@@ -1,12 +1,14 @@
 import type { Artefacts } from "#clients/artefacts.ts";
+import { tell } from "#clients/function-log.ts";
 import type { Ledger, VertexClaim } from "#clients/ledger.ts";
 import type { Tasks } from "#clients/tasks.ts";
 import type { RunRow, TaskRow } from "#core/contracts/ledger.ts";
 import { type TaskSet, taskSetSchema } from "#core/contracts/task-set.ts";
+import { eachLimited } from "#core/limit.ts";
 import { artefactKeys, clientToken, setHash, startedBy } from "#core/names.ts";
-import type { LaunchDecision } from "#core/run/decision.ts";
-import { eachLimited } from "#core/run/limit.ts";
-import { asksEcs, ended, nextLaunchAtMs, taskMove } from "#core/run/task-watch.ts";
+import type { LaunchDecision } from "#core/run/deciding/decision.ts";
+import { isCapacityRefusal, nextRoomAtMs, placementOf, triesElsewhere } from "#core/run/watching/capacity.ts";
+import { asksEcs, ended, nextLaunchAtMs, taskMove } from "#core/run/watching/task-watch.ts";
 
 /** What launching and watching tasks needs. */
 export interface LaunchDeps {
@@ -34,12 +36,12 @@ export async function claimTask(
   run: RunRow,
   version: number,
   task: number,
-  launch: LaunchDecision,
+  launch: LaunchDecision & { readonly onDemand?: boolean },
   deps: LaunchDeps,
 ): Promise<boolean> {
-  const { claims, eventWindow, asOfMs, orphans } = launch;
+  const { claims, eventWindow, asOfMs, orphans, hooks, startHooks, step } = launch;
   const uniqueIds = [...launch.uniqueIds];
-  const hasSet = uniqueIds.length > 0;
+  const hasSet = uniqueIds.length > 0 || hooks !== undefined || step !== undefined;
   const setKey = hasSet ? artefactKeys.set(run.project, run.runId, task, setHash(uniqueIds)) : undefined;
   const set: TaskSet = {
     uniqueIds,
@@ -47,6 +49,9 @@ export async function claimTask(
     eventWindow,
     asOfMs,
     orphans: orphans && { ...orphans, uniqueIds: [...orphans.uniqueIds] },
+    startHooks,
+    hooks,
+    command: step && [...step.words],
   };
   if (setKey) await deps.artefacts.putJson(setKey, set);
   const row: TaskRow = {
@@ -54,9 +59,13 @@ export async function claimTask(
     kind: launch.kind,
     round: run.round,
     reason: launch.reason,
-    ...(setKey ? { setKey, setSize: uniqueIds.length } : {}),
+    ...(step ? { step: step.id } : {}),
+    ...(setKey ? { setKey } : {}),
+    ...(uniqueIds.length > 0 ? { setSize: uniqueIds.length } : {}),
     setSample: uniqueIds.slice(0, SET_SAMPLE),
-    size: launch.size,
+    size: (launch.kind === "producer" ? undefined : run.opening?.size) ?? launch.size,
+    ...(run.opening?.fullRefresh ? { fullRefresh: true } : {}),
+    ...(launch.onDemand ? { onDemand: true } : {}),
     state: "claiming",
     claimedAtMs: deps.nowMs(),
     clientToken: clientToken(run, task, 0),
@@ -108,9 +117,10 @@ async function claimVertices(
 }
 
 async function launchTask(run: RunRow, task: TaskRow, deps: LaunchDeps): Promise<void> {
-  const target = task.size === "producer" ? run.settings.producer : run.settings.executionQueue;
+  const target = targetOf(run, task);
   const answer = await deps.tasks.launch({
     target,
+    placement: placementOf(target, task),
     clientToken: task.clientToken,
     startedBy: startedBy(run),
     environment: { STEPWATCH_RUN_ID: run.runId, STEPWATCH_TASK: String(task.task) },
@@ -121,25 +131,38 @@ async function launchTask(run: RunRow, task: TaskRow, deps: LaunchDeps): Promise
       "stepwatch:kind": task.kind,
     },
   });
-  if ("taskArn" in answer)
+  if ("taskArn" in answer) {
+    const { task: number, kind, reason, setSize } = task;
+    tell("A task is launched.", { task: number, kind, reason, vertices: setSize, taskArn: answer.taskArn });
     await deps.ledger.markLaunched(run, task.task, { taskArn: answer.taskArn, launchedAtMs: deps.nowMs() });
-  else await launchFailed(run, task, answer.refused, deps);
+  } else await launchFailed(run, task, answer.refused, deps);
 }
 
-/** A launch that failed uses no try; after the policy's bound the task is given up (behaviour D11). */
+/**
+ * A launch that failed uses no try; after the policy's bound the task is given up (behaviour D11). One for which there
+ * was no room waits within the run's deadline, and counts for no bound (D21).
+ */
 async function launchFailed(run: RunRow, task: TaskRow, reason: string, deps: WatchDeps): Promise<void> {
-  const failures = task.launchFailures + 1;
+  const launchFailures = task.launchFailures + 1;
+  const noRoom = isCapacityRefusal(reason);
+  const capacityRefusals = (task.capacityRefusals ?? 0) + (noRoom ? 1 : 0);
+  const counted = launchFailures - capacityRefusals;
+  tell("A task was not started.", { task: task.task, failures: launchFailures, noRoom, reason });
   const { policy } = run.settings;
-  if (failures > policy.launchFailures) {
-    const last = `Given up after ${failures} launches: ${reason}`;
+  if (!noRoom && counted > policy.launchFailures) {
+    const last = `Given up after ${counted} launches: ${reason}`;
     await deps.ledger.markStopped(run, task.task, ended(deps.nowMs(), last, true));
     return;
   }
+  const target = targetOf(run, task);
+  const waitMs = () =>
+    triesElsewhere(target, task, capacityRefusals) ? deps.nowMs() : nextRoomAtMs(capacityRefusals, deps.nowMs());
   const next = {
     reason,
-    launchFailures: failures,
-    nextLaunchAtMs: nextLaunchAtMs(failures, policy, deps.nowMs()),
-    clientToken: clientToken(run, task.task, failures),
+    launchFailures,
+    ...(capacityRefusals > 0 && { capacityRefusals }),
+    nextLaunchAtMs: noRoom ? waitMs() : nextLaunchAtMs(counted, policy, deps.nowMs()),
+    clientToken: clientToken(run, task.task, launchFailures),
   };
   await deps.ledger.markLaunchFailed(run, task.task, next);
 }
@@ -152,12 +175,15 @@ export async function observeTasks(run: RunRow, tasks: readonly TaskRow[], deps:
   for (const target of [producer, executionQueue]) {
     const ours = asked.filter((task) => (task.size === "producer" ? producer : executionQueue) === target);
     if (ours.length === 0) continue;
-    const answers = await deps.tasks.describe(target.cluster, target.containerName, ours.map(arnOf));
+    const answers = await deps.tasks.describe(target.cluster, target.containerName, ours.map(arnOf), startedBy(run));
     for (const task of ours)
       moved = (await move(run, task, answers.get(arnOf(task)) ?? { state: "missing" }, deps)) || moved;
   }
   return moved;
 }
+
+const targetOf = ({ settings }: RunRow, { size }: TaskRow) =>
+  size === "producer" ? settings.producer : settings.executionQueue;
 
 const arnOf = (task: TaskRow): string => task.fencedBy ?? task.taskArn!;
 
@@ -169,24 +195,38 @@ async function move(
 ): Promise<boolean> {
   const next = taskMove(task, ecs, deps.nowMs());
   if (next.move === "none") return false;
-  if (next.move === "over") return await deps.ledger.markStopped(run, task.task, next.stop);
-  const target = task.size === "producer" ? run.settings.producer : run.settings.executionQueue;
-  if (ecs.state !== "stopped") await deps.tasks.stop(target.cluster, arnOf(task), next.reason);
+  if (next.move === "over") {
+    tell("A task is over by ECS' word.", { task: task.task, ...next.stop });
+    return await deps.ledger.markStopped(run, task.task, next.stop);
+  }
+  const target = targetOf(run, task);
+  if (ecs.state !== "stopped") await deps.tasks.stop(target.cluster, arnOf(task), next.reason, startedBy(run));
   await launchFailed(run, task, next.reason, deps);
   return true;
 }
 
 /** Stops every live task; one that was never launched is over at once. */
 export async function stopTasks(run: RunRow, tasks: readonly TaskRow[], deps: WatchDeps): Promise<void> {
+  await closeUnlaunched(run, tasks, deps);
   for (const task of tasks) {
-    if (task.state === "over") continue;
-    const target = task.size === "producer" ? run.settings.producer : run.settings.executionQueue;
-    if (task.fencedBy ?? task.taskArn) await deps.tasks.stop(target.cluster, arnOf(task), "The run is being stopped.");
-    else
-      await deps.ledger.markStopped(
-        run,
-        task.task,
-        ended(deps.nowMs(), "The run was stopped before the task was launched.", true),
-      );
+    if (task.state === "over" || !wasLaunched(task)) continue;
+    const target = targetOf(run, task);
+    await deps.tasks.stop(target.cluster, arnOf(task), "The run is being stopped.", startedBy(run));
   }
 }
+
+/**
+ * Ends what was claimed and never launched, or whose launch came to nothing: its fence is closed to a container that may
+ * come all the same. True: something was done, read the tasks again.
+ */
+export async function closeUnlaunched(run: RunRow, tasks: readonly TaskRow[], deps: WatchDeps): Promise<boolean> {
+  const unlaunched = tasks.filter((task) => task.state !== "over" && !wasLaunched(task));
+  for (const task of unlaunched) {
+    const why = task.lastLaunchFailure === undefined ? "" : ` The last launch was refused: ${task.lastLaunchFailure}`;
+    const stop = ended(deps.nowMs(), `The run was stopped before the task was launched.${why}`, true);
+    await deps.ledger.markStopped(run, task.task, stop);
+  }
+  return unlaunched.length > 0;
+}
+
+const wasLaunched = ({ fencedBy, taskArn }: TaskRow): boolean => (fencedBy ?? taskArn) !== undefined;

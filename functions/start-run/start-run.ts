@@ -1,32 +1,118 @@
 import { isRefused } from "#clients/aws-errors.ts";
-import type { Executions } from "#clients/executions.ts";
-import type { Ledger } from "#clients/ledger.ts";
-import type { LockRow, RunRow } from "#core/contracts/ledger.ts";
+import { handOver } from "#clients/hand-over.ts";
+import type { RunRow } from "#core/contracts/ledger.ts";
 import { CONTRACT, type RunReference, type StartRunPayload } from "#core/contracts/payloads.ts";
-import { effectiveOptions, parseRunInput } from "#core/contracts/run-input.ts";
-import type { ProjectSettings } from "#core/contracts/settings.ts";
-import { InputError, QueueFull, RunLocked } from "#core/errors.ts";
-import { lockKey, RUN_ID } from "#core/names.ts";
-import { ended, lastSignMs } from "#core/run/task-watch.ts";
-import { isOver } from "#core/run/vertex-view.ts";
+import type { LockRow, RunIndexRow } from "#core/contracts/project-rows.ts";
+import { labelOf, settingsOfCommand } from "#core/contracts/run-command.ts";
+import {
+  effectiveOptions,
+  parseRunInput,
+  type RunInput,
+  scheduledTimeOf,
+  triggerOf,
+  workOf,
+} from "#core/contracts/run-input.ts";
+import { longestRunMinutes, settingsOfJob } from "#core/contracts/run-job.ts";
+import { policyOfRun } from "#core/contracts/run-policy.ts";
+import type { Policy, ProjectSettings } from "#core/contracts/settings.ts";
+import { InputError, PastNotGreen, RunLeftOut } from "#core/errors.ts";
+import { RUN_ID } from "#core/names.ts";
+import { withChosenImage } from "#core/run/planning/chosen-image.ts";
+import { scheduledAtMsOf } from "#core/run/planning/run-dates.ts";
+import { pausedSentence } from "#core/run/watching/pause.ts";
+import { giveLockBack, runKeyOf } from "../run-lock.ts";
+import { lockFor } from "./lock-for.ts";
+import { refuseAfterRed } from "./past.ts";
+import { refuseEarly } from "./refuse-early.ts";
+import { adoptRun, type Resumed, resumedRun } from "./resume.ts";
+import { type EarlierAttempt, earlierAttempt, takeKeyOver } from "./run-key.ts";
+import { duplicateOf } from "./trigger.ts";
+import { type QueueDeps, takeTurn } from "./turn-in-queue.ts";
 
-export interface StartRunDeps {
-  readonly ledger: Ledger;
-  readonly executions: Pick<Executions, "describe">;
-  readonly nowMs: () => number;
-}
-
-/** Runs that may wait for one lock. More would only pile up: the oldest schedule is behind by ten runs then. */
-const QUEUE_BOUND = 10;
+export type StartRunDeps = QueueDeps;
 
 /**
  * Validates the input, takes the project's lock and writes the run. Null: the run waits in the lock's queue, ask again
  * with the next turn. Run twice, it changes nothing: lock and row recognise their run.
- * @throws InputError, RunLocked, QueueFull
+ * @throws InputError, RunLocked, QueueFull, PastNotGreen, RunLeftOut
  */
 export async function startRun(payload: StartRunPayload, deps: StartRunDeps): Promise<RunReference | null> {
+  const { execution, taskToken } = payload;
+  const asked = parseRunInput(payload.input);
+  const deployed = withChosenImage(deployedOf(payload, asked), await deps.ledger.readImage(asked.project));
+  const current = settingsOfCommand(settingsOfJob(deployed, asked.job), asked);
+  const earlier = await attemptBefore(payload, asked, deps);
+  if (earlier !== null && "ending" in earlier) return null;
+  const resumed = await resumedBy(asked, earlier, deployed, deps);
+  const { input, settings } = resumed ?? { input: asked, settings: current };
+  const lock = lockFor(execution, input, settings, deps.nowMs());
+  const policy = policyOf(payload, input, settings);
+  const scheduledAtMs = scheduledAt(execution, input, settings, resumed) ?? deps.nowMs();
+  refuseEarly(settings, input, policy, effectiveOptions(settings, input));
+  const reference: RunReference = {
+    contract: CONTRACT,
+    project: input.project,
+    runId: execution.name,
+    round: 1,
+    ...(payload.waitSeconds === undefined ? {} : { waitSeconds: payload.waitSeconds }),
+  };
+  const leftOut = async (skipped: string, mayFail = true) => {
+    await noteLeftOut(payload, { ...reference, job: labelOf(input, settings) }, skipped, policy, deps);
+    if (mayFail && asked.ifLeftOut === "fail") throw new RunLeftOut(`Nothing was built. ${skipped}`);
+    return { ...reference, skipped };
+  };
+  // What was to be built has been: that is no failure.
+  if (earlier !== null && "done" in earlier) return await leftOut(earlier.done, false);
+  const hadIt = await isMine(lock, deps);
+  const against = hadIt ? null : await reasonAgainst(input, lock, deps);
+  if (against !== null) {
+    await stepAside(lock, deps);
+    return await leftOut(against);
+  }
+  const token = payload.catchesLockFree === true ? { taskToken } : {};
+  const turn = await takeTurn(
+    { lock, overlap: policy.overlap, ...token, work: workOf(input, settings.dates) },
+    hadIt,
+    deps,
+  );
+  if (turn === "waiting") return null;
+  if (turn !== "taken") return await leftOut(turn.skipped);
+  if (policy.dependsOnPast && resumed === null) await refuseAfterPast(lock, settings.job?.name, deps);
+  await writeRun(lock, input, { ...settings, policy }, { resumed, scheduledAtMs }, deps);
+  if (resumed !== null && asked.resume !== undefined)
+    await takeKeyOver(input, resumed.past, attemptOf(execution, deps), deps);
+  return reference;
+}
+
+/** What an earlier run with the same `runKey` makes of this one. A run that names another to go on with needs no key. */
+async function attemptBefore(
+  { execution }: StartRunPayload,
+  { runKey, resume, ...input }: RunInput,
+  deps: StartRunDeps,
+): Promise<EarlierAttempt | null> {
+  if (runKey === undefined || resume !== undefined) return null;
+  return await earlierAttempt({ ...input, runKey }, attemptOf(execution, deps), deps);
+}
+
+const attemptOf = ({ name, arn }: StartRunPayload["execution"], { nowMs }: Pick<StartRunDeps, "nowMs">) => ({
+  ...{ runId: name, executionArn: arn, atMs: nowMs() },
+});
+
+async function resumedBy(
+  asked: RunInput,
+  earlier: Exclude<EarlierAttempt, { readonly ending: string }> | null,
+  deployed: ProjectSettings,
+  deps: StartRunDeps,
+): Promise<Resumed | null> {
+  if (asked.resume !== undefined) return await resumedRun({ ...asked, resume: asked.resume }, deployed, deps);
+  if (earlier === null || "done" in earlier) return null;
+  const { project, policy, evenIfPaused, dedupeKey } = asked;
+  return await resumedRun({ project, policy, evenIfPaused, dedupeKey, resume: earlier.resume }, deployed, deps);
+}
+
+/** @throws InputError */
+function deployedOf(payload: StartRunPayload, input: RunInput): ProjectSettings {
   const { execution } = payload;
-  const input = parseRunInput(payload.input);
   const settings = Object.hasOwn(payload.projects, input.project) ? payload.projects[input.project] : undefined;
   if (!settings)
     throw new InputError("Run input refused", [
@@ -36,42 +122,93 @@ export async function startRun(payload: StartRunPayload, deps: StartRunDeps): Pr
     throw new InputError("Run input refused", [
       `execution name = "${execution.name}": letters, digits, - and _ only, at most 80`,
     ]);
-  const options = effectiveOptions(settings, input);
-  const ownProfile = settings.build.profile ?? settings.defaultProfile;
-  const otherProfile = options.profile === ownProfile ? undefined : options.profile;
-  const lockProject = settings.lockProject ?? input.project;
-  const lock: LockRow = {
-    project: lockProject,
-    ...(lockProject === input.project ? {} : { runProject: input.project }),
-    lockKey: lockKey(options.target, settings.defaultTarget, otherProfile),
-    runId: execution.name,
-    executionArn: execution.arn,
-    takenAtMs: deps.nowMs(),
-  };
-  const reference: RunReference = { contract: CONTRACT, project: input.project, runId: execution.name, round: 1 };
-  const holder = await lockOrHolder(lock, settings, deps);
-  if (holder === "wait") return null;
-  if (holder && settings.policy.overlap === "skip")
-    return { ...reference, skipped: `Run ${holder.runId} holds the lock ${lock.lockKey} (overlap: skip).` };
-  if (holder) throw new RunLocked(lock.lockKey, holder.runId, NOT_QUEUED);
-  const effective =
-    input.allowEmpty === undefined
-      ? settings
-      : { ...settings, policy: { ...settings.policy, allowEmpty: input.allowEmpty } };
-  await writeRun(lock, input, effective, deps);
-  return reference;
+  return settings;
 }
 
-const NOT_QUEUED = "wait until it ends, or set overlap: queue.";
+/** Why this run is not even to wait: a person has paused the project, or its trigger has started a run before. */
+async function reasonAgainst(input: RunInput, lock: LockRow, deps: StartRunDeps): Promise<string | null> {
+  const { project, evenIfPaused } = input;
+  const pause = evenIfPaused === true ? null : await deps.ledger.readPause(project);
+  if (pause !== null) return pausedSentence(pause);
+  const trigger = triggerOf(input);
+  if (trigger === null) return null;
+  const { runId, executionArn, takenAtMs: atMs } = lock;
+  const first = await duplicateOf(project, trigger, { runId, executionArn, atMs }, deps);
+  return first === null ? null : `Duplicate of run ${first}: the same trigger (dedupeKey) started that one.`;
+}
+
+/** A run that waited and will not begin lets the next one in. */
+async function stepAside(lock: LockRow, deps: StartRunDeps): Promise<void> {
+  await deps.ledger.leaveQueue(lock.project, lock.lockKey, { runId: lock.runId, atMs: lock.takenAtMs });
+  await handOver(lock, deps);
+}
+
+/** A run that has its row was asked before. @throws PastNotGreen once the lock is given on */
+async function refuseAfterPast(lock: LockRow, job: string | undefined, deps: StartRunDeps): Promise<void> {
+  if ((await deps.ledger.readRun(runKeyOf(lock))) !== null) return;
+  try {
+    await refuseAfterRed(lock, job, deps.ledger);
+  } catch (error) {
+    if (error instanceof PastNotGreen)
+      await giveLockBack({ ...runKeyOf(lock), lockProject: lock.project, lockKey: lock.lockKey }, deps);
+    throw error;
+  }
+}
+
+/** The list of runs tells of one that was left out too. It has no row: nothing was built, and nothing can be retried. */
+async function noteLeftOut(
+  { execution }: StartRunPayload,
+  { project, runId, job }: RunReference & { readonly job: string | undefined },
+  verdict: string,
+  policy: Policy,
+  deps: StartRunDeps,
+): Promise<void> {
+  const endedAtMs = deps.nowMs();
+  const startedAtMs = Date.parse(execution.startTime) || endedAtMs;
+  const ends = { state: "skipped" as const, endedAtMs, verdict };
+  const index = { project, runId, executionArn: execution.arn, startedAtMs, ...ofJob(job), ...ends };
+  await putIndex(index, policy.ttlDays, deps);
+}
+
+/** The project's policy as this run's input changes it. */
+function policyOf(
+  payload: StartRunPayload,
+  { policy, allowEmpty, command }: RunInput,
+  settings: ProjectSettings,
+): Policy {
+  const longest = longestRunMinutes(Object.values(payload.projects));
+  const { overlap = "queue", ...own } = policy ?? {};
+  // Whoever asks for a command waits for it, whatever a schedule's runs do, and no run before it matters.
+  if (command !== undefined)
+    return policyOfRun(settings.policy, { ...own, overlap, dependsOnPast: false, runRetries: 0 }, longest);
+  return policyOfRun(settings.policy, allowEmpty === undefined ? policy : { ...policy, allowEmpty }, longest);
+}
+
+/**
+ * The moment that a run works on: what its trigger says, whenever it is delivered and however long it waits; of one that
+ * goes on with another that one's; else the execution's start. @throws InputError
+ */
+function scheduledAt(
+  { startTime }: StartRunPayload["execution"],
+  input: RunInput,
+  { dates }: ProjectSettings,
+  resumed: Resumed | null,
+): number | null {
+  if (resumed !== null) return scheduledAtMsOf(resumed.past);
+  return scheduledTimeOf(input, dates?.zone ?? "UTC") ?? (Date.parse(startTime) || null);
+}
+
+const ofJob = (job: string | undefined) => (job === undefined ? {} : { job });
 
 async function writeRun(
   lock: LockRow,
   input: Record<string, unknown>,
   settings: ProjectSettings,
+  { resumed, scheduledAtMs }: { readonly resumed: Resumed | null; readonly scheduledAtMs: number },
   deps: StartRunDeps,
 ): Promise<void> {
   const nowMs = deps.nowMs();
-  const run: RunRow = {
+  const begun: RunRow = {
     ...runKeyOf(lock),
     ...(lock.runProject === undefined ? {} : { lockProject: lock.project }),
     executionArn: lock.executionArn,
@@ -83,91 +220,29 @@ async function writeRun(
     version: 0,
     lastTask: 0,
     startedAtMs: nowMs,
+    scheduledAtMs,
     deadlineAtMs: nowMs + settings.policy.runTimeoutMinutes * 60_000,
   };
+  const isNew = resumed !== null && (await deps.ledger.readRun(begun)) === null;
+  const run = isNew ? await adoptRun(begun, resumed, deps) : begun;
   const known = (await deps.ledger.createRun(run)) ? run : await deps.ledger.readRun(run);
   if (known?.state !== "running") return;
   const { project, runId, executionArn, startedAtMs } = known;
-  const index = { project, runId, executionArn, startedAtMs, state: "running" as const };
-  try {
-    await deps.ledger.putRunIndex(index, settings.policy.ttlDays);
-  } catch (error) {
-    // The row is there: a list that lacks the run for a while must not end it without a verdict. Its end is put there too.
-    if (!isRefused(error)) throw error;
-  }
+  const index = { project, runId, executionArn, startedAtMs, state: "running" as const, lockKey: known.lockKey };
+  await putIndex({ ...index, ...ofJob(labelOf(known.input, known.settings)) }, settings.policy.ttlDays, deps);
 }
 
-/** The run that a lock's row names: of a project of its own where several share the lock. */
-const runKeyOf = ({ project, runProject, runId }: LockRow) => ({ project: runProject ?? project, runId });
-
-/** Null: the lock is ours. A row: somebody holds it and the policy is not to wait. `wait`: we stand in the queue. */
-async function lockOrHolder(
-  lock: LockRow,
-  settings: ProjectSettings,
-  deps: StartRunDeps,
-): Promise<LockRow | "wait" | null> {
-  if (settings.policy.overlap !== "queue") return takeOrReplace(lock, deps);
-  if (await isMine(lock, deps)) {
-    await deps.ledger.leaveQueue(lock.project, lock.lockKey, { runId: lock.runId, atMs: lock.takenAtMs });
-    return takeOrReplace(lock, deps);
+/** A list that lacks a run must not end it, or leave it without an answer: what AWS refuses for good is passed over. */
+async function putIndex(row: RunIndexRow, ttlDays: number, deps: StartRunDeps): Promise<void> {
+  try {
+    await deps.ledger.putRunIndex(row, ttlDays);
+  } catch (error) {
+    if (!isRefused(error)) throw error;
   }
-  const queue = await deps.ledger.joinQueue(lock.project, lock.lockKey, {
-    runId: lock.runId,
-    atMs: lock.takenAtMs,
-    executionArn: lock.executionArn,
-  });
-  const ahead = await liveAhead(queue, lock, deps);
-  const entry = queue.find((one) => one.runId === lock.runId);
-  if (ahead >= QUEUE_BOUND) {
-    if (entry) await deps.ledger.leaveQueue(lock.project, lock.lockKey, entry);
-    throw new QueueFull(lock.lockKey, QUEUE_BOUND, (await deps.ledger.readLock(lock.project, lock.lockKey))?.runId);
-  }
-  if (ahead > 0 || (await takeOrReplace(lock, deps)) !== null) return "wait";
-  if (entry) await deps.ledger.leaveQueue(lock.project, lock.lockKey, entry);
-  return null;
 }
 
 /** Whether an earlier call got so far: it must not stand in the queue again, behind runs that wait for this one. */
 async function isMine(lock: LockRow, deps: StartRunDeps): Promise<boolean> {
   if ((await deps.ledger.readLock(lock.project, lock.lockKey))?.runId === lock.runId) return true;
   return (await deps.ledger.readRun(runKeyOf(lock))) !== null;
-}
-
-/** Runs before ours in the queue whose execution still runs; entries of others are cleared away. */
-async function liveAhead(
-  queue: Awaited<ReturnType<Ledger["joinQueue"]>>,
-  lock: LockRow,
-  deps: StartRunDeps,
-): Promise<number> {
-  let ahead = 0;
-  for (const entry of queue) {
-    if (entry.runId === lock.runId) break;
-    const execution = await deps.executions.describe(entry.executionArn);
-    if (execution?.status === "RUNNING") ahead += 1;
-    else await deps.ledger.leaveQueue(lock.project, lock.lockKey, entry);
-  }
-  return ahead;
-}
-
-/** Takes the lock, also from a holder that is gone: its execution ended and each of its tasks is over or silent. */
-async function takeOrReplace(lock: LockRow, deps: StartRunDeps): Promise<LockRow | null> {
-  const holder = await deps.ledger.takeLock(lock);
-  if (holder === null) return null;
-  const execution = await deps.executions.describe(holder.executionArn);
-  if (execution?.status === "RUNNING") return holder;
-  const held = runKeyOf(holder);
-  const tasks = await deps.ledger.readTasks(held);
-  const run = await deps.ledger.readRun(held);
-  const silentMs = (run?.settings.policy.lostAfterSeconds ?? 60) * 1000;
-  const alive = tasks.some((task) => !isOver(task) && deps.nowMs() - lastSignMs(task) < silentMs);
-  if (alive) return holder;
-  for (const task of tasks) {
-    if (!isOver(task) && task.state !== "running")
-      await deps.ledger.markStopped(
-        held,
-        task.task,
-        ended(deps.nowMs(), `Not begun when run ${lock.runId} took the lock.`, true),
-      );
-  }
-  return (await deps.ledger.replaceLock(lock, { runId: holder.runId })) ? null : holder;
 }

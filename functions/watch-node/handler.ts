@@ -1,4 +1,5 @@
 import { dynamoLedger } from "#clients/dynamo-ledger.ts";
+import { functionLog, tell } from "#clients/function-log.ts";
 import { planReader } from "#clients/plan-reader.ts";
 import { s3Artefacts } from "#clients/s3-artefacts.ts";
 import { sfnExecutions } from "#clients/sfn-executions.ts";
@@ -10,6 +11,7 @@ import { watchNode } from "./watch-node.ts";
 const environment = parseEnvironment(functionEnvironmentSchema, process.env);
 const ledger = dynamoLedger({ table: environment.STEPWATCH_TABLE });
 const executions = sfnExecutions({});
+const log = functionLog("watch-node", environment.STEPWATCH_STACK);
 const readPlan = planReader(s3Artefacts({ bucket: environment.STEPWATCH_BUCKET }));
 
 /** Consumers with a turn under way in this process: as in check-run's handler, a slow turn is not joined by a second. */
@@ -25,10 +27,13 @@ export async function handler(event: unknown): Promise<void> {
   try {
     const deps = { ledger, executions, readPlan, nowMs: Date.now };
     // It answers its token itself, once it has noted the outcome.
-    await answerTurn(executions, payload.taskToken, async () => {
-      await watchNode(payload.taskToken, payload.consumer, deps);
+    const turn = async () => {
+      const { taskToken, consumer, execution, waits } = payload;
+      const state = await watchNode(taskToken, consumer, deps, execution.RedriveCount, waits);
+      if (state !== "waiting") tell("The consumer ends.", { outcome: state, part });
       return null;
-    });
+    };
+    await log.about(payload.consumer, () => answerTurn(executions, payload.taskToken, turn));
   } finally {
     underWay.delete(consumer);
   }

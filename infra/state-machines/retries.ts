@@ -10,6 +10,7 @@ export const TRANSIENT_LAMBDA_ERRORS = {
   "Lambda.ServiceException": "the Lambda service had an internal error",
   "Lambda.AWSLambdaException": "the Lambda service answered with an error it does not explain",
   "Lambda.SdkClientException": "Step Functions did not reach the Lambda service",
+  "Lambda.ClientExecutionTimeoutException": "the Lambda service did not answer Step Functions in time",
   "Lambda.TooManyRequestsException": "the account's concurrent executions are used up; new accounts have ten",
   "Lambda.Unknown": "the function's sandbox died without an answer; also how an emulator says throttled",
   "Sandbox.Timedout": "the function ran into its own timeout, as calls to a slow service do",

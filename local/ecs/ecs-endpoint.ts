@@ -6,6 +6,7 @@ import type { EcsTasks } from "./ecs-tasks.ts";
 import type { RunTaskRequest } from "./run-task-request.ts";
 import { describeContainerMetadata, describeTaskMetadata } from "./task-metadata.ts";
 import type { Tag } from "./task-record.ts";
+import type { TaskRegistry } from "./task-registry.ts";
 
 const TARGET_PREFIX = "AmazonEC2ContainerServiceV20141113.";
 const CONTENT_TYPE = "application/x-amz-json-1.1";
@@ -20,17 +21,25 @@ const REFUSED_ACTIONS = new Set([
   "ExecuteCommand",
 ]);
 
+/** Answers a call that is not about tasks. */
+export type RegistryCall = (
+  action: string,
+  body: Buffer,
+  request: IncomingMessage,
+  response: ServerResponse,
+) => Promise<void>;
+
 /**
- * The ECS endpoint: tasks are ours, everything else (clusters, task definitions) is the emulator's, whose answers and
+ * The ECS endpoint: tasks are ours, everything else (clusters, task definitions) is the registry's, whose answers and
  * errors are passed on as they are. Also serves the containers' metadata (`/v4/…`) and the faults (`/_control`).
  */
 export class EcsEndpoint {
   readonly #tasks: EcsTasks;
-  readonly #emulatorUrl: string;
+  readonly #registry: RegistryCall;
 
-  constructor(tasks: EcsTasks, emulatorUrl: string) {
+  constructor(tasks: EcsTasks, registry: RegistryCall) {
     this.#tasks = tasks;
-    this.#emulatorUrl = emulatorUrl;
+    this.#registry = registry;
   }
 
   /** @returns false when the request is for nobody here */
@@ -53,7 +62,7 @@ export class EcsEndpoint {
     const body = await readBody(request);
     try {
       const owned = await this.#callOwn(action, body);
-      if (owned === undefined) await this.#forward(request, body, response);
+      if (owned === undefined) await this.#registry(action, body, request, response);
       else send(response, 200, owned);
     } catch (error) {
       sendError(response, error);
@@ -81,17 +90,6 @@ export class EcsEndpoint {
     return {};
   }
 
-  async #forward(request: IncomingMessage, body: Buffer, response: ServerResponse): Promise<void> {
-    const headers = Object.fromEntries(
-      ["content-type", "x-amz-target", "authorization", "x-amz-date"]
-        .map((name) => [name, request.headers[name]] as const)
-        .filter((entry): entry is [string, string] => typeof entry[1] === "string"),
-    );
-    const answer = await fetch(this.#emulatorUrl, { method: "POST", headers, body: new Uint8Array(body) });
-    response.writeHead(answer.status, { "content-type": answer.headers.get("content-type") ?? CONTENT_TYPE });
-    response.end(Buffer.from(await answer.arrayBuffer()));
-  }
-
   #answerMetadata(path: string, response: ServerResponse): void {
     const [, , token = "", part] = path.split("/");
     const found = this.#tasks.byMetadataToken(token);
@@ -106,10 +104,12 @@ export class EcsEndpoint {
     try {
       if (request.method === "POST") {
         if (request.headers["content-type"] !== "application/json") throw invalidParameter("Send application/json.");
-        const { killOutOfMemory, ...faults } = parse(await readBody(request)) as Partial<EcsFaults> & {
+        const { killOutOfMemory, takeSpotAway, ...faults } = parse(await readBody(request)) as Partial<EcsFaults> & {
           killOutOfMemory?: string;
+          takeSpotAway?: string;
         };
         this.#tasks.faults = { ...this.#tasks.faults, ...faults };
+        if (takeSpotAway !== undefined) this.#tasks.takeSpotAway(takeSpotAway);
         if (killOutOfMemory !== undefined) this.#tasks.killOutOfMemory(killOutOfMemory);
       }
       send(response, 200, this.#tasks.faults);
@@ -118,6 +118,26 @@ export class EcsEndpoint {
     }
   }
 }
+
+/** The registry of an engine that has one. */
+export const forwardedTo =
+  (url: string): RegistryCall =>
+  async (_action, body, request, response) => {
+    const headers = Object.fromEntries(
+      ["content-type", "x-amz-target", "authorization", "x-amz-date"]
+        .map((name) => [name, request.headers[name]] as const)
+        .filter((entry): entry is [string, string] => typeof entry[1] === "string"),
+    );
+    const answer = await fetch(url, { method: "POST", headers, body: new Uint8Array(body) });
+    response.writeHead(answer.status, { "content-type": answer.headers.get("content-type") ?? CONTENT_TYPE });
+    response.end(Buffer.from(await answer.arrayBuffer()));
+  };
+
+/** A registry of our own. */
+export const keptIn =
+  (registry: TaskRegistry): RegistryCall =>
+  async (action, body, _request, response) =>
+    send(response, 200, registry.answer(action, parse(body)));
 
 function parse(body: Buffer): Record<string, unknown> {
   try {

@@ -4,7 +4,7 @@ import type { LaunchContext } from "./container-launch.ts";
 import { type EcsFaults, noFaults } from "./control.ts";
 import { EcsApiError, invalidParameter } from "./ecs-errors.ts";
 import { checkAgainstDefinition, checkRunTaskRequest, type RunTaskRequest } from "./run-task-request.ts";
-import { describeTaskDefinition } from "./task-definition.ts";
+import { describeTaskDefinition, type TaskDefinition } from "./task-definition.ts";
 import { describeTask, newTask, type Tag, type TaskRecord } from "./task-record.ts";
 import { TaskRun } from "./task-run.ts";
 
@@ -15,6 +15,8 @@ const MAX_DESCRIBED = 100;
 const UNNAMED_CLUSTER = "unknown";
 
 export interface EcsTasksOptions extends Omit<LaunchContext, "metadataUriOf"> {
+  /** Where clusters and task definitions are kept. */
+  readonly registry: AwsJson;
   readonly region: string;
   readonly accountId: string;
   /** Where the metadata of containers is served, without a slash at the end. */
@@ -46,18 +48,20 @@ export class EcsTasks {
     const cluster = shortName(request.cluster ?? "default");
     const repeated = this.#tasksOfToken(cluster, request);
     if (repeated !== undefined) return answerOf(repeated);
-    await requireCluster(this.#options.aws, cluster);
-    const definition = await describeTaskDefinition(this.#options.aws, request.taskDefinition ?? "");
+    const capacityProviderName = request.capacityProviderStrategy?.[0]?.capacityProvider;
+    await requireCluster(this.#options.registry, cluster, capacityProviderName);
+    const definition = await describeTaskDefinition(this.#options.registry, request.taskDefinition ?? "");
     checkAgainstDefinition(request, definition);
     // Looked at again: another call with this token may have come by during the reads.
     const meanwhile = this.#tasksOfToken(cluster, request);
     if (meanwhile !== undefined) return answerOf(meanwhile);
     const failure = this.faults.failNextRunTasks.shift();
     if (failure !== undefined) return { tasks: [], failures: [failure] };
-    const { overrides = {}, startedBy, group, launchType = "FARGATE", tags = [], count = 1 } = request;
+    const { overrides = {}, startedBy, group, launchType = "FARGATE", count = 1 } = request;
+    const tags = tagsOf(request, definition);
     const tasks = Array.from({ length: count }, () =>
       newTask(
-        { cluster, definition, overrides, startedBy, group, launchType, tags },
+        { cluster, definition, overrides, startedBy, group, launchType, capacityProviderName, tags },
         this.#options.region,
         this.#options.accountId,
       ),
@@ -115,6 +119,11 @@ export class EcsTasks {
   setTags(arn: string, change: (tags: readonly Tag[]) => readonly Tag[]): void {
     const { task } = this.#runByArn(arn);
     task.tags = change(task.tags);
+  }
+
+  /** What happens to a task on Spot when AWS wants its place back, without the two minutes' warning. */
+  takeSpotAway(arn: string): void {
+    this.#runByArn(arn).takeAway();
   }
 
   killOutOfMemory(arn: string): void {
@@ -194,18 +203,33 @@ export class EcsTasks {
   }
 }
 
+/** What the call names goes before what the definition has. */
+function tagsOf({ tags = [], propagateTags }: RunTaskRequest, definition: TaskDefinition): Tag[] {
+  const inherited = propagateTags === "TASK_DEFINITION" ? definition.tags : [];
+  return [...inherited.filter(({ key }) => !tags.some((tag) => tag.key === key)), ...tags];
+}
+
 function answerOf(tasks: readonly TaskRecord[]): object {
   return { tasks: tasks.map((task) => describeTask(task, true)), failures: [] };
 }
 
-/** @throws {EcsApiError} ClusterNotFoundException */
-async function requireCluster(aws: AwsJson, cluster: string): Promise<void> {
+interface ClusterDescription {
+  readonly status?: string;
+  readonly capacityProviders?: readonly string[];
+}
+
+/** @throws {EcsApiError} ClusterNotFoundException; InvalidParameterException where the cluster lacks the provider */
+async function requireCluster(registry: AwsJson, cluster: string, provider: string | undefined): Promise<void> {
   if (cluster === "default" || cluster === UNNAMED_CLUSTER) return;
-  const { clusters = [] } = await aws.call<{ clusters?: { status?: string }[] }>("ecs", "DescribeClusters", {
+  const { clusters = [] } = await registry.call<{ clusters?: ClusterDescription[] }>("ecs", "DescribeClusters", {
     clusters: [cluster],
   });
-  if (!clusters.some(({ status }) => status === "ACTIVE")) {
-    throw new EcsApiError("ClusterNotFoundException", "Cluster not found.");
+  const active = clusters.find(({ status }) => status === "ACTIVE");
+  if (active === undefined) throw new EcsApiError("ClusterNotFoundException", "Cluster not found.");
+  if (provider !== undefined && !active.capacityProviders?.includes(provider)) {
+    throw invalidParameter(
+      "The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster.",
+    );
   }
 }
 

@@ -17,9 +17,11 @@ export interface RunTaskRequest {
   readonly startedBy?: string;
   readonly group?: string;
   readonly launchType?: string;
+  readonly capacityProviderStrategy?: readonly { readonly capacityProvider: string; readonly weight?: number }[];
   readonly clientToken?: string;
   readonly networkConfiguration?: object;
   readonly tags?: readonly Tag[];
+  readonly propagateTags?: string;
 }
 
 /** What can be refused without looking at anything else. @throws {EcsApiError} InvalidParameterException */
@@ -37,6 +39,9 @@ export function checkRunTaskRequest(request: RunTaskRequest): void {
   }
   if (clientToken.length > MAX_CLIENT_TOKEN_CHARACTERS) {
     throw invalidParameter(`clientToken must be at most ${MAX_CLIENT_TOKEN_CHARACTERS} characters long.`);
+  }
+  if (request.capacityProviderStrategy !== undefined && request.launchType !== undefined) {
+    throw invalidParameter("Specifying both a launch type and capacity provider strategy is not supported.");
   }
   if (tags.length > MAX_TAGS) throw invalidParameter(`A task can have at most ${MAX_TAGS} tags.`);
 }

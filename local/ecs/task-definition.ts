@@ -1,5 +1,6 @@
 import { type AwsJson, EmulatorCallError } from "../emulator/aws-json.ts";
 import { EcsApiError } from "./ecs-errors.ts";
+import type { Tag } from "./task-record.ts";
 
 export interface ContainerDefinition {
   readonly name: string;
@@ -23,21 +24,23 @@ export interface TaskDefinition {
   readonly cpu: string | undefined;
   readonly memory: string | undefined;
   readonly containers: readonly ContainerDefinition[];
+  readonly tags: readonly Tag[];
 }
 
 const DEFAULT_STOP_TIMEOUT_SECONDS = 30;
 
 /**
- * Reads a task definition from the emulator's registry.
+ * Reads a task definition from the registry.
  *
  * @throws {EcsApiError} ClientException when there is none of this name
  */
-export async function describeTaskDefinition(aws: AwsJson, reference: string): Promise<TaskDefinition> {
+export async function describeTaskDefinition(registry: AwsJson, reference: string): Promise<TaskDefinition> {
   try {
-    const answer = await aws.call<{ taskDefinition: unknown }>("ecs", "DescribeTaskDefinition", {
+    const answer = await registry.call<{ taskDefinition: unknown; tags?: unknown }>("ecs", "DescribeTaskDefinition", {
       taskDefinition: reference,
+      include: ["TAGS"],
     });
-    return parseTaskDefinition(answer.taskDefinition);
+    return parseTaskDefinition(answer.taskDefinition, answer.tags);
   } catch (error) {
     if (error instanceof EmulatorCallError) throw new EcsApiError("ClientException", "TaskDefinition not found.");
     throw error;
@@ -48,7 +51,7 @@ export async function describeTaskDefinition(aws: AwsJson, reference: string): P
  * The registry's JSON. What CloudFormation has registered keeps its spelling in nested fields (`ValueFrom`), what an SDK
  * has registered is in camel case: names of fields are compared without their first letter's case.
  */
-export function parseTaskDefinition(raw: unknown): TaskDefinition {
+export function parseTaskDefinition(raw: unknown, tags: unknown = []): TaskDefinition {
   const source = fieldsOf(raw);
   return {
     arn: String(source.taskDefinitionArn),
@@ -58,6 +61,9 @@ export function parseTaskDefinition(raw: unknown): TaskDefinition {
     cpu: optionalText(source.cpu),
     memory: optionalText(source.memory),
     containers: listOf(source.containerDefinitions).map(parseContainer),
+    tags: listOf(tags)
+      .map(fieldsOf)
+      .map(({ key, value }) => ({ key: String(key), value: String(value ?? "") })),
   };
 }
 

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { TaskDefinition } from "./task-definition.ts";
 
 export type TaskStatus = "PROVISIONING" | "PENDING" | "RUNNING" | "DEPROVISIONING" | "STOPPED";
-export type StopCode = "TaskFailedToStart" | "EssentialContainerExited" | "UserInitiated";
+export type StopCode = "TaskFailedToStart" | "EssentialContainerExited" | "UserInitiated" | "SpotInterruption";
 
 export interface Tag {
   readonly key: string;
@@ -31,6 +31,7 @@ export interface TaskRecord {
   readonly startedBy: string | undefined;
   readonly group: string;
   readonly launchType: string;
+  readonly capacityProviderName: string | undefined;
   readonly cpu: string | undefined;
   readonly memory: string | undefined;
   tags: readonly Tag[];
@@ -55,6 +56,7 @@ export interface RunTaskInput {
   readonly startedBy: string | undefined;
   readonly group: string | undefined;
   readonly launchType: string;
+  readonly capacityProviderName?: string | undefined;
   readonly tags: readonly Tag[];
 }
 
@@ -77,6 +79,7 @@ export function newTask(input: RunTaskInput, region: string, accountId: string):
     startedBy: input.startedBy,
     group: input.group ?? `family:${definition.family}`,
     launchType: input.launchType,
+    capacityProviderName: input.capacityProviderName,
     cpu: (overrides.cpu as string | undefined) ?? definition.cpu,
     memory: (overrides.memory as string | undefined) ?? definition.memory,
     tags: input.tags,

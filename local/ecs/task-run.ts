@@ -39,6 +39,12 @@ export class TaskRun {
     this.#stopProcesses();
   }
 
+  /** A Spot interruption: SIGTERM, and SIGKILL after the containers' stop timeouts. */
+  takeAway(): void {
+    if (this.task.desiredStatus === "RUNNING") this.#beginStop("SpotInterruption", "Your Spot Task was interrupted.");
+    this.#stopProcesses();
+  }
+
   /** What the kernel does to a container that takes too much memory. */
   killOutOfMemory(): void {
     for (const [name, container] of this.#processes) {

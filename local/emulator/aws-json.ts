@@ -3,6 +3,8 @@
  * 40 MB of memory for the background process.
  */
 
+import { TEST_KEYS } from "../endpoints.ts";
+
 const SERVICES = {
   logs: { targetPrefix: "Logs_20140328", contentType: "application/x-amz-json-1.1" },
   ssm: { targetPrefix: "AmazonSSM", contentType: "application/x-amz-json-1.1" },
@@ -26,7 +28,7 @@ export interface AwsJson {
   call<Answer>(service: keyof typeof SERVICES, action: string, input: object): Promise<Answer>;
 }
 
-export function awsJson(emulatorUrl: string, region: string): AwsJson {
+export function awsJson(emulatorUrl: string, region: string, accessKeyId: string = TEST_KEYS.accessKeyId): AwsJson {
   return {
     async call<Answer>(service: keyof typeof SERVICES, action: string, input: object): Promise<Answer> {
       const { targetPrefix, contentType } = SERVICES[service];
@@ -35,7 +37,7 @@ export function awsJson(emulatorUrl: string, region: string): AwsJson {
         headers: {
           "content-type": contentType,
           "x-amz-target": `${targetPrefix}.${action}`,
-          authorization: unsignedAuthorization(service, region),
+          authorization: unsignedAuthorization(service, region, accessKeyId),
         },
         body: JSON.stringify(input),
       });
@@ -47,9 +49,28 @@ export function awsJson(emulatorUrl: string, region: string): AwsJson {
 }
 
 /** The emulator reads account, region and service from the credential scope and checks no signature. */
-export function unsignedAuthorization(service: string, region: string): string {
-  const scope = `test/20260101/${region}/${service}/aws4_request`;
+export function unsignedAuthorization(service: string, region: string, accessKeyId = TEST_KEYS.accessKeyId): string {
+  const scope = `${accessKeyId}/20260101/${region}/${service}/aws4_request`;
   return `AWS4-HMAC-SHA256 Credential=${scope}, SignedHeaders=host, Signature=0`;
+}
+
+/**
+ * The account of whoever has these keys, as the engine sees it.
+ * @throws {EmulatorCallError} when nobody there knows
+ */
+export async function accountOf(emulatorUrl: string, region: string, accessKeyId: string): Promise<string> {
+  const response = await fetch(emulatorUrl, {
+    method: "POST",
+    headers: {
+      "content-type": "application/x-www-form-urlencoded; charset=utf-8",
+      authorization: unsignedAuthorization("sts", region, accessKeyId),
+    },
+    body: "Action=GetCallerIdentity&Version=2011-06-15",
+  });
+  const text = await response.text();
+  const account = /<Account>\s*(\d{12})\s*<\/Account>/.exec(text)?.[1];
+  if (account === undefined) throw callError("GetCallerIdentity", response.status, text);
+  return account;
 }
 
 function callError(action: string, status: number, text: string): EmulatorCallError {

@@ -1,4 +1,4 @@
-"""Lambda: Node functions run in our own host, whose errors keep their names.
+"""Lambda: Node functions run in our own host, whose errors keep their names; filters see leaves, as Lambda's do.
 
 MiniStack's process pool has no ceiling (sixty pollers made fifty processes). Its proxy mode would need a variable in
 each function's environment, hence in the template, and it calls every error ``Runtime.HandlerError``. Here every
@@ -52,6 +52,27 @@ def apply(host_url):
         ["func", "request_id", "log_text", "error", "duration_ms", "log_source"],
         emit_lambda_logs,
     )
+    replace(lambda_svc, "_match_esm_filter", ["record", "pattern"], match_leaves)
+
+
+def match_leaves(original):
+    """Filters of event sources: what lies below an absent attribute is absent, and a map is no leaf.
+
+    MiniStack finds no match wherever the way to a leaf is missing, so that ``exists: false`` never holds below an
+    attribute that a record does not have, and takes a map for something that ``exists`` sees.
+    """
+
+    def matches(record, pattern):
+        for key, wanted in pattern.items():
+            found = record.get(key)
+            if isinstance(wanted, dict):
+                if not matches(found if isinstance(found, dict) else {}, wanted):
+                    return False
+            elif not original({} if found is None or isinstance(found, dict) else {key: found}, {key: wanted}):
+                return False
+        return True
+
+    return matches
 
 
 def revision_of(config):

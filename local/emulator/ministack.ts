@@ -4,7 +4,7 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { REGION, urlOf } from "../endpoints.ts";
+import { urlOf } from "../endpoints.ts";
 import { EmbeddedAwsError } from "../errors.ts";
 import { type ProcessIdentity, startMarkOf, waitUntilEnded } from "../process-identity.mjs";
 import { HOST } from "./ports.ts";
@@ -26,6 +26,7 @@ export interface MiniStackOptions {
   /** Python of the environment that has MINISTACK_REQUIREMENTS. */
   readonly python: string;
   readonly port: number;
+  readonly region: string;
   readonly stateDir: string;
   /** Where invocations of Node functions are sent. */
   readonly lambdaHostUrl: string;
@@ -74,7 +75,7 @@ function launch(options: MiniStackOptions, log: string): ChildProcess {
         BIND_HOST: HOST,
         GATEWAY_PORT: String(options.port),
         LOG_LEVEL: "WARNING",
-        MINISTACK_REGION: REGION,
+        MINISTACK_REGION: options.region,
         STATE_DIR: temporary,
         S3_DATA_DIR: join(temporary, "s3"),
         // It would listen on a port of all interfaces, for a service that nothing here uses.

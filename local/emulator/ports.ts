@@ -24,14 +24,19 @@ export function portFrom(env: NodeJS.ProcessEnv, variable: string): number | und
 }
 
 /**
- * Listens on loopback.
+ * Listens, on loopback unless told otherwise.
  *
  * @param port undefined for any free one
  * @throws {PortInUseError}
  */
-export async function listen(server: Server, port: number | undefined, variable: string): Promise<number> {
+export async function listen(
+  server: Server,
+  port: number | undefined,
+  variable: string,
+  host: string = HOST,
+): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once("error", reject).listen(port ?? 0, HOST, resolve);
+  server.once("error", reject).listen(port ?? 0, host, resolve);
   try {
     await promise;
   } catch (error) {

@@ -65,7 +65,8 @@ def run_execution(exec_arn):
     if execution is None:
         return
     redrives = execution.get("redriveCount", 0)
-    _walk.set((execution, redrives))
+    # MiniStack walks a nested execution in its parent's thread, which goes on with its own walk afterwards.
+    outer = _walk.set((execution, redrives))
     time.sleep(START_DELAY_SECONDS)
     try:
         definition = definition_of(execution)
@@ -80,6 +81,8 @@ def run_execution(exec_arn):
     except Exception as error:
         states.logger.exception("Unexpected error in execution %s", exec_arn)
         states._fail_execution(execution, "States.Runtime", str(error))
+    finally:
+        _walk.reset(outer)
 
 
 def definition_of(execution):

@@ -10,11 +10,12 @@ import { closeSync, writeSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import { traceFolderOf } from "../ecs/container-launch.ts";
-import { EcsEndpoint } from "../ecs/ecs-endpoint.ts";
+import { EcsEndpoint, forwardedTo } from "../ecs/ecs-endpoint.ts";
 import { EcsTasks } from "../ecs/ecs-tasks.ts";
 import { endLeftoverContainers } from "../ecs/leftover-containers.ts";
-import { ACCOUNT_ID, clientEnvironment, type Endpoints, REGION, urlOf } from "../endpoints.ts";
-import { readBody, sendJson } from "../http-body.ts";
+import { clientEnvironment, EMBEDDED_ACCOUNT_ID, EMBEDDED_REGION, type Endpoints, urlOf } from "../endpoints.ts";
+import { sendJson } from "../http-body.ts";
+import { answerInvocation } from "../lambda/invocations.ts";
 import { LambdaHost } from "../lambda/lambda-host.ts";
 import { ownIdentity } from "../process-identity.mjs";
 import { awsJson } from "./aws-json.ts";
@@ -57,13 +58,19 @@ class Supervisor {
     const ownUrl = urlOf(await listen(this.#server, portFrom(process.env, ECS_PORT_VARIABLE), ECS_PORT_VARIABLE));
     const port = await reservePort(portFrom(process.env, AWS_PORT_VARIABLE), AWS_PORT_VARIABLE);
     this.#build(urlOf(port), ownUrl);
-    this.#ministack = await startMiniStack({ python, port, stateDir, lambdaHostUrl: `${ownUrl}/_lambda` });
+    this.#ministack = await startMiniStack({
+      python,
+      port,
+      region: EMBEDDED_REGION,
+      stateDir,
+      lambdaHostUrl: `${ownUrl}/_lambda`,
+    });
     void this.#ministack.ended.then(() => this.#ministackEnded());
     this.#endpoints = {
       awsEndpointUrl: urlOf(port),
       ecsEndpointUrl: ownUrl,
-      region: REGION,
-      accountId: ACCOUNT_ID,
+      region: EMBEDDED_REGION,
+      accountId: EMBEDDED_ACCOUNT_ID,
       pid: process.pid,
       startedAt: new Date().toISOString(),
     };
@@ -94,13 +101,14 @@ class Supervisor {
 
   #build(emulatorUrl: string, ownUrl: string): void {
     const { stateDir } = this.#settings;
-    const aws = awsJson(emulatorUrl, REGION);
+    const region = EMBEDDED_REGION;
+    const aws = awsJson(emulatorUrl, region);
     const logs = new LogShipper(aws);
-    const baseEnvironment = clientEnvironment({ awsEndpointUrl: emulatorUrl, ecsEndpointUrl: ownUrl, region: REGION });
+    const baseEnvironment = clientEnvironment({ awsEndpointUrl: emulatorUrl, ecsEndpointUrl: ownUrl, region });
     this.#logs = logs;
     this.#host = new LambdaHost({
       emulatorUrl,
-      region: REGION,
+      region,
       codeRoot: join(stateDir, "functions"),
       baseEnvironment,
       logs,
@@ -108,13 +116,14 @@ class Supervisor {
     this.#tasks = new EcsTasks({
       stateDir,
       aws,
+      registry: aws,
       logs,
       baseEnvironment,
-      region: REGION,
-      accountId: ACCOUNT_ID,
+      region,
+      accountId: EMBEDDED_ACCOUNT_ID,
       metadataBaseUrl: () => ownUrl,
     });
-    this.#ecs = new EcsEndpoint(this.#tasks, emulatorUrl);
+    this.#ecs = new EcsEndpoint(this.#tasks, forwardedTo(emulatorUrl));
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -133,21 +142,13 @@ class Supervisor {
       ready: this.#endpoints !== undefined,
       runningTasks: this.#tasks?.runningCount() ?? 0,
       rssBytes: rss,
+      functions: this.#host?.calls ?? {},
     };
   }
 
   async #answerInvocation(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const header = (name: string) => String(request.headers[name] ?? "");
-    const outcome = await this.#host?.invoke({
-      functionName: header("x-function-name"),
-      functionVersion: header("x-function-version"),
-      revision: header("x-function-revision"),
-      requestId: header("x-request-id"),
-      event: (await readBody(request)).toString("utf8"),
-    });
-    if (outcome === undefined) sendJson(response, 503, { errorType: "Lambda.ServiceException" });
-    else if ("payload" in outcome) sendJson(response, 200, outcome.payload);
-    else sendJson(response, 200, outcome.failure, { "x-function-error": "Unhandled" });
+    if (this.#host === undefined) sendJson(response, 503, { errorType: "Lambda.ServiceException" });
+    else await answerInvocation(this.#host, request, response);
   }
 
   /** Forgets everything that was deployed and stored. The nonce keeps a page in a browser from asking for it. */

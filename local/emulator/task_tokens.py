@@ -1,4 +1,7 @@
-"""Task tokens: a new one for each attempt, and a Lambda behind a token wait whose failure fails the state."""
+"""Task tokens: a new one for each attempt, and a Lambda behind a token wait whose failure fails the state.
+
+A wait lasts as long as its state says, or (TimeoutSecondsPath, which MiniStack ignores) as the state data say.
+"""
 
 import contextvars
 import json
@@ -12,6 +15,8 @@ from patching import replace, require
 # Tokens of waits that are over, so that a late answer is told from a wrong one. A token takes about 150 bytes here.
 MAX_PAST_TOKENS = 20_000
 _past_tokens = OrderedDict()
+# Seconds of the wait that this thread's state is about to begin.
+_wait_seconds = contextvars.ContextVar("wait_seconds", default=None)
 # An answer is either accepted before its wait is over, and then counts, or refused: never accepted and lost.
 _settling = threading.Lock()
 
@@ -37,11 +42,27 @@ def before_each_attempt(ensure_alive):
             ensure_alive()
             if ctx and "Task" in ctx and ".waitForTaskToken" in state_def.get("Resource", ""):
                 ctx["Task"]["Token"] = states.new_uuid()
+                _wait_seconds.set(seconds_of(state_def, data))
             return original(state_def, data, ctx)
 
         return apply_parameters
 
     return build
+
+
+def seconds_of(state_def, data):
+    """Of a state whose wait is told by its data. What is no whole number from 1 on ends the execution, as on AWS."""
+    path = state_def.get("TimeoutSecondsPath")
+    if path is None:
+        return None
+    seconds = data
+    for step in path.split(".")[1:]:
+        seconds = seconds.get(step) if isinstance(seconds, dict) else None
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or seconds < 1:
+        raise states._ExecutionError(
+            "States.Runtime", f"The TimeoutSecondsPath '{path}' does not lead to a positive number: {json.dumps(seconds)}"
+        )
+    return seconds
 
 
 def invoke_with_callback(ensure_alive, current_walk):
@@ -57,7 +78,7 @@ def invoke_with_callback(ensure_alive, current_walk):
             states._task_tokens[token] = wait
             try:
                 start_lambda(wait, *target)
-                wait["event"].wait(timeout=state_def.get("TimeoutSeconds", 99_999_999))
+                wait["event"].wait(timeout=_wait_seconds.get() or state_def.get("TimeoutSeconds", 99_999_999))
             finally:
                 forget(token)
             ensure_alive()

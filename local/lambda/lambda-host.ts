@@ -1,15 +1,13 @@
 import { randomUUID } from "node:crypto";
 import type { LogShipper } from "../emulator/log-shipper.ts";
-import { type DeployedFunction, fetchFunction } from "./function-code.ts";
+import { type DeployedFunction, type FunctionSource, fetchFunction } from "./function-code.ts";
 import { Sandbox } from "./sandbox.ts";
 import type { FunctionFailure, Outcome } from "./thread-messages.ts";
 
 const DEFAULT_TIMEOUT_SECONDS = 3;
 const DEFAULT_MEMORY_MB = 128;
 
-export interface LambdaHostOptions {
-  readonly emulatorUrl: string;
-  readonly region: string;
+export interface LambdaHostOptions extends FunctionSource {
   /** Folder for the unpacked code. */
   readonly codeRoot: string;
   /** What every function sees besides its own variables: endpoints and credentials. */
@@ -28,6 +26,13 @@ export interface InvocationRequest {
   readonly event: string;
 }
 
+/** What a function was called for since the host began. */
+export interface FunctionCalls {
+  calls: number;
+  /** From the call to its answer, all of them together: of this machine, and no measure of Lambda. */
+  milliseconds: number;
+}
+
 interface LoadedFunction {
   readonly revision: string;
   readonly deployed: Promise<DeployedFunction>;
@@ -38,12 +43,27 @@ interface LoadedFunction {
 export class LambdaHost {
   readonly #options: LambdaHostOptions;
   readonly #functions = new Map<string, LoadedFunction>();
+  readonly #calls = new Map<string, FunctionCalls>();
 
   constructor(options: LambdaHostOptions) {
     this.#options = options;
   }
 
+  /** By name of the function. */
+  get calls(): Readonly<Record<string, FunctionCalls>> {
+    return Object.fromEntries(this.#calls);
+  }
+
   async invoke(request: InvocationRequest): Promise<Outcome> {
+    const startedAtMs = performance.now();
+    const outcome = await this.#invoke(request);
+    const { calls, milliseconds } = this.#calls.get(request.functionName) ?? { calls: 0, milliseconds: 0 };
+    const tookMs = performance.now() - startedAtMs;
+    this.#calls.set(request.functionName, { calls: calls + 1, milliseconds: milliseconds + tookMs });
+    return outcome;
+  }
+
+  async #invoke(request: InvocationRequest): Promise<Outcome> {
     const loaded = this.#currentRevision(request);
     try {
       const deployed = await loaded.deployed;
@@ -51,7 +71,9 @@ export class LambdaHost {
       return await loaded.sandbox.invoke(request.requestId, request.event);
     } catch (error) {
       this.#functions.delete(keyOf(request));
-      const errorMessage = `${request.functionName} could not be loaded: ${(error as Error).message}`;
+      const errorMessage = `${request.functionName} could not be loaded: ${wordsOf(error)}`;
+      // Not every engine passes on why a call failed, and the function itself has no log yet.
+      process.stderr.write(`${errorMessage}\n`);
       const failure: FunctionFailure = { errorType: "Lambda.ServiceException", errorMessage };
       return { failure };
     }
@@ -69,8 +91,8 @@ export class LambdaHost {
     const known = this.#functions.get(key);
     if (known?.revision === request.revision) return known;
     known?.sandbox?.retire();
-    const { emulatorUrl, region, codeRoot } = this.#options;
-    const deployed = fetchFunction(emulatorUrl, region, request.functionName, request.functionVersion, codeRoot);
+    const { codeRoot } = this.#options;
+    const deployed = fetchFunction(this.#options, request.functionName, request.functionVersion, codeRoot);
     const loaded: LoadedFunction = { revision: request.revision, deployed, sandbox: undefined };
     this.#functions.set(key, loaded);
     return loaded;
@@ -110,6 +132,12 @@ export class LambdaHost {
       onEnded: () => void this.#options.logs.close(logGroup, logStream),
     });
   }
+}
+
+/** `fetch failed` says nothing without its cause. */
+function wordsOf(error: unknown): string {
+  const { message, cause } = error as Error;
+  return cause instanceof Error ? `${message}: ${cause.message}` : message;
 }
 
 function keyOf(request: InvocationRequest): string {

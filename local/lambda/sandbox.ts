@@ -1,4 +1,6 @@
+import { createInterface } from "node:readline";
 import { Worker } from "node:worker_threads";
+import { ownProgram } from "../own-files.ts";
 import type { FromThread, FunctionFailure, Invocation, Outcome, ThreadSettings } from "./thread-messages.ts";
 
 /** AWS gives the code ten seconds to load; a loaded machine with two cores may need more. */
@@ -35,7 +37,7 @@ export class Sandbox {
 
   constructor(options: SandboxOptions) {
     this.#options = options;
-    this.#thread = new Worker(new URL("./lambda-thread.ts", import.meta.url), {
+    this.#thread = new Worker(ownProgram("lambda/lambda-thread"), {
       env: options.env,
       workerData: options.settings,
       stdout: true,
@@ -45,7 +47,8 @@ export class Sandbox {
     this.#thread.on("error", (error) => options.writeLog(`Uncaught error: ${(error as Error).stack ?? String(error)}`));
     this.#thread.on("exit", (code) => this.#ended(code));
     for (const stream of [this.#thread.stdout, this.#thread.stderr]) {
-      stream.setEncoding("utf8").on("data", (text: string) => options.writeLog(text.trimEnd()));
+      // Each line is an event of its own, as on AWS: CloudWatch reads metrics in one that is a JSON object.
+      createInterface({ input: stream }).on("line", (line) => options.writeLog(line));
     }
     this.#loadTimer = setTimeout(() => this.#neverLoaded(), LOAD_TIMEOUT_MS);
   }

@@ -1,22 +1,36 @@
 import { describe, expect, test } from "vitest";
+import { CLOSELY, PATIENTLY, WOKEN } from "../../core/contracts/payloads.ts";
 import { NodeFailed } from "../../core/errors.ts";
-import { EVENTS_PER_TURN } from "../../infra/state-machines/turns.ts";
+import {
+  CONSUMER_NET_SECONDS,
+  EVENTS_PER_TIMED_TURN,
+  EVENTS_PER_TURN,
+  QUEUE_TURN_SECONDS,
+} from "../../infra/state-machines/turns.ts";
 import { AslInterpreter, type TaskFunction } from "../support/asl-interpreter.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
-import { CONSUMER_MACHINE, FUNCTION_ARNS, RUN_MACHINE } from "./machines.ts";
+import { consumerMachine, FUNCTION_ARNS, runMachine } from "./machines.ts";
+
+/** Turns of five seconds: what is tested here are the interpreter's waits, errors and refusals. */
+const RUN_MACHINE = runMachine("poll");
+const CONSUMER_MACHINE = consumerMachine("poll");
 
 type Payload = { taskToken: string; run: unknown; input: unknown; consumer: unknown };
 
 const HOUR = 3_600_000;
 
-function setUp(functions: Record<string, (payload: Payload) => Promise<unknown>>, random?: () => number) {
+function setUp(
+  functions: Record<string, (payload: Payload) => Promise<unknown>>,
+  random?: () => number,
+  machines = [RUN_MACHINE, CONSUMER_MACHINE],
+) {
   const clock = new VirtualClock();
   const byArn = Object.fromEntries(
     Object.entries(functions).map(([name, body]) => [FUNCTION_ARNS[name as "startRun"], body]),
   );
   const interpreter = new AslInterpreter({
     clock,
-    machines: [RUN_MACHINE, CONSUMER_MACHINE],
+    machines,
     functions: byArn as Record<string, TaskFunction>,
     ...(random && { random }),
   });
@@ -88,17 +102,18 @@ describe("waits", () => {
 describe("the run machine", () => {
   test("keeps its input through the queue, its reference through the checks, and ends with settle's answer", async () => {
     const seen: Record<string, unknown[]> = { start: [], check: [], settle: [] };
+    const reference = { runId: "r1", round: 1, waitSeconds: 5 };
     const answerThirdTime = (list: unknown[], token: string, output: unknown) => {
       if (list.length === 3) void interpreter.succeed(token, output);
     };
     const { clock, interpreter } = setUp({
       startRun: async (payload) => {
         seen.start!.push(payload.input);
-        answerThirdTime(seen.start!, payload.taskToken, { runId: "r1", round: 1 });
+        answerThirdTime(seen.start!, payload.taskToken, reference);
       },
       checkRun: async (payload) => {
         seen.check!.push(payload.run);
-        answerThirdTime(seen.check!, payload.taskToken, { anything: true });
+        answerThirdTime(seen.check!, payload.taskToken, { ...reference, next: "settle" });
       },
       settleRun: async (payload) => {
         seen.settle!.push(payload.run);
@@ -108,11 +123,90 @@ describe("the run machine", () => {
     const { executionArn } = await interpreter.start(RUN_MACHINE.arn, "r1", { project: "shop" });
     await clock.advance(HOUR);
     expect(seen.start).toEqual(Array(3).fill({ project: "shop" }));
-    expect(seen.check).toEqual(Array(3).fill({ runId: "r1", round: 1 }));
-    expect(seen.settle).toEqual([{ runId: "r1", round: 1 }]);
+    expect(seen.check).toEqual(Array(3).fill(reference));
+    expect(seen.settle).toEqual([{ ...reference, next: "settle" }]);
     const execution = interpreter.executions.get(executionArn)!;
     expect(execution).toMatchObject({ status: "SUCCEEDED", output: { state: "green" } });
-    expect(execution.stoppedAtMs! - execution.startedAtMs).toBe(2 * 60_000 + 2 * 5_000);
+    expect(execution.stoppedAtMs! - execution.startedAtMs).toBe(2 * QUEUE_TURN_SECONDS * 1_000 + 2 * 5_000);
+  });
+
+  /** Answers of the check's turns, one after the other; `states` are those that were entered. */
+  async function checked(answers: readonly ((token: string, interpreter: AslInterpreter) => unknown)[]) {
+    const at: number[] = [];
+    let begunMs = 0;
+    const { clock, interpreter } = setUp(
+      {
+        startRun: async ({ taskToken }) => void interpreter.succeed(taskToken, { runId: "r1", waitSeconds: 60 }),
+        checkRun: async ({ taskToken }) => {
+          at.push(clock.nowMs() - begunMs);
+          void answers[at.length - 1]?.(taskToken, interpreter);
+        },
+        settleRun: async () => ({ state: "green" }),
+      },
+      undefined,
+      [runMachine("wake"), consumerMachine("wake")],
+    );
+    begunMs = clock.nowMs();
+    const { executionArn } = await interpreter.start(RUN_MACHINE.arn, "r1", { project: "shop" });
+    const execution = interpreter.executions.get(executionArn)!;
+    await clock.advance(HOUR);
+    return { at, execution };
+  }
+
+  test("F13: a check waits as long as it says itself, a minute at most, and no longer once it is woken", async () => {
+    const again = (waitSeconds: number) => (token: string, interpreter: AslInterpreter) =>
+      interpreter.clock.after(0, () => void interpreter.succeed(token, { runId: "r1", next: "check", waitSeconds }));
+    const { at, execution } = await checked([
+      () => undefined,
+      again(7),
+      () => undefined,
+      (token, interpreter) => interpreter.fail(token, { name: WOKEN, cause: "" }),
+      (token, interpreter) => interpreter.succeed(token, { runId: "r1", next: "settle", waitSeconds: 7 }),
+    ]);
+    expect(at).toEqual([0, 60_000, 60_000, 67_000, 67_000]);
+    expect(execution.status).toBe("SUCCEEDED");
+    const from = execution.history.findIndex(
+      (event) => event.type === "TaskSucceeded" && event.atMs > execution.startedAtMs,
+    );
+    const timed = execution.history.slice(from - 4, from - 4 + EVENTS_PER_TIMED_TURN).map((event) => event.type);
+    expect(timed).toEqual([
+      "TaskStateEntered",
+      "TaskScheduled",
+      "TaskStarted",
+      "TaskSubmitted",
+      "TaskSucceeded",
+      "TaskStateExited",
+      "ChoiceStateEntered",
+      "ChoiceStateExited",
+    ]);
+  });
+
+  test("state data without a wait, or with one that is no number of seconds, end the execution as on AWS", async () => {
+    for (const waitSeconds of [undefined, 0, 1.5, "5"]) {
+      const { execution } = await checked([(token, aws) => aws.succeed(token, { next: "check", waitSeconds })]);
+      expect(execution).toMatchObject({ status: "FAILED", failure: { name: "States.Runtime" } });
+    }
+  });
+
+  test("F14: a consumer goes to turns of seconds and back", async () => {
+    const at: number[] = [];
+    let begunMs = 0;
+    const leave = [CLOSELY, "", PATIENTLY, ""];
+    const { clock, interpreter } = setUp(
+      {
+        watchNode: async ({ taskToken }) => {
+          at.push(clock.nowMs() - begunMs);
+          const name = leave[at.length - 1];
+          if (name) void interpreter.fail(taskToken, { name, cause: "" });
+        },
+      },
+      undefined,
+      [runMachine("wake"), consumerMachine("wake")],
+    );
+    begunMs = clock.nowMs();
+    await startConsumer(interpreter);
+    await clock.advance(2 * CONSUMER_NET_SECONDS * 1_000 - 1);
+    expect(at).toEqual([0, 0, 5_000, 5_000, 5_000 + CONSUMER_NET_SECONDS * 1_000]);
   });
 
   test("the same name twice is one execution; a name that Step Functions refuses is refused", async () => {
@@ -191,11 +285,11 @@ describe("errors", () => {
     const execution = await startConsumer(interpreter);
     await clock.advance(1_000);
     expect(execution).toMatchObject({ status: "FAILED", failure: { name: "NodeFailed", cause: "orders is red" } });
-    interpreter.redrive(execution.arn);
+    expect(await interpreter.redrive(execution.arn)).toBe(true);
     await clock.advance(1_000);
     expect(execution).toMatchObject({ status: "SUCCEEDED", redriveCount: 1, failure: null });
     expect(seen).toEqual(Array(2).fill({ uniqueId: "model.shop.orders" }));
-    expect(() => interpreter.redrive(execution.arn)).toThrow("ExecutionNotRedrivable");
+    expect(await interpreter.redrive(execution.arn)).toBe(false);
   });
 
   test("a stopped execution takes no answer and calls nothing more", async () => {
@@ -214,7 +308,10 @@ describe("errors", () => {
 describe("what AWS refuses is refused", () => {
   const withState = (change: Record<string, unknown>) => {
     const states = CONSUMER_MACHINE.definition.States;
-    return { ...CONSUMER_MACHINE.definition, States: { "Watch node": { ...states["Watch node"]!, ...change } } };
+    return {
+      ...CONSUMER_MACHINE.definition,
+      States: { ...states, "Watch node": { ...states["Watch node"]!, ...change } },
+    };
   };
   const interpret = (
     definition: unknown,
@@ -254,10 +351,10 @@ describe("what AWS refuses is refused", () => {
   });
 
   test("25,000 events end an execution", async () => {
-    const interpreter = interpret({ ...withState({ TimeoutSeconds: 1 }), TimeoutSeconds: 1_000_000 });
+    const interpreter = interpret({ ...CONSUMER_MACHINE.definition, TimeoutSeconds: 1_000_000 });
     await interpreter.start(CONSUMER_MACHINE.arn, "n", {});
     const [execution] = interpreter.executions.values();
-    await interpreter.clock.advance(2 * HOUR, () => execution!.status !== "RUNNING");
+    await interpreter.clock.advance(7 * HOUR, () => execution!.status !== "RUNNING");
     expect(execution).toMatchObject({ status: "FAILED", failure: { cause: "The history has 25000 events." } });
   });
 });

@@ -1,12 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { SPARE_TURNS } from "../../core/run/watching/spent-turns.ts";
 import { LOOP_RETRY } from "../../infra/state-machines/retries.ts";
 import {
   consumerMachineTimeoutSeconds,
+  EVENTS_PER_QUEUE_TURN,
+  EVENTS_PER_TIMED_TURN,
   HISTORY_LIMIT,
   LONGEST_QUEUE_MINUTES,
   QUEUE_TURN_SECONDS,
   runMachineTimeoutSeconds,
+  runWait,
   turnSeconds,
 } from "../../infra/state-machines/turns.ts";
 
@@ -40,10 +44,13 @@ describe("the history budget", () => {
       fc.property(longestRunMinutes, pollIntervalSeconds, (minutes, interval) => {
         const queueSeconds = LONGEST_QUEUE_MINUTES * 60;
         const rest = runMachineTimeoutSeconds(minutes) - queueSeconds;
-        const events =
-          Math.ceil(queueSeconds / QUEUE_TURN_SECONDS) * EVENTS +
-          Math.ceil(rest / turnSeconds(minutes, interval)) * EVENTS;
-        return events + 2 * retries < HISTORY_LIMIT;
+        const queueEvents = Math.ceil(queueSeconds / QUEUE_TURN_SECONDS) * EVENTS_PER_QUEUE_TURN;
+        const polls = Math.ceil(rest / turnSeconds(minutes, interval)) * EVENTS;
+        const watching = { watch: "wake", longestRunMinutes: minutes, pollIntervalSeconds: interval } as const;
+        const { averageSeconds, waitSeconds } = runWait(watching);
+        const woken = (SPARE_TURNS + 1 + Math.ceil(rest / averageSeconds!)) * EVENTS_PER_TIMED_TURN;
+        const most = queueEvents + Math.max(polls, woken) + 2 * retries;
+        return most < HISTORY_LIMIT && waitSeconds >= Math.max(60, averageSeconds!);
       }),
     );
   });

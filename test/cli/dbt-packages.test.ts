@@ -1,6 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { parseConfig } from "#core/config.ts";
 import { installDbtPackages } from "../../cli/dbt-packages.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -11,7 +11,7 @@ beforeEach(() => {
 });
 
 /** A project that wants a package, and a dbt that does this. */
-function project(script: string) {
+function project(script: string, settings: Record<string, unknown> = {}) {
   const projectDir = join(folder, "shop");
   mkdirSync(projectDir);
   writeFileSync(join(projectDir, "dbt_project.yml"), "name: shop\n");
@@ -19,7 +19,11 @@ function project(script: string) {
   const dbt = join(folder, "dbt");
   writeFileSync(dbt, `#!/bin/sh\necho "$*" >> ${join(folder, "called")}\n${script}\n`);
   chmodSync(dbt, 0o755);
-  const { shop } = parseConfig({ projects: { shop: { projectDir } } }, folder, (_from, path) => path).projects;
+  const { shop } = parseConfig(
+    { projects: { shop: { projectDir, ...settings } } },
+    folder,
+    (_from, path) => path,
+  ).projects;
   const said: string[] = [];
   const install = () =>
     installDbtPackages(shop!, dbt, {
@@ -46,4 +50,14 @@ test("without a network one sentence names the command, no half of them counts a
     /^The dbt packages of shop were not installed .*Before a run of it: \/.*\/bin\/dbt deps --project-dir /,
   );
   expect(existsSync(join(projectDir, "dbt_packages"))).toBe(false);
+});
+
+test("D17: dbt deps has the build secrets here as in the image's build", async () => {
+  writeFileSync(join(folder, "index"), "https://x:y@example.com\n");
+  vi.stubEnv("GIT_TOKEN", "planted");
+  const buildSecrets = { DBT_ENV_SECRET_GIT: "GIT_TOKEN", PIP_INDEX_URL: join(folder, "index"), NONE: "NOT_SET" };
+  const script = `echo "$DBT_ENV_SECRET_GIT $PIP_INDEX_URL \${NONE-unset}" > ${join(folder, "had")}; mkdir -p dbt_packages/b`;
+  await project(script, { image: { buildSecrets } }).install();
+  vi.unstubAllEnvs();
+  expect(readFileSync(join(folder, "had"), "utf8")).toBe("planted https://x:y@example.com unset\n");
 });

@@ -86,7 +86,8 @@ describe("what is deployed", () => {
 });
 
 describe("outputs of a stack in AWS", () => {
-  const answering = (answer: () => Promise<unknown>) => ({ send: answer }) as Parameters<typeof stackOutputs>[1];
+  const answering = (answer: () => Promise<unknown>) =>
+    ({ client: { send: answer } }) as Parameters<typeof stackOutputs>[1];
 
   test("are read from the answer", async () => {
     const Outputs = [{ OutputKey: "TableName", OutputValue: "t&1" }, { OutputKey: "BucketName", OutputValue: "b" }, {}];

@@ -1,13 +1,17 @@
+import { Ajv } from "ajv";
+import { z } from "zod";
 import type { Ledger } from "#clients/ledger.ts";
 import { parseConfig, type StepwatchConfig } from "#core/config.ts";
 import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import { executionArn } from "#core/names.ts";
-import type { Plan } from "#core/run/plan.ts";
+import type { Plan } from "#core/run/planning/plan.ts";
 import type { CommonOptions, Context, DeployedStack } from "../../cli/context.ts";
 import { failureOf } from "../../cli/failure.ts";
+import { answerSchema } from "../../cli/json-contracts.ts";
 import { runCommandLine } from "../../cli/program.ts";
 import { FakeExecutions } from "../support/fake-clients.ts";
 import { memoryLedger } from "../support/memory-ledger.ts";
+import { exampleSettings } from "../support/projects.ts";
 
 export const RUN_MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:stepwatch-run";
 
@@ -49,11 +53,19 @@ export function fakeStack(looks: readonly Look[], overrides: Partial<Ledger> = {
       putFile: never,
       putText: never,
       getFile: never,
-      getJson: never,
-      getText: never,
+      getJson: async () => null,
+      readPieces: async () => false,
+      copy: async () => false,
+      getText: async () => null,
       list: never,
     },
     executions: new FakeExecutions(),
+    askToStop: async () => undefined,
+    readSettings: async (project) => (project === "shop" ? exampleSettings() : null),
+    taskDefinitions: {
+      imageOf: async (arn) => `image of ${arn}`,
+      withImage: async (arn, container, image) => `${arn} with ${container} = ${image}`,
+    },
     readPlan: async () => look.plan ?? null,
     logs: {
       readLog: async (group, stream) => [{ atMs: 1_700_000_000_000, text: `${group} ${stream} model.shop.orders` }],
@@ -82,7 +94,9 @@ export interface FakeOutside {
   readonly config?: StepwatchConfig;
   readonly loadConfig?: Context["loadConfig"];
   readonly environment?: Record<string, string>;
+  readonly listProject?: Context["listProject"];
   readonly interrupted?: AbortSignal;
+  readonly cwd?: string;
 }
 
 const shop = parseConfig({ projects: { shop: { projectDir: "shop" } } }, "/", (_folder, path) => `/${path}`);
@@ -97,7 +111,8 @@ export async function stepwatch(commandLine: readonly string[], outside: FakeOut
     out: { write: (text) => out.push(text) },
     err: { write: (text) => err.push(text) },
     environment: outside.environment ?? {},
-    cwd: "/",
+    cwd: outside.cwd ?? "/",
+    person: "jane",
     now: () => nowMs,
     sleep: async (milliseconds) => {
       interrupted.throwIfAborted();
@@ -106,9 +121,24 @@ export async function stepwatch(commandLine: readonly string[], outside: FakeOut
     interrupted,
     loadConfig: outside.loadConfig ?? (() => outside.config ?? shop),
     checkProject: () => {},
+    listProject: outside.listProject ?? never,
     openStack: outside.openStack ?? (async () => outside.stack ?? fakeStack([])),
   });
+  if (commandLine.includes("--json")) holdsSchema(commandLine, out.join(""));
   return { exitCode, stdout: out.join(""), stderr: err.join("") };
+}
+
+const ajv = new Ajv({ strict: false, validateFormats: false });
+const schemas = new Map<string, ReturnType<Ajv["compile"]>>();
+
+/** Whatever a command prints with `--json` is what the package's schema says of it. */
+function holdsSchema([command = ""]: readonly string[], stdout: string): void {
+  const schema = answerSchema(command);
+  if (schema === null || stdout === "") return;
+  const holds = schemas.get(command) ?? ajv.compile(z.toJSONSchema(schema, { target: "draft-7" }));
+  schemas.set(command, holds);
+  if (!holds(JSON.parse(stdout)))
+    throw new Error(`${command} --json does not hold its schema: ${ajv.errorsText(holds.errors)}\n${stdout}`);
 }
 
 /** How the command line would end by what a check throws; null if it throws nothing. */

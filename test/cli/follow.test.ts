@@ -21,6 +21,7 @@ async function looks(answerMs: number, untilMs: number): Promise<number[]> {
         nowMs += milliseconds;
       },
       now: () => nowMs,
+      fromRound: 1,
       onSilence: () => undefined,
     },
     () => undefined,

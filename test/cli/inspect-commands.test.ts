@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { RunSummary } from "#core/run/summary.ts";
+import type { RunSummary } from "#core/run/reporting/summary.ts";
 import { over } from "../support/run-builders.ts";
 import { fakeStack, known, stepwatch } from "./fake-context.ts";
 import { begun, green, red } from "./looks.ts";
@@ -27,7 +27,7 @@ describe("status, tasks, logs, runs", () => {
       const text = await stepwatch(["status", "run-1", "--config", "other.yaml"], { stack });
       expect(text.exitCode).toBe(3);
       expect(text.stdout).toMatch(/✘ no verdict {2}The run run-1 .* without a verdict: the machine is gone/);
-      expect(text.stdout).toMatch(/npx stepwatch run shop --config other\.yaml\n$/);
+      expect(text.stdout).toMatch(/npx stepwatch stop run-1 --reason ".*" --config other\.yaml\n$/);
       expect(text.stdout).not.toMatch(/not over yet|ask ECS/);
       const other = fakeStack(looks);
       known(other, "run-1", execution);
@@ -45,6 +45,18 @@ describe("status, tasks, logs, runs", () => {
     known(stack, "run-1", { status: "FAILED", error: "RunFailed" });
     const end = await stepwatch(["status", "run-1"], { stack });
     expect(end).toMatchObject({ exitCode: 1, stdout: expect.stringContaining("✘ red") });
+  });
+
+  test("status of a red run ends with the exact commands to run next, a green one with none", async () => {
+    const told = async (look: typeof red) => {
+      const stack = fakeStack([look]);
+      known(stack, "run-1");
+      return (await stepwatch(["status", "run-1", "--stack", "prod"], { stack })).stdout;
+    };
+    expect(await told(red)).toMatch(
+      /\nNext:\n {2}npx stepwatch why run-1 --stack prod\n {2}npx stepwatch retry run-1 --stack prod\n$/,
+    );
+    for (const look of [green, begun]) expect(await told(look)).not.toContain("Next:");
   });
 
   test("tasks --json: one entry for each dbt build", async () => {
@@ -128,8 +140,11 @@ describe("status, tasks, logs, runs", () => {
     expect(JSON.parse(end.stdout)).toEqual({
       contract: 1,
       project: "shop",
+      paused: null,
+      hands: [],
       runs: [
         {
+          job: null,
           runId: "run-2",
           state: "running",
           verdict: null,

@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from "node:util";
 import { describe, expect, test } from "vitest";
-import { summarise } from "#core/run/summary.ts";
+import { summarise } from "#core/run/reporting/summary.ts";
 import { LiveRegion } from "../../cli/view/live-region.ts";
 import { PhaseBoard } from "../../cli/view/phases.ts";
 import { tableFrame } from "../../cli/view/run-view.ts";
@@ -13,7 +13,12 @@ const look = (run: Parameters<typeof runOf>[0], tasks = [live(1)]) =>
   summarise({
     run: runOf(run),
     plan,
-    rows: [row("model.shop.orders_of_every_customer", "error", { message: "Database Error in x\n  no such column" })],
+    rows: [
+      row("model.shop.orders_of_every_customer", "error", {
+        message: "Database Error in x\n  no such column",
+        consumerStartedAtMs: 1,
+      }),
+    ],
     tasks,
     nowMs: 15_000,
   });

@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
+import { stateLines } from "../../cli/commands/local.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const folder = temporaryFolder("program");
@@ -39,4 +40,9 @@ describe("the program itself", () => {
     });
     expect(JSON.parse(status.stdout)).toMatchObject({ running: false });
   }, 60_000);
+});
+
+test("what this command has ended is told as ended, what did not run as that", () => {
+  expect(stateLines({ running: false }, true)).toEqual(["The embedded AWS has ended."]);
+  expect(stateLines({ running: false }, false)).toEqual(["The embedded AWS does not run."]);
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { parseConfig } from "#core/config.ts";
 import { LedgerUnavailable } from "#core/errors.ts";
-import type { RunSummary } from "#core/run/summary.ts";
+import type { RunSummary } from "#core/run/reporting/summary.ts";
 import { fakeStack, known, type Look, stepwatch } from "./fake-context.ts";
 import { begun, green, red } from "./looks.ts";
 
@@ -21,6 +21,7 @@ describe("run", () => {
     expect(end.stdout).toContain("✘ red");
     expect(end.stdout).toContain("no such column");
     expect(end.stdout).toMatch(/customers\s+model\s+upstream failed/);
+    expect(end.stdout).toMatch(/Next:\n {2}npx stepwatch why \S+\n {2}npx stepwatch retry \S+\n$/);
   });
 
   test("--json: the summary alone on stdout, with the documented fields of run, nodes and tests", async () => {
@@ -41,6 +42,25 @@ describe("run", () => {
       tests: [{ uniqueId: "test.shop.unique_orders_id.abc123", status: "skipped", class: "doomed" }],
     });
     expect(summary.nodes[1]).toMatchObject({ class: "doomed", rootCause: "model.shop.orders" });
+  });
+
+  test("H5: --policy changes the run's policy by name and value; a wrong one is refused before anything starts", async () => {
+    const stack = fakeStack([green]);
+    const flags = ["retries.node=0", "retries.test=2", "retryOn=all", "runTimeoutMinutes=30"];
+    await stepwatch(["run", "shop", ...flags.flatMap((flag) => ["--policy", flag])], { stack });
+    const policy = { retries: { node: 0, test: 2 }, retryOn: "all", runTimeoutMinutes: 30 };
+    expect(stack.executions.started[0]?.input).toMatchObject({ project: "shop", policy });
+    for (const [flag, words] of [
+      ["retryOn=never", 'policy.retryOn = "never": must be one of all, transient.'],
+      ["retrys=1", "policy.retrys: there is no such setting; did you mean retries?"],
+      ["retryOn", "It is no name=value."],
+      ["retryOn=", "It gives retryOn no value."],
+    ] as const) {
+      const refused = fakeStack([green]);
+      const end = await stepwatch(["run", "shop", "--policy", flag], { stack: refused });
+      expect(end).toMatchObject({ exitCode: 2, stderr: expect.stringContaining(words) });
+      expect(refused.executions.started).toEqual([]);
+    }
   });
 
   test("D7: the options of dbt build become the run's input, quotes and all", async () => {

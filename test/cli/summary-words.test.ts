@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { counted } from "#core/counted.ts";
-import { summarise } from "#core/run/summary.ts";
-import { stopWords } from "#core/run/task-stop.ts";
+import { summarise } from "#core/run/reporting/summary.ts";
+import { stopWords } from "#core/run/watching/task-stop.ts";
 import { nodeTable } from "../../cli/view/node-table.ts";
 import { plain } from "../../cli/view/style.ts";
 import { statusText, verdictText } from "../../cli/view/summary-text.ts";
@@ -172,4 +172,44 @@ test.each([
   [{ stoppedReason: null, exitCode: null, outOfMemory: false }, "its container ended without a word"],
 ])("D4: %j reads: %s", (stop, words) => {
   expect(stopWords(stop)).toBe(words);
+});
+
+describe("the words of a run of several rounds", () => {
+  const opening = { round: 1, by: "person" as const, atMs: NOW, downstream: false, force: false, fullRefresh: false };
+  const past = { round: 1, state: "red" as const, verdict: "2 vertices are not good: a", startedAtMs: 1, endedAtMs: 2 };
+
+  test("G8, G25: what went before, who opened the round and why, and what counts by whose word", () => {
+    const mark = { as: "good" as const, by: "ada", atMs: NOW, reason: "loaded by hand" };
+    const summary = summarise({
+      run: runOf({
+        round: 2,
+        state: "green",
+        verdict: "Every one of 1 vertices is good, 1 of them by a person's word (green by hand).",
+        endedAtMs: NOW,
+        rounds: [past],
+        opening: { ...opening, who: "ada", reason: "granted", nodes: ["model.shop.orders"] },
+      }),
+      plan: planOf([vertex("model.shop.orders")]),
+      rows: [{ ...row("model.shop.orders", "error", { final: "dead", finalReason: "tries" }), ownerTask: 2, mark }],
+      tasks: [over(1), over(2, {}, { round: 2 })],
+      nowMs: NOW,
+    });
+    const lines = verdictText(summary, plain);
+    expect(lines).toContain("  round 1  red: 2 vertices are not good: a");
+    expect(lines).toContain("  round 2  opened by ada for orders: granted");
+    expect(lines).toContain("  by hand  orders good, ada 2023-11-14 22:13 UTC: loaded by hand");
+  });
+
+  test("G8, G9: by Redrive, by the policy, or as a new run", () => {
+    const opened = (changes: Parameters<typeof runOf>[0]) =>
+      verdictText(
+        summarise({ run: runOf(changes), plan: planOf([vertex("a")]), rows: [], tasks: [over(1)], nowMs: NOW }),
+        plain,
+      ).join("\n");
+    const second = { round: 2, rounds: [past] };
+    expect(opened({ ...second, opening: { ...opening, by: "redrive" } })).toContain("opened by Redrive on the run's");
+    expect(opened({ ...second, opening: { ...opening, by: "run_retry" } })).toContain("round 2  opened by runRetries");
+    const resumed = opened({ opening: { ...opening, by: "resume" as const, who: "ada" }, resumed: "run-0" });
+    expect(resumed).toContain("goes on with run run-0");
+  });
 });

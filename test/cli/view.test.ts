@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { NodeReport } from "#core/run/report.ts";
-import { summarise } from "#core/run/summary.ts";
+import type { NodeReport } from "#core/run/reporting/report.ts";
+import { summarise } from "#core/run/reporting/summary.ts";
 import { LiveRegion } from "../../cli/view/live-region.ts";
 import { firstLine, nodeName, nodeTable } from "../../cli/view/node-table.ts";
 import { PhaseBoard } from "../../cli/view/phases.ts";
@@ -157,6 +157,15 @@ describe("where it goes", () => {
     board.end("starting");
     board.close();
     expect(written).toEqual(["installing …\n", "✔ installing      2.5 s  dbt\n"]);
+  });
+
+  test("one phase ends as the next begins, once: no two are told at the same time", () => {
+    const written: string[] = [];
+    const board = new PhaseBoard({ terminal: { write: (text) => written.push(text) }, paint: plain, now: () => 0 });
+    board.begin("planning");
+    for (const note of ["run 1", "run 1 again"]) board.follow("planning", "building", note);
+    board.end("planning", "late");
+    expect(written).toEqual(["planning …\n", "✔ planning        0.0 s  run 1\n", "building …\n"]);
   });
 
   test("on a pipe a run is one line for each change, and nothing without one", () => {

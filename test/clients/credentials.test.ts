@@ -10,12 +10,23 @@ const key = { project: "shop", runId: "run-1" };
 const named = (name: string) => Object.assign(new Error("Could not load credentials from any providers"), { name });
 
 describe("credentials that can not be refreshed for a while", () => {
-  it.each(["CredentialsProviderError", "ExpiredToken", "ExpiredTokenException", "UnrecognizedClientException"])(
-    "D20: %s passes by itself",
-    (name) => {
-      expect(isTransient(named(name))).toBe(true);
-    },
-  );
+  it.each([
+    "CredentialsProviderError",
+    "ProviderError",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "RequestExpired",
+    "UnrecognizedClientException",
+    "InvalidClientTokenId",
+    "InvalidAccessKeyId",
+    "TokenRefreshRequired",
+    "MissingAuthenticationTokenException",
+  ])("D20: %s passes by itself", (name) => {
+    expect(isTransient(named(name))).toBe(true);
+    // As the SDK throws it: a client's fault, with a status that says so.
+    const ofService = Object.assign(named(name), { $fault: "client", $metadata: { httpStatusCode: 403 } });
+    expect(isTransient(ofService)).toBe(true);
+  });
 
   it("D20: what is really not allowed does not", () => {
     for (const name of ["AccessDeniedException", "ValidationException", "ResourceNotFoundException"])
@@ -44,7 +55,6 @@ describe("credentials that can not be refreshed for a while", () => {
       write: async ({ uniqueId }) => {
         if (away-- > 0) throw new LedgerUnavailable("credentials are being refreshed");
         written.push(uniqueId);
-        return true;
       },
       hold: false,
       onLost: () => expect.unreachable(),

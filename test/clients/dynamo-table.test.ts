@@ -2,7 +2,7 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { expect, it, vi } from "vitest";
 import { equals } from "#clients/dynamo/expressions.ts";
 import { DynamoTable } from "#clients/dynamo/table.ts";
-import { LedgerUnavailable } from "#core/errors.ts";
+import { LedgerUnavailable, TooMuchTold } from "#core/errors.ts";
 import { refusal, type ScriptedAnswer, scriptedHttp } from "../support/scripted-http.ts";
 
 const key = (sk: string) => ({ pk: "RUN#shop#r", sk });
@@ -39,6 +39,15 @@ it("F11: a batch that is never read in full is LedgerUnavailable, not a shorter 
   } finally {
     vi.useRealTimers();
   }
+});
+
+it("D22: more pages than a run's builds come to are not read", async () => {
+  const page = { body: { Items: [wireKey("a")], LastEvaluatedKey: wireKey("a") } };
+  const { table, seen } = tableOn(page, page, page);
+  await expect(table.query("RUN#shop#r", "TASK#", { mostPages: 2 })).rejects.toThrow(TooMuchTold);
+  expect(seen).toHaveLength(2);
+  const whole = tableOn(page, { body: { Items: [wireKey("b")] } });
+  expect(await whole.table.query("RUN#shop#r", "TASK#", { mostPages: 2 })).toHaveLength(2);
 });
 
 it.each<[string, string[], "refused" | "unavailable" | "as it is"]>([
@@ -92,4 +101,16 @@ it("renders a change on its own attributes, with every name behind a placeholder
     },
     ReturnValuesOnConditionCheckFailure: "ALL_OLD",
   });
+});
+
+it("E1: rows that a batch did not take are named, and a batch that is throttled as a whole is LedgerUnavailable", async () => {
+  const put = (sk: string) => ({ PutRequest: { Item: { ...wireKey(sk), status: { S: "pass" } } } });
+  const { table, seen } = tableOn(
+    { body: { UnprocessedItems: { ledger: [put("b")] } } },
+    ...Array(5).fill(refusal("ProvisionedThroughputExceededException", "slow down")),
+  );
+  const rows = ["a", "b"].map((sk) => ({ ...key(sk), status: "pass" }));
+  expect((await table.putMany(rows)).map(({ sk }) => sk)).toEqual(["b"]);
+  expect(seen[0]?.body.RequestItems).toEqual({ ledger: ["a", "b"].map(put) });
+  await expect(table.putMany(rows)).rejects.toThrow(LedgerUnavailable);
 });

@@ -6,6 +6,7 @@ import { ServiceUnavailable } from "#core/errors.ts";
 import { refusal, type ScriptedAnswer, scriptedHttp } from "../support/scripted-http.ts";
 
 const ARN = "arn:aws:ecs:us-east-1:000000000000:task/stepwatch/aaa";
+const OURS = "stepwatch/20260101-000000-abcdef01";
 const launch: Launch = {
   target: {
     cluster: "stepwatch",
@@ -15,6 +16,7 @@ const launch: Launch = {
     securityGroups: ["sg-1"],
     assignPublicIp: true,
   },
+  placement: { provider: "FARGATE", subnets: ["subnet-1", "subnet-2"] },
   clientToken: "token",
   startedBy: "stepwatch/run",
   environment: { STEPWATCH_RUN_ID: "run", STEPWATCH_TASK: "1" },
@@ -57,6 +59,8 @@ it("D2: launches one Fargate task under its token, overriding the environment al
             },
           ],
         },
+        propagateTags: "TASK_DEFINITION",
+        enableECSManagedTags: true,
         tags: [{ key: "project", value: "shop" }],
       },
     },
@@ -103,9 +107,11 @@ it("F11: throttling and network are ServiceUnavailable, a wrong deployment is no
   const throttled = tasksOn(refusal("ThrottlingException", "Rate exceeded"));
   await expect(throttled.tasks.launch(launch)).rejects.toThrow(ServiceUnavailable);
   const cut = tasksOn(Object.assign(new Error("socket hang up"), { code: "ECONNRESET" }));
-  await expect(cut.tasks.describe("c", "dbt", [ARN])).rejects.toThrow(ServiceUnavailable);
+  await expect(cut.tasks.describe("c", "dbt", [ARN], OURS)).rejects.toThrow(ServiceUnavailable);
   const wrong = tasksOn(refusal("ClusterNotFoundException", "Cluster not found."));
-  await expect(wrong.tasks.describe("c", "dbt", [ARN])).rejects.toMatchObject({ name: "ClusterNotFoundException" });
+  await expect(wrong.tasks.describe("c", "dbt", [ARN], OURS)).rejects.toMatchObject({
+    name: "ClusterNotFoundException",
+  });
 });
 
 it("D10: a task that ECS does not list is missing; nothing is asked about no task", async () => {
@@ -114,6 +120,7 @@ it("D10: a task that ECS does not list is missing; nothing is asked about no tas
       tasks: [
         {
           taskArn: ARN,
+          startedBy: OURS,
           lastStatus: "STOPPED",
           stopCode: "EssentialContainerExited",
           stoppedReason: "Essential container in task exited",
@@ -124,30 +131,41 @@ it("D10: a task that ECS does not list is missing; nothing is asked about no tas
             { name: "dbt", exitCode: 137, reason: "OutOfMemoryError: Container killed due to memory usage" },
           ],
         },
+        { taskArn: `${ARN}c`, startedBy: "stepwatch/another", lastStatus: "RUNNING" },
       ],
       failures: [{ arn: `${ARN}b`, reason: "MISSING" }],
     },
   });
-  const described = await tasks.describe("stepwatch", "dbt", [ARN, `${ARN}b`]);
+  const described = await tasks.describe("stepwatch", "dbt", [ARN, `${ARN}b`, `${ARN}c`], OURS);
   expect(described.get(`${ARN}b`)).toEqual({ state: "missing" });
+  expect(described.get(`${ARN}c`), "D22: a task of another run").toEqual({ state: "missing" });
   expect(described.get(ARN)).toMatchObject({
     state: "stopped",
     exitCode: 137,
     outOfMemory: true,
     stoppedAtMs: 1_700_000_100_500,
   });
-  expect(await tasks.describe("stepwatch", "dbt", [])).toEqual(new Map());
+  expect(await tasks.describe("stepwatch", "dbt", [], OURS)).toEqual(new Map());
   expect(seen).toHaveLength(1);
 });
 
 it("stopping a task that ECS has forgotten is done; a long reason is cut", async () => {
+  const known = { body: { tasks: [{ taskArn: ARN, startedBy: OURS }] } };
   const { tasks, seen } = tasksOn(
-    { body: {} },
-    refusal("InvalidParameterException", "The referenced task was not found."),
-    refusal("AccessDeniedException", "no"),
+    ...[known, { body: {} }],
+    ...[known, refusal("InvalidParameterException", "The referenced task was not found.")],
+    ...[known, refusal("AccessDeniedException", "no")],
   );
-  await tasks.stop("stepwatch", ARN, "x".repeat(400));
-  await tasks.stop("stepwatch", ARN, "again");
-  await expect(tasks.stop("stepwatch", ARN, "again")).rejects.toMatchObject({ name: "AccessDeniedException" });
-  expect(String(seen[0]?.body.reason)).toHaveLength(255);
+  await tasks.stop("stepwatch", ARN, "x".repeat(400), OURS);
+  await tasks.stop("stepwatch", ARN, "again", OURS);
+  await expect(tasks.stop("stepwatch", ARN, "again", OURS)).rejects.toMatchObject({ name: "AccessDeniedException" });
+  expect(String(seen[1]?.body.reason)).toHaveLength(255);
+});
+
+it("D22: a task that another run was started by, or nobody knows, is not stopped, whatever a container says of itself", async () => {
+  for (const others of [[{ taskArn: ARN, startedBy: "stepwatch/another" }], [{ taskArn: ARN }], []]) {
+    const { tasks, seen } = tasksOn({ body: { tasks: others } });
+    await tasks.stop("stepwatch", ARN, "The run is being stopped.", OURS);
+    expect(seen.map((one) => one.operation)).toEqual(["DescribeTasks"]);
+  }
 });

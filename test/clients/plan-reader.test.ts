@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { planReader } from "#clients/plan-reader.ts";
-import type { Plan } from "#core/run/plan.ts";
+import type { Plan } from "#core/run/planning/plan.ts";
+import { vertex } from "../support/run-builders.ts";
 
 const plan: Plan = {
   contract: 1,
@@ -12,6 +13,7 @@ const plan: Plan = {
   source: "manifest",
   endHooks: false,
   endHookCount: 0,
+  hookCount: 0,
   vertices: [],
   warnings: [],
 };
@@ -51,4 +53,12 @@ test("only the last few plans are kept", async () => {
   const read = planReader(artefacts);
   for (const key of ["a", "b", "c", "d", "e", "a"]) await read(key);
   expect(artefacts.keys).toEqual(["a", "b", "c", "d", "e", "a"]);
+});
+
+test("of plans that are too large together the newest is kept alone", async () => {
+  const large = { ...plan, vertices: Array.from({ length: 40_000 }, (_, at) => vertex(`m_${at}`)) };
+  const artefacts = bucket([plan, large, large, plan]);
+  const read = planReader(artefacts);
+  for (const key of ["small", "a", "b", "b", "small"]) await read(key);
+  expect(artefacts.keys).toEqual(["small", "a", "b", "small"]);
 });

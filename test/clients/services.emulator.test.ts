@@ -64,6 +64,34 @@ describe("artefacts", () => {
     await expect(artefacts().putFile("runs/a/none", join(folder, "none"))).rejects.toMatchObject({ code: "ENOENT" });
   });
 
+  it("D22: what a container writes is written once, by a header that the bucket's policy demands; again is done", async () => {
+    const headers: unknown[] = [];
+    client.middlewareStack.add(
+      (next) => async (args) => {
+        headers.push((args.request as { headers?: Record<string, string> }).headers?.["if-none-match"]);
+        return next(args);
+      },
+      { step: "finalizeRequest", name: "sees-headers", override: true },
+    );
+    await writeFile(join(folder, "again.json"), JSON.stringify({ second: true }));
+    for (const key of ["runs/shop/r/tasks/1/plan.json", "runs/shop/r/partial_parse.msgpack"]) {
+      await artefacts().putJson(key, { first: true });
+      await artefacts().putJson(key, { second: true });
+      await artefacts().putFile(key, join(folder, "again.json"));
+    }
+    expect(headers).toEqual(Array(6).fill("*"));
+    for (const key of ["runs/shop/r/sets/2-h.json", "runs/shop/r/summary-1.json", "runs/shop/silence.json"])
+      await artefacts().putJson(key, {});
+    expect(headers.slice(6)).toEqual([undefined, undefined, undefined]);
+    client.middlewareStack.remove("sees-headers");
+  });
+
+  it("D22: an object that is too large is not read", async () => {
+    await artefacts().putText("runs/a/large.json", JSON.stringify("x".repeat(1_000)));
+    await expect(artefacts().getJson("runs/a/large.json", 1_001)).rejects.toThrow(/1002 bytes, more than 1001/);
+    expect(await artefacts().getJson("runs/a/large.json", 1_002)).toBe("x".repeat(1_000));
+  });
+
   it("gets a file byte by byte, and makes none of an object that is not there", async () => {
     const bytes = Buffer.from(Array.from({ length: 300_000 }, (_, at) => (at * 7) % 256));
     await writeFile(join(folder, "parse.msgpack"), bytes);

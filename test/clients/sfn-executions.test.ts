@@ -57,3 +57,14 @@ it("F11: throttling and limits are ServiceUnavailable, bad input is not", async 
   await expect(executions.stop(EXECUTION, "c")).rejects.toThrow(ServiceUnavailable);
   await expect(executions.start(MACHINE, "orders", {})).rejects.toMatchObject({ name: "InvalidExecutionInput" });
 });
+
+it("G8: an engine that has no RedriveExecution redrives nothing, whatever it calls that; a service that fails is another thing", async () => {
+  const { executions } = executionsOn(
+    refusal("ExecutionNotRedrivable"),
+    { status: 501, body: { __type: "InternalFailure", message: "not included in your license plan" } },
+    { status: 500, body: { __type: "InternalFailure" } },
+  );
+  expect(await executions.redrive(EXECUTION)).toBe(false);
+  expect(await executions.redrive(EXECUTION)).toBe(false);
+  await expect(executions.redrive(EXECUTION)).rejects.toThrow(ServiceUnavailable);
+});

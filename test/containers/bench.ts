@@ -6,17 +6,18 @@ import type { Ledger } from "#clients/ledger.ts";
 import type { RunRow, TaskKind, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import { type Policy, policySchema } from "#core/contracts/settings.ts";
 import type { VertexWrite } from "#core/contracts/vertex-write.ts";
-import { LedgerUnavailable } from "#core/errors.ts";
+import { LedgerUnavailable, RetryableError } from "#core/errors.ts";
 import { artefactKeys } from "#core/names.ts";
 import type { ExitCode } from "../../containers/dbt-runner/exit-codes.ts";
 import { LogOutput } from "../../containers/dbt-runner/log-output.ts";
+import { Moments } from "../../containers/dbt-runner/moments.ts";
 import { StopSwitch } from "../../containers/dbt-runner/stop-switch.ts";
 import { type SupervisorDeps, supervise } from "../../containers/dbt-runner/supervise.ts";
 import { runRow, taskRow } from "../support/ledger-rows.ts";
 import { memoryLedger } from "../support/memory-ledger.ts";
 import type { Step } from "./dbt-lines.ts";
 
-export const KEY = { project: "shop", runId: "run-1" } as const;
+export const KEY = { project: "shop", runId: "run-1", round: 1 } as const;
 export const ARN = "arn:aws:ecs:us-east-1:000000000000:task/stepwatch/first";
 
 const FAKE_DBT = join(import.meta.dirname, "../support/fake-dbt.mjs");
@@ -32,6 +33,8 @@ export interface Script {
     stderr?: string;
     waitFor?: string;
   };
+  /** What `dbt source freshness` leaves; unset: it fails. */
+  readonly sources?: object;
   /** What `dbt compile --inline` prints. */
   readonly compile?: string;
   readonly manifest?: object;
@@ -45,14 +48,21 @@ export interface BenchOptions {
   /** Number of the task that the ledger has, where it is not the container's. */
   readonly rowsOf?: number;
   readonly set?: readonly string[];
+  /** Of a task that runs another command of dbt's. */
+  readonly command?: readonly string[];
   readonly policy?: Partial<Policy>;
   readonly run?: Partial<RunRow>;
   readonly env?: Readonly<Record<string, string>>;
   readonly stopTimeoutSeconds?: number;
   readonly executable?: string;
+  /** Objects that lie in the bucket already. */
+  readonly objects?: Readonly<Record<string, unknown>>;
+  /** Files of other buckets, by `bucket/key`. */
+  readonly elsewhere?: Readonly<Record<string, string>>;
   /** Called before each vertex is written; may throw as the ledger does. */
   readonly onWrite?: (write: VertexWrite) => void | Promise<void>;
-  readonly onPut?: (key: string) => void;
+  /** Called before an object is put into the bucket; may throw as S3 does, or wait. */
+  readonly onPut?: (key: string) => unknown;
   /** Called before a file is read from the bucket; may throw as S3 does. */
   readonly onGet?: (key: string) => void;
   readonly memoryKills?: () => Promise<number | null>;
@@ -75,7 +85,7 @@ export async function bench(options: BenchOptions) {
   const dir = mkdtempSync(join(tmpdir(), "stepwatch-runner-"));
   const projectDir = join(dir, "project");
   const ledger = memoryLedger();
-  const objects = new Map<string, unknown>();
+  const objects = new Map<string, unknown>(Object.entries(options.objects ?? {}));
   const task = options.task ?? (options.set ? 2 : 1);
   await prepare(ledger, objects, options, options.rowsOf ?? task, projectDir);
   const journal = join(dir, "journal.jsonl");
@@ -86,8 +96,12 @@ export async function bench(options: BenchOptions) {
   const stop = new StopSwitch();
   const lines: string[] = [];
 
-  const container = (ownArn = ARN, stopSwitch = stop): Promise<ExitCode> =>
-    supervise({
+  const container = async (ownArn = ARN, stopSwitch = stop): Promise<ExitCode> => {
+    const output = new LogOutput(1, (_fd, bytes, done) => {
+      lines.push(...bytes.toString("utf8").split("\n").slice(0, -1));
+      done(null, bytes.length);
+    });
+    const supervised = supervise({
       environment: {
         STEPWATCH_TABLE: "table",
         STEPWATCH_BUCKET: "bucket",
@@ -110,16 +124,34 @@ export async function bench(options: BenchOptions) {
           writes.push({ ...write, atMs: Date.now() });
           return ledger.writeVertex(key, number, write);
         },
+        async writeEnds(key, number, ends) {
+          const left: string[] = [];
+          for (const write of ends) {
+            try {
+              await options.onWrite?.(write);
+              writes.push({ ...write, atMs: Date.now() });
+              await ledger.writeEnds(key, number, [write]);
+            } catch (error) {
+              if (!(error instanceof RetryableError)) throw error;
+              left.push(write.uniqueId);
+            }
+          }
+          return left;
+        },
       },
       artefacts: bucket(objects, options.onPut, options.onGet),
-      output: new LogOutput(1, (_fd, bytes, done) => {
-        lines.push(...bytes.toString("utf8").split("\n").slice(0, -1));
-        done(null, bytes.length);
-      }),
+      bucketNamed: (name) => {
+        const files = Object.entries(options.elsewhere ?? {}).filter(([key]) => key.startsWith(`${name}/`));
+        return bucket(new Map(files.map(([key, text]) => [key.slice(name.length + 1), text])));
+      },
+      output,
       stop: stopSwitch,
+      moments: new Moments(),
       ...(options.makeFolders ? { makeFolders: options.makeFolders } : {}),
       memoryKills: options.memoryKills ?? (async () => null),
     });
+    return supervised.finally(() => output.flush());
+  };
 
   return {
     dir,
@@ -197,22 +229,24 @@ async function prepare(
     input: { project: KEY.project, ...options.run?.input },
     settings: JSON.parse(JSON.stringify({ ...settings, ...options.run?.settings })),
   });
-  const setKey = options.set ? "set.json" : undefined;
+  const { command } = options;
+  const setKey = options.set || command ? "set.json" : undefined;
+  if (command) objects.set("set.json", { uniqueIds: [], claims: [], command });
   if (options.set) objects.set("set.json", { uniqueIds: options.set });
-  const kind = options.kind ?? (options.set ? "recovery" : "producer");
+  const kind = options.kind ?? (command ? "command" : options.set ? "recovery" : "producer");
   await ledger.createTask(KEY, 0, taskRow(task, { kind, ...(setKey ? { setKey } : {}) }));
   for (const uniqueId of options.set ?? []) await ledger.claimVertex(KEY, task, { uniqueId, from: null });
   await ledger.markClaimed(KEY, task);
 }
 
-function bucket(objects: Map<string, unknown>, onPut?: (key: string) => void, onGet?: (key: string) => void) {
+function bucket(objects: Map<string, unknown>, onPut?: BenchOptions["onPut"], onGet?: (key: string) => void) {
   return {
     async putJson(key: string, value: unknown) {
-      onPut?.(key);
+      await onPut?.(key);
       objects.set(key, JSON.parse(JSON.stringify(value)));
     },
     async putFile(key: string, path: string) {
-      onPut?.(key);
+      await onPut?.(key);
       // What is no text would not survive as one.
       objects.set(key, key.endsWith(".msgpack") ? readFileSync(path) : readFileSync(path, "utf8"));
     },

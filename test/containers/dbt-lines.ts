@@ -121,10 +121,10 @@ export interface FakeNode {
 }
 
 export function manifestOf(nodes: readonly FakeNode[], adapterType = "postgres"): object {
-  const sections: Record<string, Record<string, object>> = { nodes: {}, exposures: {}, unit_tests: {} };
+  const sections: Record<string, Record<string, object>> = { nodes: {}, sources: {}, exposures: {}, unit_tests: {} };
   for (const node of nodes) {
     const type = typeOf(node.id);
-    const section = { exposure: "exposures", unit_test: "unit_tests" }[type] ?? "nodes";
+    const section = { exposure: "exposures", source: "sources", unit_test: "unit_tests" }[type] ?? "nodes";
     const name = node.id.split(".").at(-1);
     sections[section]![node.id] = {
       unique_id: node.id,
@@ -142,7 +142,6 @@ export function manifestOf(nodes: readonly FakeNode[], adapterType = "postgres")
   return {
     metadata: { dbt_version: "1.11.16", invocation_id: INVOCATION, project_name: "shop", adapter_type: adapterType },
     ...sections,
-    sources: {},
   };
 }
 

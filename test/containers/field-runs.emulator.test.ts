@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { RunSummary } from "#core/run/summary.ts";
+import type { RunSummary } from "#core/run/reporting/summary.ts";
 import { copyFieldCase, type FieldCase } from "../support/field-cases.ts";
 import { realRun } from "../support/real-runs.ts";
 import { dbtBin } from "../support/warehouse.ts";

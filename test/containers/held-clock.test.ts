@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { BatchSize } from "#core/run/plan.ts";
+import type { BatchSize } from "#core/run/planning/plan.ts";
 import { planOf, vertex } from "../support/run-builders.ts";
 import { benches } from "./bench.ts";
 import { closing, concurrency, ended, started, version } from "./dbt-lines.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { stringify } from "yaml";
-import type { RunSummary } from "#core/run/summary.ts";
+import type { RunSummary } from "#core/run/reporting/summary.ts";
 import { type LocalPostgres, startPostgres } from "#local/postgres.ts";
 import { realRun } from "../support/real-runs.ts";
 import { dbtBin } from "../support/warehouse.ts";

@@ -2,7 +2,8 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, onTestFinished, test, vi } from "vitest";
+import type { VertexWrite } from "#core/contracts/vertex-write.ts";
 import { newBuildLog } from "#core/dbt/build-log.ts";
 import { readingOf } from "#core/dbt/read-record.ts";
 import { readRunResults } from "#core/dbt/run-results.ts";
@@ -105,6 +106,26 @@ test("a reader of our stdout that is slow loses lines, is told how many, and hol
   expect(written.join("")).toMatch(/"event":"log lines dropped","lines":2\d\d/);
 });
 
+test("lines that come close together are one write, and a flush waits for none of them", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const written: string[] = [];
+  const output = new LogOutput(1, (_fd, bytes, done) => {
+    written.push(bytes.toString());
+    done(null, bytes.length);
+  });
+  for (const line of ["a", "b", "c"]) {
+    output.line(line);
+    await vi.advanceTimersByTimeAsync(10);
+  }
+  expect(written).toEqual([]);
+  await vi.advanceTimersByTimeAsync(50);
+  expect(written).toEqual(["a\nb\nc\n"]);
+  output.line("d");
+  await output.flush();
+  expect(written).toEqual(["a\nb\nc\n", "d\n"]);
+});
+
 test("our stdout copes with a full pipe, half writes and a reader that is gone", async () => {
   const written: Buffer[] = [];
   let calls = 0;
@@ -133,21 +154,34 @@ test("E1, D5: whatever the ledger refuses, each vertex ends with its newest word
       fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }),
       async (words, refusals) => {
         const ledger = new Map<string, string>();
+        const open = new Set<string>();
         let call = 0;
+        const written = async (writes: readonly VertexWrite[], isRefused: (at: number) => boolean) => {
+          for (const { uniqueId } of writes) expect(open.has(uniqueId)).toBe(false);
+          for (const { uniqueId } of writes) open.add(uniqueId);
+          await new Promise((resolve) => setTimeout(resolve, call % 3));
+          for (const { uniqueId } of writes) open.delete(uniqueId);
+          const left = writes.filter((_, at) => isRefused(at));
+          for (const write of writes) if (!left.includes(write)) ledger.set(write.uniqueId, write.message ?? "");
+          return left.map(({ uniqueId }) => uniqueId);
+        };
         const writer = new StatusWriter({
           hold: false,
           onLost: () => expect.unreachable(),
           write: async (write) => {
             const refused = refusals[call++ % 5] && call < 12;
-            await new Promise((resolve) => setTimeout(resolve, call % 3));
-            if (refused) throw new LedgerUnavailable("refused");
-            ledger.set(write.uniqueId, write.status);
-            return true;
+            if ((await written([write], () => refused === true)).length > 0) throw new LedgerUnavailable("refused");
+          },
+          writeEnds: async (writes) => {
+            const refused = refusals[call++ % 5] && call < 12;
+            if (refused && call % 2 === 0) throw new LedgerUnavailable("refused");
+            return written(writes, (at) => refused === true && at % 2 === 0);
           },
         });
         const newest = new Map<string, string>();
         for (const [n, [id, wait]] of words.entries()) {
-          writer.put({ uniqueId: `v${id}`, status: `word ${n}`, evidence: true }, wait * 2);
+          const status = n % 3 === 0 ? "started" : "success";
+          writer.put({ uniqueId: `v${id}`, status, evidence: true, message: `word ${n}` }, wait * 2);
           newest.set(`v${id}`, `word ${n}`);
           if (wait === 1) await new Promise((resolve) => setImmediate(resolve));
         }
@@ -162,20 +196,61 @@ test("E1, D5: whatever the ledger refuses, each vertex ends with its newest word
   );
 });
 
-test("a write that can never succeed is told, counted and dropped; a refused one is counted", async () => {
+test("E1: ends of one moment are few calls of 25 at most, starts go alone, and dbt's lines are read to the end before", async () => {
+  const calls: number[] = [];
+  const alone: string[] = [];
+  const writer = new StatusWriter({
+    hold: false,
+    onLost: () => expect.unreachable(),
+    write: async ({ uniqueId }) => void alone.push(uniqueId),
+    writeEnds: async (writes) => {
+      calls.push(writes.length);
+      return [];
+    },
+  });
+  for (let n = 0; n < 9_000; n += 1) writer.put({ uniqueId: `v${n}`, status: "skipped", evidence: false });
+  writer.put({ uniqueId: "other", status: "started", evidence: true });
+  expect(calls).toEqual([]);
+  expect(await writer.flush(() => Date.now() + 5_000)).toBe(true);
+  expect(calls).toEqual(Array(360).fill(25));
+  expect(alone).toEqual(["other"]);
+  expect(writer.counts).toEqual({ written: 9_001, repeated: 0, lost: 0 });
+});
+
+test("of ends that are refused together for good each is tried alone, and only the one at fault is lost", async () => {
+  const lost: string[] = [];
+  const taken: string[] = [];
+  const refuseBad = (writes: readonly VertexWrite[]) => {
+    if (writes.some(({ uniqueId }) => uniqueId === "bad")) throw new TypeError("ValidationException");
+    taken.push(...writes.map(({ uniqueId }) => uniqueId));
+  };
+  const writer = new StatusWriter({
+    hold: false,
+    onLost: (write) => lost.push(write.uniqueId),
+    write: async (write) => refuseBad([write]),
+    writeEnds: async (writes) => {
+      refuseBad(writes);
+      return [];
+    },
+  });
+  for (const uniqueId of ["a", "bad", "b"]) writer.put({ uniqueId, status: "success", evidence: true });
+  expect(await writer.flush(() => Date.now() + 5_000)).toBe(true);
+  expect([lost, taken.sort()]).toEqual([["bad"], ["a", "b"]]);
+});
+
+test("a write that can never succeed is told, counted and dropped", async () => {
   const lost: string[] = [];
   const writer = new StatusWriter({
     hold: false,
     onLost: (write) => lost.push(write.uniqueId),
     write: async (write) => {
       if (write.uniqueId === "bad") throw new TypeError("defect");
-      return write.uniqueId !== "other's";
     },
   });
-  for (const uniqueId of ["bad", "other's", "good"]) writer.put({ uniqueId, status: "success", evidence: true });
+  for (const uniqueId of ["bad", "good"]) writer.put({ uniqueId, status: "success", evidence: true });
   expect(await writer.flush(() => Date.now() + 5_000)).toBe(true);
   expect(lost).toEqual(["bad"]);
-  expect(writer.counts).toEqual({ written: 1, refused: 1, repeated: 0, lost: 1 });
+  expect(writer.counts).toEqual({ written: 1, repeated: 0, lost: 1 });
 });
 
 test("a start and an end that come close together are one write with the fields of both", async () => {
@@ -183,7 +258,7 @@ test("a start and an end that come close together are one write with the fields 
   const writer = new StatusWriter({
     hold: false,
     onLost: () => undefined,
-    write: async (write) => writes.push(write) > 0,
+    write: async (write) => void writes.push(write),
   });
   writer.put({ uniqueId: "t", status: "started", evidence: true, startedAtMs: 5 }, 700);
   writer.put({ uniqueId: "t", status: "pass", evidence: true, endedAtMs: 9, startedAtMs: undefined });
@@ -199,7 +274,7 @@ test("E1: while the ledger is behind, an end goes before starts, and a test is o
     onLost: () => expect.unreachable(),
     write: async ({ uniqueId, status }) => {
       await new Promise((resolve) => setTimeout(resolve, 100));
-      return writes.push(`${uniqueId} ${status}`) > 0;
+      writes.push(`${uniqueId} ${status}`);
     },
   });
   const say = (uniqueId: string, status: string, delayMs: number) =>
@@ -224,7 +299,6 @@ test("what gives way to ends is written after some seconds even if they never ce
     write: async ({ uniqueId }) => {
       await new Promise((resolve) => setTimeout(resolve, 100));
       if (uniqueId === "long") startedAtMs = Date.now();
-      return true;
     },
   });
   const beganAtMs = Date.now();
@@ -360,7 +434,7 @@ test("D8: a file that can not be read costs the compiled SQL, never the end of t
       done(null, bytes.length);
     }),
   };
-  expect(await uploadCompiled(deps, log, null)).toBeNull();
+  await uploadCompiled(deps, log, null);
   await deps.output.flush();
   expect(said.join("")).toContain("EISDIR");
 });

@@ -2,8 +2,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { effectiveOptions } from "#core/contracts/run-input.ts";
-import { lockKey } from "#core/names.ts";
-import { planSchema } from "#core/run/plan.ts";
+import { artefactKeys, lockKey } from "#core/names.ts";
+import { planSchema } from "#core/run/planning/plan.ts";
 import { EXIT } from "../../containers/dbt-runner/exit-codes.ts";
 import { choosePlanSource } from "../../containers/dbt-runner/plan-source.ts";
 import { runRow } from "../support/ledger-rows.ts";
@@ -101,6 +101,33 @@ test("dbt 2 is asked before the build, since it writes its manifest at the end a
   expect(it.plan()).toMatchObject({ source: "ls" });
 });
 
+test("H5: where the plan comes before the build, a bad value of meta.stepwatch ends the run before anything is built", async () => {
+  const wrong = manifestOf([
+    { id: A, config: { meta: { stepwatch: { retries: "many" } } } },
+    { id: B, parents: [A] },
+  ]);
+  const it = await newBench({
+    script: { version: "2.0.1", build: good, manifest: wrong, ls: { ids: [A, B] } },
+  });
+  await it.container();
+  expect(commands(it)).toEqual(["ls"]);
+  expect((await it.task()).end).toMatchObject({
+    cause: { kind: "parse", sentence: expect.stringContaining('stepwatch.retries = "many": must be a number.') },
+    retryableLaunch: false,
+  });
+  expect((await it.ledger.readRun(KEY))?.planKey).toBeUndefined();
+});
+
+test("H5: where dbt builds already, it is a warning of the plan", async () => {
+  const wrong = manifestOf([
+    { id: A, config: { meta: { stepwatch: { retries: "many" } } } },
+    { id: B, parents: [A] },
+  ]);
+  const it = await newBench({ script: { build: good, manifest: wrong } });
+  await it.container();
+  expect(it.plan()).toMatchObject({ warnings: [expect.stringContaining("Ignored: meta of model.shop.a")] });
+});
+
 test("A23: what a macro prints while dbt lists is no part of the selection", async () => {
   const listed = (id: string, more: object) => JSON.stringify({ unique_id: id, fqn: ["p"], ...more });
   const prints = [
@@ -135,7 +162,7 @@ test("a plan task makes the plan and builds nothing", async () => {
   const it = await newBench({ kind: "plan", script: { manifest, ls: { ids: [A, B] } } });
   expect(await it.container()).toBe(EXIT.recorded);
   expect(commands(it)).toEqual(["ls"]);
-  expect(await it.ledger.readRun(KEY)).toMatchObject({ plannedVertices: 2, plannedNodes: 2 });
+  expect((await it.task()).toldPlanKey).toBe(artefactKeys.plan(KEY.project, KEY.runId, 1));
   expect((await it.task()).end).toMatchObject({ inOrder: true, cause: { kind: "none" } });
 });
 
@@ -180,7 +207,12 @@ test("G10: a build runs on the target that its run has locked, wherever stepwatc
   const it = await newBench({ script: { build: good, manifest }, run: { settings } });
   await it.container();
   const locked = lockKey(effectiveOptions(settings, { project: KEY.project }).target, settings.defaultTarget);
-  expect(it.noted().at(-1)?.argv?.join(" ")).toContain(`--target ${locked}`);
+  expect(
+    it
+      .noted()
+      .findLast((note) => note.started === "build")
+      ?.argv?.join(" "),
+  ).toContain(`--target ${locked}`);
 });
 
 test("G17: the fallback of a microbatch model gets the window that its set names", async () => {
@@ -193,9 +225,12 @@ test("G17: the fallback of a microbatch model gets the window that its set names
   const eventWindow = { start: "2024-03-01T00:00:00", end: "2024-03-05T00:00:00" };
   it.objects.set("set.json", { uniqueIds: [B], eventWindow });
   expect(await it.container()).toBe(EXIT.recorded);
-  expect(it.noted().at(-1)?.argv?.join(" ")).toContain(
-    `--event-time-start ${eventWindow.start} --event-time-end ${eventWindow.end}`,
-  );
+  expect(
+    it
+      .noted()
+      .findLast((note) => note.started === "build")
+      ?.argv?.join(" "),
+  ).toContain(`--event-time-start ${eventWindow.start} --event-time-end ${eventWindow.end}`);
 });
 
 test.each([
@@ -227,7 +262,7 @@ test("G4: a recovery build selects its set alone, with no more threads than vert
   });
   it.objects.set(`runs/${KEY.project}/${KEY.runId}/plan.json`, plan);
   expect(await it.container()).toBe(EXIT.recorded);
-  const note = it.noted().at(-1);
+  const note = it.noted().findLast((note) => note.started === "build");
   const argv = note?.argv?.join(" ") ?? "";
   expect(argv).toContain("--threads 1");
   expect(argv).toContain("--target prod");
@@ -253,7 +288,7 @@ test.each([
   );
   it.objects.set(`runs/${KEY.project}/${KEY.runId}/plan.json`, plan);
   expect(await it.container()).toBe(EXIT.recorded);
-  const env = it.noted().at(-1)?.env ?? {};
+  const env = it.noted().findLast((note) => note.started === "build")?.env ?? {};
   expect([env.DBT_FAIL_FAST, env.DBT_ENGINE_RESOURCE_TYPES, env.DBT_TARGET]).toEqual([value, value, undefined]);
 });
 
@@ -297,7 +332,7 @@ test("G4: where nobody set a number, one vertex has one thread and two have dbt'
     const it = await newBench({ set, script: { build: [version(), closing()], manifest } });
     it.objects.set(`runs/${KEY.project}/${KEY.runId}/plan.json`, plan);
     await it.container();
-    const argv = it.noted().at(-1)?.argv ?? [];
+    const argv = it.noted().findLast((note) => note.started === "build")?.argv ?? [];
     expect(argv.join(" ").includes("--threads 1 ")).toBe(set.length === 1);
     expect(argv.includes("--threads")).toBe(set.length === 1);
   }

@@ -1,10 +1,12 @@
+import { execFile } from "node:child_process";
 import { cpSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { DEFAULT_DBT_PACKAGES } from "#core/config.ts";
 import { classOfStatus } from "#core/dbt/status.ts";
 import { artefactKeys } from "#core/names.ts";
-import { type Plan, planSchema } from "#core/run/plan.ts";
+import { type Plan, planSchema } from "#core/run/planning/plan.ts";
 import { ensureVenv } from "#local/python.ts";
 import { EXIT } from "../../containers/dbt-runner/exit-codes.ts";
 import { wordsOfDbt } from "../support/words-of-dbt.ts";
@@ -12,6 +14,8 @@ import { type Bench, bench, KEY } from "./bench.ts";
 
 /** Another dbt 1.x than the default one can be named by this variable, to see what this version does. */
 const OTHER_DBT = process.env.STEPWATCH_TEST_DBT;
+const run = promisify(execFile);
+
 const SEED = "seed.jaffle_shop.raw_customers";
 const PROJECT = join(import.meta.dirname, "../../examples/jaffle-shop");
 
@@ -76,6 +80,30 @@ test("G1: a recovery build runs exactly its set", async () => {
     expect((await made.task()).end).toMatchObject({ inOrder: true, exitCode: 0 });
     expect(Object.values(await made.statuses()).every((status) => classOfStatus(status ?? "") === "good")).toBe(true);
   } finally {
+    made.remove();
+  }
+});
+
+test("D13: where a connection's value differs between image and task, the first task parses anew and a fallback does not", async () => {
+  const env = { JAFFLE_DUCKDB: "of_the_task.duckdb" };
+  const produced = await bench({ script: {}, executable: dbt, env });
+  const made = await bench({ script: {}, executable: dbt, env, set: [SEED] });
+  try {
+    cpSync(PROJECT, produced.projectDir, { recursive: true, filter: isSource });
+    const baking = { ...process.env, JAFFLE_DUCKDB: "of_the_image.duckdb" };
+    await run(dbt, ["parse", "--profiles-dir", "."], { cwd: produced.projectDir, env: baking });
+    cpSync(produced.projectDir, made.projectDir, { recursive: true });
+    expect(await produced.container()).toBe(EXIT.recorded);
+    const keys = ["plan.json", artefactKeys.partialParse(KEY.project, KEY.runId)] as const;
+    made.objects.set(`runs/${KEY.project}/${KEY.runId}/${keys[0]}`, produced.plan());
+    made.objects.set(keys[1], produced.objects.get(keys[1]));
+    expect(await made.container()).toBe(EXIT.recorded);
+    expect((await made.task()).end).toMatchObject({ inOrder: true, exitCode: 0 });
+    const said = (one: Bench) => one.lines.filter((line) => line.includes('"name": "UnableToPartialParse"'));
+    expect(said(produced).join()).toMatch(/profile has changed/);
+    expect(said(made)).toEqual([]);
+  } finally {
+    produced.remove();
     made.remove();
   }
 });

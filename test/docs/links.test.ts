@@ -62,7 +62,7 @@ test("every test that a document quotes exists under its title", () => {
 
 test("every npm script that a document names exists", () => {
   const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
-  const named = documents.flatMap((document) => [...read(document).matchAll(/\bnpm run ([\w:]+)/g)]);
+  const named = documents.flatMap((document) => [...read(document).matchAll(/\bnpm run ([\w:-]+)/g)]);
   expect(named.map(([, name = ""]) => name).filter((name) => !Object.hasOwn(scripts, name))).toEqual([]);
 });
 
@@ -80,8 +80,10 @@ describe("the configuration reference of README.md", () => {
   );
 
   test("names every policy with its default", () => {
-    const { retries, ...flat } = policySchema.parse({});
-    const wanted = { "retries.node": retries.node, "retries.test": retries.test, ...flat };
+    const { retries, freshness, ...flat } = policySchema.parse({});
+    const within = (name: string, fields: object) =>
+      Object.fromEntries(Object.entries(fields).map(([field, value]) => [`${name}.${field}`, value]));
+    const wanted = { ...within("retries", retries), ...within("freshness", freshness), ...flat };
     for (const [name, value] of Object.entries(wanted))
       expect(`${name}: ${documented.get(name)}`).toBe(
         `${name}: ${Array.isArray(value) ? JSON.stringify(value) : value}`,

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { expect, inject, test } from "vitest";
-import type { VertexReport } from "#core/run/report.ts";
-import type { RunSummary } from "#core/run/summary.ts";
+import type { VertexReport } from "#core/run/reporting/report.ts";
+import type { RunSummary } from "#core/run/reporting/summary.ts";
 import { runProject } from "../support/cli.ts";
 import { endedConsumers } from "../support/consumers.ts";
 import { askDuckdb } from "../support/warehouse.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, inject, test } from "vitest";
-import type { VertexReport } from "#core/run/report.ts";
-import type { RunSummary } from "#core/run/summary.ts";
+import type { VertexReport } from "#core/run/reporting/report.ts";
+import type { RunSummary } from "#core/run/reporting/summary.ts";
 import { runCli, runProject } from "../support/cli.ts";
 import { endedConsumers, eventClients } from "../support/consumers.ts";
 import { receiveEvents } from "../support/events.ts";
@@ -84,6 +84,7 @@ describe("dbt 1.11 and the case project", () => {
 
   test("B1 B4 B5 A5 G15: a deep chain, an ephemeral of bad SQL, a unit test, a warning, one batch of four", async () => {
     const received = await receiveEvents(await eventClients(deployed), "nodes-warn", {
+      "detail-type": ["Warning"],
       detail: { project: ["nodes"] },
     });
     const { code, summary } = await runProject(deployed, "nodes", WINDOW);

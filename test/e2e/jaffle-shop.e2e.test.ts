@@ -2,9 +2,9 @@ import { execFile } from "node:child_process";
 import { cpSync, mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, inject, test } from "vitest";
-import { NOTHING_TO_BUILD } from "#core/run/report.ts";
-import type { RunSummary } from "#core/run/summary.ts";
-import { runProject } from "../support/cli.ts";
+import { NOTHING_TO_BUILD } from "#core/run/reporting/report.ts";
+import type { RunSummary } from "#core/run/reporting/summary.ts";
+import { runCli, runProject } from "../support/cli.ts";
 import { consumerStatuses, endedConsumers } from "../support/consumers.ts";
 import { askDuckdb, dbtBin } from "../support/warehouse.ts";
 
@@ -138,6 +138,32 @@ test("C14 C12 B6 C1: a data test that found rows costs no task, its incremental 
   )) as [[number]];
   expect(rows).toBe(once);
   await expectConsumersAsNodes(summary);
+});
+
+test("C11: why shows what a failed test has stored, and its command runs that test and no other", async () => {
+  const options = ["--vars", JSON.stringify({ break: "test" }), "--store-failures"];
+  const { summary } = await runProject(deployed, "jaffle", options);
+  const end = await runCli(deployed, ["why", summary.runId, "--config", deployed.configPath, "--json"]);
+  expect(end.code, end.stderr).toBe(1);
+  const { roots, tables } = JSON.parse(end.stdout);
+  expect(roots).toHaveLength(1);
+  const [root] = roots;
+  expect(root).toMatchObject({ uniqueId: "test.jaffle_shop.no_day_below_the_least_revenue", notBuilt: { count: 5 } });
+  expect(root.tried).toMatchObject([{ task: 1, kind: "producer", status: "fail" }]);
+  expect(tables).toMatchObject({ stale: { count: 2 } });
+  const [[stored]] = (await askDuckdb(
+    join(deployed.folder, "jaffle.duckdb"),
+    `select count(*) from ${root.relation}`,
+  )) as [[number]];
+  expect(root.failures).toBe(stored);
+  expect(root.rows.columns.length).toBeGreaterThan(0);
+  expect(root.rows.rows).toHaveLength(5);
+  const again = await new Promise<{ code: unknown; stdout: string }>((resolve) => {
+    const env = { ...process.env, JAFFLE_DUCKDB: join(deployed.folder, "jaffle.duckdb"), STEPWATCH_RUN_ID: "by-hand" };
+    execFile("sh", ["-c", root.reproduce], { env }, (error, stdout) => resolve({ code: error?.code ?? 0, stdout }));
+  });
+  expect(again.code).toBe(1);
+  expect(again.stdout).toMatch(new RegExp(`1 of 1 FAIL ${root.failures} no_day_below_the_least_revenue`));
 });
 
 test("C10 F15: a selection that finds nothing is red with a clear message", async () => {

@@ -1,22 +1,11 @@
 import { expect, inject, test } from "vitest";
-import type { RunSummary } from "#core/run/summary.ts";
 import { runProject, startProject, statusOnce } from "../support/cli.ts";
 import { endedConsumers, runningConsumer, stopConsumer } from "../support/consumers.ts";
 import { containerPid, dbtPid } from "../support/containers.ts";
-import { askPostgres } from "../support/warehouse.ts";
+import { needs } from "../support/needs.ts";
+import { kindsOf, nodeOf, once, orchardBuilds, orchardId, vars } from "../support/orchard.ts";
 
 const deployed = inject("deployed");
-const id = (name: string) => `model.orchard.${name}`;
-const vars = (value: unknown) => ["--vars", JSON.stringify(value)];
-const nodeOf = (summary: RunSummary, name: string) => summary.nodes.find((node) => node.uniqueId === id(name))!;
-const kindsOf = (summary: RunSummary) => summary.tasks.map((task) => task.kind);
-
-/** How often the warehouse itself saw each model built in a run, by rows in the models' own transactions. */
-async function builds(runId: string): Promise<Record<string, number>> {
-  return Object.fromEntries(
-    await askPostgres(deployed, `select name, count(*) from orchard.builds where run_id = '${runId}' group by 1`),
-  );
-}
 
 const ALL = [
   "apple",
@@ -30,23 +19,22 @@ const ALL = [
   "quince",
   "quince_jelly",
 ];
-const once = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, 1]));
 
 test("F4 F8 G6: on Postgres a root that fails once is built alone, then its descendants by one recovery build", async () => {
   const { code, summary } = await runProject(deployed, "orchard", vars({ fail: { apple: 1 } }));
   expect(code).toBe(0);
   expect(kindsOf(summary)).toEqual(["producer", "fallback", "recovery"]);
   expect(nodeOf(summary, "apple").tries).toBe(2);
-  expect(await builds(summary.runId)).toEqual(once(ALL));
+  expect(await orchardBuilds(deployed, summary.runId)).toEqual(once(ALL));
 });
 
 test("G20: two roots with a shared descendant; one recovers, the other does not: nothing is built on the stale one", async () => {
   const { code, summary } = await runProject(deployed, "orchard", vars({ fail: { apple: 1, pear: 99 } }));
   expect(code).toBe(1);
-  expect(nodeOf(summary, "mixed_jam")).toMatchObject({ class: "doomed", rootCause: id("pear"), tries: 0 });
-  expect(nodeOf(summary, "pear_tart")).toMatchObject({ class: "doomed", rootCause: id("pear") });
+  expect(nodeOf(summary, "mixed_jam")).toMatchObject({ class: "doomed", rootCause: orchardId("pear"), tries: 0 });
+  expect(nodeOf(summary, "pear_tart")).toMatchObject({ class: "doomed", rootCause: orchardId("pear") });
   for (const name of ["apple", "apple_juice", "apple_cider"]) expect(nodeOf(summary, name).class).toBe("good");
-  expect(await builds(summary.runId)).toEqual(
+  expect(await orchardBuilds(deployed, summary.runId)).toEqual(
     once(ALL.filter((name) => !["pear", "pear_tart", "mixed_jam"].includes(name))),
   );
 });
@@ -56,7 +44,7 @@ test("F5 F7 G7: a permanent failure leaves its siblings green and dooms its desc
   expect(code).toBe(1);
   expect(nodeOf(summary, "plum")).toMatchObject({ class: "failed", tries: 2, outcome: "red" });
   for (const name of ["plum_cake", "quince_jelly"])
-    expect(nodeOf(summary, name)).toMatchObject({ class: "doomed", rootCause: id("plum") });
+    expect(nodeOf(summary, name)).toMatchObject({ class: "doomed", rootCause: orchardId("plum") });
   expect(summary.counts).toMatchObject({ failed: 1, doomed: 3 });
 });
 
@@ -70,7 +58,7 @@ test("D4 D12 G21: dbt is killed in the middle: what is good stays, what ran is b
   expect(summary.tasks[0]!.end).toMatch(/SIGKILL/);
   expect(kindsOf(summary)).toEqual(["producer", "fallback", "fallback", "recovery"]);
   expect(summary.nodes.every((node) => node.tries === 1)).toBe(true);
-  expect(await builds(runId)).toEqual(once(ALL));
+  expect(await orchardBuilds(deployed, runId)).toEqual(once(ALL));
 }, 240_000);
 
 test("D4 D10: a container that is killed with its supervisor is noticed, and the run repairs itself", async () => {
@@ -80,17 +68,18 @@ test("D4 D10: a container that is killed with its supervisor is noticed, and the
   const summary = await statusOnce(deployed, runId, (one) => one.state !== "running");
   expect(summary.state).toBe("green");
   expect(summary.tasks[0]).toMatchObject({ state: "over", exitCode: 137 });
-  expect(await builds(runId)).toEqual(once(ALL));
+  expect(await orchardBuilds(deployed, runId)).toEqual(once(ALL));
 }, 240_000);
 
-test("F16: a consumer that a person stops changes nothing of the run", async () => {
+test("F16: a consumer that a person stops changes nothing of the run", async (context) => {
+  needs(context, "stop an execution in the middle of a wait");
   const runId = await startProject(deployed, "orchard", vars({ slow: { plum: 12 } }));
   const live = await statusOnce(deployed, runId, (one) => nodeOf(one, "plum")?.class === "running");
-  await runningConsumer(deployed, live, id("plum"));
-  await stopConsumer(deployed, live, id("plum"));
+  await runningConsumer(deployed, live, orchardId("plum"));
+  await stopConsumer(deployed, live, orchardId("plum"));
   const summary = await statusOnce(deployed, runId, (one) => one.state !== "running");
   expect(summary.state).toBe("green");
   const consumers = await endedConsumers(deployed, summary);
-  expect(consumers.get(id("plum"))).toBe("ABORTED");
-  expect(await builds(runId)).toEqual(once(ALL));
+  expect(consumers.get(orchardId("plum"))).toBe("ABORTED");
+  expect(await orchardBuilds(deployed, runId)).toEqual(once(ALL));
 });

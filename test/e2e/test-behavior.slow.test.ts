@@ -1,5 +1,5 @@
 import { expect, inject, test } from "vitest";
-import type { RunSummary } from "#core/run/summary.ts";
+import type { RunSummary } from "#core/run/reporting/summary.ts";
 import { runCli, runProject } from "../support/cli.ts";
 import { endedConsumers } from "../support/consumers.ts";
 

@@ -2,15 +2,16 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { Ledger } from "#clients/ledger.ts";
 import { policySchema } from "#core/contracts/settings.ts";
 import { RowMissing } from "#core/errors.ts";
-import type { Plan } from "#core/run/plan.ts";
-import { START_PATIENCE_MS } from "#core/run/task-watch.ts";
+import { artefactKeys } from "#core/names.ts";
+import type { Plan } from "#core/run/planning/plan.ts";
+import { START_PATIENCE_MS } from "#core/run/watching/task-watch.ts";
 import { type CheckRunDeps, checkRun } from "../../functions/check-run/check-run.ts";
-import { FakeArtefacts, FakeExecutions, FakeTasks } from "../support/fake-clients.ts";
+import { FakeArtefacts, FakeEvents, FakeExecutions, FakeTasks } from "../support/fake-clients.ts";
 import { buildEnd, runRow } from "../support/ledger-rows.ts";
 import { memoryLedger } from "../support/memory-ledger.ts";
 import { planOf, vertex } from "../support/run-builders.ts";
 
-const key = { project: "shop", runId: "run-1" };
+const key = { project: "shop", runId: "run-1", round: 1 };
 const reference = { contract: 1 as const, ...key, round: 1 };
 const machine = "arn:aws:states:us-east-1:000000000000:stateMachine:consumer";
 const plan = planOf([vertex("a"), vertex("b", ["a"])]);
@@ -20,12 +21,16 @@ let tasks: FakeTasks;
 let executions: FakeExecutions;
 let artefacts: FakeArtefacts;
 let nowMs: number;
+let events: FakeEvents;
+let warned: string[];
 
 beforeEach(async () => {
   ledger = memoryLedger();
   tasks = new FakeTasks();
   executions = new FakeExecutions();
   artefacts = new FakeArtefacts();
+  events = new FakeEvents();
+  warned = [];
   nowMs = 1_700_000_001_000;
   await ledger.createRun(runRow(key));
 });
@@ -39,6 +44,8 @@ function deps(changes: Partial<CheckRunDeps> = {}): CheckRunDeps {
     executions,
     readPlan,
     consumerMachineArn: machine,
+    events,
+    warn: (sentence) => warned.push(sentence),
     nowMs: () => nowMs,
     seen: new Map(),
     ...changes,
@@ -98,27 +105,160 @@ describe("one turn", () => {
     expect(executions.started.map((one) => one.input)).toEqual([{ ...reference, uniqueId: "a", part: "node" }]);
   });
 
+  it("F13: answers the consumer of a node whose last word no wake has told, while the run goes on", async () => {
+    await producing();
+    await setPlan();
+    await say(1, "a", "success");
+    await ledger.keepConsumerWait(key, "a", "node", { token: "missed", round: 1, redrives: 0 });
+    await check();
+    expect(executions.answered).toMatchObject([{ taskToken: "missed", output: { uniqueId: "a", outcome: "green" } }]);
+    expect((await ledger.readSomeVertices(key, ["a"]))[0]?.outcome).toBe("green");
+  });
+
+  describe("F13: how its state waits next, where it can be woken", () => {
+    const wait = { taskToken: "turn", waitSeconds: 60, netSeconds: 60, averageSeconds: 7 };
+    const turn = (waitSeconds = 60, changes: Partial<CheckRunDeps> = {}) =>
+      checkRun(reference, deps(changes), { ...wait, waitSeconds });
+
+    it("notes its token before it reads anything, and counts its turns", async () => {
+      const blind = { ...ledger, readRun: () => Promise.reject(new Error("read")) };
+      await expect(turn(60, { ledger: blind })).rejects.toThrow("read");
+      expect(await ledger.readRun(key)).toMatchObject({ wait: { token: "turn", averageSeconds: 7 }, turns: 1 });
+    });
+
+    it("a second after a launch, then while the task is on its way, then a minute; and when a retry is due", async () => {
+      const seen: CheckRunDeps["seen"] = new Map();
+      expect(await turn(60, { seen })).toEqual({ waitSeconds: 1 });
+      nowMs += 1_000;
+      expect(await turn(1, { seen })).toEqual({ waitSeconds: 15 });
+      const { taskArn } = tasks.launched[0]!;
+      await ledger.passFence(key, 1, { taskArn, startedAtMs: nowMs });
+      expect(await turn(15, { seen })).toEqual({ waitSeconds: 60 });
+      await setPlan();
+      await say(1, "a", "error");
+      await say(1, "b", "skipped");
+      nowMs += 2_000;
+      await produced({ inOrder: true, exitCode: 1 });
+      const next = await turn(60, { seen });
+      expect(next).toEqual({ waitSeconds: expect.any(Number) });
+      expect((next as { waitSeconds: number }).waitSeconds).toBeLessThanOrEqual(5);
+      expect(tasks.launched).toHaveLength(1);
+      nowMs += (next as { waitSeconds: number }).waitSeconds * 1_000;
+      await turn(5, { seen });
+      expect(tasks.launched).toHaveLength(2);
+    });
+
+    it("G19: with recovery: early a failure that wakes it is decided about, though no task has moved", async () => {
+      const early = { ...key, runId: "early" };
+      const policy = policySchema.parse({ recovery: "early", retryDelaySeconds: 0 });
+      await ledger.createRun({ ...runRow(early), settings: { ...runRow(early).settings, policy } });
+      const seen: CheckRunDeps["seen"] = new Map();
+      const look = () => checkRun({ ...reference, ...early }, deps({ seen }), wait);
+      await look();
+      await ledger.passFence(early, 1, { taskArn: tasks.launched[0]!.taskArn, startedAtMs: nowMs });
+      await ledger.setPlan(early, { planKey: "plan", plannedVertices: 2, plannedNodes: 2 });
+      await look();
+      const failed = {
+        status: "error",
+        evidence: true,
+        message: "Database Error\n  deadlock detected",
+        endedAtMs: nowMs,
+      };
+      await ledger.writeVertex(early, 1, { uniqueId: "a", ...failed });
+      await ledger.writeVertex(early, 1, { uniqueId: "b", status: "skipped", evidence: false, endedAtMs: nowMs });
+      await look();
+      expect(tasks.launched).toHaveLength(2);
+    });
+
+    it("a turn that follows at once, since another wait was asked for, reads no vertices again", async () => {
+      const seen: CheckRunDeps["seen"] = new Map();
+      await producing();
+      await setPlan();
+      await turn(60, { seen });
+      await turn(60, { seen });
+      const blind = { ...ledger, readVertices: () => Promise.reject(new Error("read")) };
+      expect(await turn(60, { seen, ledger: blind })).toBe("waiting");
+    });
+  });
+
   it("F11: a consumer whose start was refused is started by the next turn, also by a warm function", async () => {
     await producing();
     await setPlan();
     await say(1, "a", "started");
     executions.failNext("start");
-    const seen = new Map<string, string>();
+    const seen = new Map();
     await expect(check({ seen })).rejects.toThrow("call again");
     await check({ seen });
     expect(executions.started).toHaveLength(1);
   });
 
+  it("gives thousands of last words turn by turn, and is ready when all of them stand", async () => {
+    const doomed = Array.from({ length: 6_000 }, (_, at) => vertex(`m_${at}`, ["a"]));
+    const large = planOf([vertex("a"), ...doomed]);
+    const read = { readPlan: async () => large };
+    await producing();
+    await setPlan();
+    await ledger.writeVertex(key, 1, {
+      uniqueId: "a",
+      status: "error",
+      evidence: true,
+      message: 'column "x" does not exist',
+    });
+    await produced({ exitCode: 1, cause: { kind: "node", sentence: "1 node failed.", lines: [] } });
+    expect(await check(read)).toBe("waiting");
+    const given = async () => (await ledger.readVertices(key)).filter((row) => row.final !== undefined).length;
+    expect(await given()).toBeLessThan(6_001);
+    expect((await ledger.readRun(key))?.readyAtMs).toBeUndefined();
+    expect(await check(read)).toBe("settle");
+    expect(await given()).toBe(6_001);
+  });
+
   it("does not read the vertices while nothing has moved, and does when a heartbeat says so", async () => {
     const taskArn = await producing();
     await setPlan();
-    const seen = new Map<string, string>();
+    const seen = new Map();
     await check({ seen });
     await say(1, "a", "started");
     const blind = { ...ledger, readVertices: () => Promise.reject(new Error("read")) };
     expect(await check({ seen, ledger: blind })).toBe("waiting");
     await ledger.heartbeat(key, 1, { taskArn, atMs: nowMs, sequence: 1 });
     await expect(check({ seen, ledger: blind })).rejects.toThrow("read");
+  });
+
+  it("G19: looks again each turn while a retry beside the producer waits for its moment, and launches it then", async () => {
+    const early = { ...key, runId: "early" };
+    const settings = {
+      ...runRow(key).settings,
+      policy: policySchema.parse({ recovery: "early", retryDelaySeconds: 30 }),
+    };
+    await ledger.createRun({ ...runRow(early), settings });
+    const seen = new Map();
+    const turn = () => checkRun({ ...reference, ...early }, deps({ seen }));
+    await turn();
+    const { taskArn } = tasks.launched[0]!;
+    await ledger.passFence(early, 1, { taskArn, startedAtMs: nowMs });
+    await ledger.setPlan(early, { planKey: "plan", plannedVertices: 2, plannedNodes: 2 });
+    const failed = {
+      status: "error",
+      evidence: true,
+      message: "Database Error\n  deadlock detected",
+      endedAtMs: nowMs,
+    };
+    await ledger.writeVertex(early, 1, { uniqueId: "a", ...failed });
+    await ledger.writeVertex(early, 1, { uniqueId: "b", status: "skipped", evidence: false, endedAtMs: nowMs });
+    await turn();
+    nowMs += 25_000;
+    await turn();
+    expect(tasks.launched).toHaveLength(1);
+    nowMs += 5_000;
+    expect(await turn()).toBe("waiting");
+    expect(tasks.launched[1]).toMatchObject({ tags: { "stepwatch:kind": "fallback", "stepwatch:task": "2" } });
+    // What the producer says late of it changes nothing.
+    await ledger.writeVertex(early, 1, { uniqueId: "a", ...failed, message: "late" });
+    expect(await ledger.readVertices(early)).toMatchObject([
+      { ownerTask: 2, message: failed.message },
+      { ownerTask: 1 },
+    ]);
   });
 
   it("settles when every vertex is good, again at once if the answer came too late, and for a run that is over", async () => {
@@ -142,13 +282,14 @@ describe("one turn", () => {
 });
 
 describe("what changes while a turn reads", () => {
-  it("F12: a plan that was set after the run row was read is not missed when the producer is over", async () => {
-    await producing();
+  it("F12: a plan that was told after the run row was read is not missed when the producer is over", async () => {
+    const taskArn = await producing();
+    const planKey = artefactKeys.plan(key.project, key.runId, 1);
     const late = {
       ...ledger,
       readTasks: async () => {
-        if ((await ledger.readRun(key))?.planKey === undefined) {
-          await setPlan();
+        if ((await ledger.readTask(key, 1))?.toldPlanKey === undefined) {
+          await ledger.tellPlan(key, 1, taskArn, planKey);
           await say(1, "a", "success");
           await say(1, "b", "success");
           await produced();
@@ -156,8 +297,35 @@ describe("what changes while a turn reads", () => {
         return await ledger.readTasks(key);
       },
     };
-    expect(await check({ ledger: late })).toBe("settle");
+    const readPlan = async (wanted: string) => (wanted === planKey ? { ...plan, ...key } : null);
+    expect(await check({ ledger: late, readPlan })).toBe("settle");
+    expect(await ledger.readRun(key)).toMatchObject({ planKey, plannedVertices: 2, plannedNodes: 2 });
     expect(await ledger.readTasks(key)).toHaveLength(1);
+  });
+
+  it("D2: a turn that lost the run's version leaves alone what another one has launched under the same number", async () => {
+    const three = planOf([vertex("a"), vertex("b", ["a"]), vertex("d")]);
+    const readPlan = async () => three;
+    await producing();
+    await ledger.setPlan(key, { planKey: "plan", plannedVertices: 3, plannedNodes: 3 });
+    await say(1, "d", "error");
+    nowMs += 30_000;
+    await say(1, "a", "error");
+    await say(1, "b", "skipped");
+    await produced();
+    // By now d may be tried again, and a may not; before this turn takes a number another one has found both due.
+    const late = async (...given: Parameters<Ledger["createTask"]>) => {
+      nowMs += 30_000;
+      await check({ readPlan });
+      return await ledger.createTask(...given);
+    };
+    await check({ readPlan, ledger: { ...ledger, createTask: late } });
+    expect(await ledger.readTasks(key)).toMatchObject([
+      { task: 1, state: "over" },
+      { task: 2, state: "launching", setSample: ["a"] },
+      { task: 3, state: "launching", setSample: ["d"] },
+    ]);
+    expect(tasks.launched).toHaveLength(3);
   });
 
   it("D2: a turn that lost the run's version does not settle", async () => {
@@ -250,7 +418,7 @@ describe("launches", () => {
   });
 
   it("D11: refusals back off under new tokens, use no try, and end in a clear failure", async () => {
-    tasks.refuseLaunches(...Array.from({ length: 6 }, () => "RESOURCE:CPU"));
+    tasks.refuseLaunches(...Array.from({ length: 6 }, () => "AccessDeniedException: PassRole"));
     await check();
     expect(await ledger.readTasks(key)).toMatchObject([
       { state: "launching", launchFailures: 1, nextLaunchAtMs: nowMs + 5_000 },
@@ -265,7 +433,10 @@ describe("launches", () => {
     }
     expect(tokens.size).toBe(5);
     expect(await ledger.readTasks(key)).toMatchObject([
-      { state: "over", stop: { neverStarted: true, stoppedReason: "Given up after 6 launches: RESOURCE:CPU" } },
+      {
+        state: "over",
+        stop: { neverStarted: true, stoppedReason: "Given up after 6 launches: AccessDeniedException: PassRole" },
+      },
     ]);
     expect(await check()).toBe("settle");
   });
@@ -311,7 +482,7 @@ describe("launches", () => {
 
   it("G12: the stop flag is seen also where nothing else has moved", async () => {
     await producing();
-    const seen = new Map<string, string>();
+    const seen = new Map();
     await check({ seen });
     await ledger.requestStop(key, { atMs: nowMs, reason: "enough" });
     await check({ seen });
@@ -336,5 +507,122 @@ describe("launches", () => {
     await produced({ inOrder: false });
     expect(await check()).toBe("settle");
     expect(tasks.launched).toHaveLength(1);
+  });
+
+  const afterCurrent = () => ledger.requestStop(key, { atMs: nowMs, reason: "enough", by: "ada", afterCurrent: true });
+
+  it("G12: after the current builds: what runs is let end, nothing follows it, and what is open is not built", async () => {
+    await producing();
+    await setPlan();
+    await afterCurrent();
+    expect(await check()).toBe("waiting");
+    expect(tasks.stopped).toEqual([]);
+    await say(1, "a", "error");
+    await say(1, "b", "skipped");
+    await produced({ inOrder: true, exitCode: 1 });
+    nowMs += 60_000;
+    expect(await check()).toBe("settle");
+    expect(await ledger.readTasks(key)).toHaveLength(1);
+    const rows = await ledger.readVertices(key);
+    expect(rows.filter((row) => row.final).map((row) => [row.uniqueId, row.final])).toEqual([
+      ["a", "dead"],
+      ["b", "not_built"],
+    ]);
+    expect(rows[0]!.finalReason).toContain("stopped by ada at");
+  });
+
+  it("G12: after the current builds: a task that was claimed and never launched is no current build", async () => {
+    tasks.failNext("launch");
+    await expect(check()).rejects.toThrow("call again");
+    await afterCurrent();
+    await check();
+    expect(tasks.launched).toEqual([]);
+    expect(await ledger.readTasks(key)).toMatchObject([{ state: "over", stop: { neverStarted: true } }]);
+    expect(await check()).toBe("settle");
+  });
+
+  it("G12: after the current builds: one whose launch comes to nothing is not launched again", async () => {
+    await check();
+    const { taskArn } = tasks.launched[0]!;
+    await afterCurrent();
+    const seen = new Map();
+    await check({ seen });
+    const stop = { stopCode: "TaskFailedToStart", stoppedReason: "no image", stoppedAtMs: nowMs, exitCode: null };
+    tasks.set(taskArn, { state: "stopped", ...stop, outOfMemory: false, neverStarted: true });
+    await check({ seen });
+    nowMs += 60_000;
+    expect(await check({ seen })).toBe("settle");
+    expect(tasks.launched).toHaveLength(1);
+  });
+
+  it("G12: a stop at once takes over from one after the current builds", async () => {
+    const taskArn = await producing();
+    const seen = new Map();
+    await afterCurrent();
+    await check({ seen });
+    await ledger.requestStop(key, { atMs: nowMs, reason: "at once", by: "bob" });
+    await check({ seen });
+    expect(tasks.stopped).toMatchObject([{ taskArn }]);
+  });
+});
+
+describe("F13: a node that runs longer than it may", () => {
+  const slow = planOf([vertex("a", [], { overrides: { timeoutMinutes: 30 } }), vertex("b", ["a"])]);
+  const readPlan = async () => slow;
+  const MINUTE = 60_000;
+
+  /** The producer has begun `a`, which may take half an hour. */
+  async function building(): Promise<void> {
+    await producing();
+    await setPlan();
+    await ledger.writeVertex(key, 1, { uniqueId: "a", status: "started", evidence: true, startedAtMs: nowMs });
+  }
+
+  it("is an event at once, one for all turns, and the node goes on", async () => {
+    await building();
+    nowMs += 30 * MINUTE;
+    await check({ readPlan });
+    expect(events.published).toEqual([]);
+    nowMs += MINUTE;
+    for (let turns = 0; turns < 3; turns++) await check({ readPlan });
+    expect(events.published.map((event) => event.detail)).toMatchObject([
+      { uniqueId: "a", state: "running", runId: "run-1", sentence: expect.stringContaining("30 minutes") },
+    ]);
+    expect(tasks.stopped).toEqual([]);
+  });
+
+  it("an event that is refused holds nothing up, and comes again under the same id", async () => {
+    await building();
+    nowMs += 31 * MINUTE;
+    events.failNext();
+    expect(await check({ readPlan })).toBe("waiting");
+    expect(warned).toEqual([expect.stringContaining("a of run run-1 runs too long was not published")]);
+    for (let turns = 0; turns < 2; turns++) await check({ readPlan });
+    expect(events.published).toHaveLength(1);
+  });
+});
+
+describe("A25: a dbt that says nothing for long", () => {
+  const notice = { sinceMs: 1, noticedAtMs: 2, running: [{ uniqueId: "a" }], count: 1, interrupted: false };
+  const beat = { atMs: 1, sequence: 1, quiet: [notice] };
+
+  it("is an event at once, one for all turns, also where nothing else has moved", async () => {
+    const taskArn = await producing();
+    await check();
+    await ledger.heartbeat(key, 1, { ...beat, taskArn });
+    for (let turns = 0; turns < 3; turns++) expect(await check()).toBe("waiting");
+    expect(events.published.map((event) => event.detail)).toMatchObject([
+      { uniqueId: "a", state: "running", sentence: expect.stringContaining("dbt has said nothing for") },
+    ]);
+  });
+
+  it("an event that is refused holds nothing up, and comes again under the same id", async () => {
+    const taskArn = await producing();
+    await ledger.heartbeat(key, 1, { ...beat, taskArn });
+    events.failNext();
+    expect(await check()).toBe("waiting");
+    expect(warned).toEqual([expect.stringContaining("dbt says nothing in task 1 of run run-1 was not published")]);
+    await check();
+    expect(events.published).toHaveLength(1);
   });
 });

@@ -1,8 +1,10 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Ledger } from "#clients/ledger.ts";
-import { RowMissing, RunFailed, TaskStillBuilds } from "#core/errors.ts";
+import { NO_COUNTS } from "#core/contracts/run-tally.ts";
+import { HistoryFull, RoundOpened, RowMissing, RowsExpire, RunFailed, TaskStillBuilds } from "#core/errors.ts";
+import { artefactKeys } from "#core/names.ts";
 import { type SettleRunDeps, settleRun } from "../../functions/settle-run/settle-run.ts";
-import { FakeArtefacts, FakeEvents, FakeTasks } from "../support/fake-clients.ts";
+import { FakeArtefacts, FakeEvents, FakeExecutions, FakeTasks } from "../support/fake-clients.ts";
 import { buildEnd, runRow, taskRow } from "../support/ledger-rows.ts";
 import { memoryLedger } from "../support/memory-ledger.ts";
 import { dataTest, planOf, vertex } from "../support/run-builders.ts";
@@ -15,6 +17,7 @@ const lock = { ...key, lockKey: "default", executionArn: "arn", takenAtMs: 1 };
 let ledger: Ledger;
 let artefacts: FakeArtefacts;
 let events: FakeEvents;
+let executions: FakeExecutions;
 let warned: string[];
 let nowMs: number;
 
@@ -22,6 +25,7 @@ beforeEach(async () => {
   ledger = memoryLedger();
   artefacts = new FakeArtefacts();
   events = new FakeEvents();
+  executions = new FakeExecutions();
   warned = [];
   nowMs = 1_700_000_200_000;
   await ledger.takeLock(lock);
@@ -38,6 +42,7 @@ const settle = (given: Partial<typeof reference & { skipped: string }> = {}, oth
       ledger,
       artefacts,
       events,
+      executions,
       tasks: new FakeTasks(),
       readPlan: async () => plan,
       nowMs: () => nowMs,
@@ -46,7 +51,7 @@ const settle = (given: Partial<typeof reference & { skipped: string }> = {}, oth
     },
   );
 
-async function built(status: string): Promise<void> {
+async function built(status: string, end: Parameters<typeof buildEnd>[0] = {}): Promise<void> {
   await ledger.passFence(key, 1, { taskArn: "arn:1", startedAtMs: 1 });
   await ledger.writeVertex(key, 1, {
     uniqueId: "a",
@@ -55,10 +60,18 @@ async function built(status: string): Promise<void> {
     endedAtMs: 2,
     message: "Database Error: no table",
   });
-  await ledger.endTask(key, 1, "arn:1", buildEnd(), 1);
+  await ledger.endTask(key, 1, "arn:1", buildEnd(end), 1);
 }
 
 describe("a run that ends", () => {
+  it("A25: what its builds have shown of the project's silences is kept for the next run", async () => {
+    nowMs = 1_700_000_000_000 + 90 * 60_000;
+    const longestQuietMs = 45 * 60_000;
+    await built("success", { longestQuietMs });
+    await settle();
+    expect(JSON.parse(artefacts.texts.get(artefactKeys.silence("shop"))!)).toEqual({ longestMs: longestQuietMs });
+  });
+
   it("green: verdict, summary and index are written, the lock is given back, and a second time says the same", async () => {
     await built("success");
     const output = await settle();
@@ -67,14 +80,17 @@ describe("a run that ends", () => {
       ...key,
       state: "green",
       verdict: "Every one of 1 vertices is good.",
+      counts: { ...NO_COUNTS, good: 1 },
       summaryKey: "runs/shop/run-1/summary-1.json",
     });
+    expect(artefacts.texts.has(artefactKeys.silence("shop")), "no silence that anybody would miss").toBe(false);
     const row = await ledger.readRun(key);
     nowMs += 60_000;
     expect(await settle()).toEqual(output);
     expect(await ledger.readRun(key)).toEqual(row);
     expect(await ledger.readLock("shop", "default")).toBeNull();
-    expect(await ledger.listRuns("shop", 9)).toMatchObject([{ state: "green" }]);
+    expect(await ledger.listRuns("shop", 9)).toMatchObject([{ state: "green", tally: row!.tally }]);
+    expect(row!.tally).toMatchObject({ counts: { good: 1 }, retried: 0 });
     expect(JSON.parse(artefacts.texts.get("runs/shop/run-1/summary-1.json")!)).toMatchObject({ state: "green" });
   });
 
@@ -87,9 +103,7 @@ describe("a run that ends", () => {
       );
       expect(failure).toBeInstanceOf(RunFailed);
       expect(failure!.message).toContain("a failed: Database Error: no table");
-      expect(failure!.message).toContain(
-        "npx stepwatch status run-1; npx stepwatch tasks run-1; npx stepwatch logs run-1",
-      );
+      expect(failure!.message).toMatch(/\nNext: npx stepwatch why run-1; npx stepwatch retry run-1$/);
     }
     expect(await ledger.readLock("shop", "default")).toBeNull();
   });
@@ -164,6 +178,52 @@ describe("G10: the lock", () => {
   });
 });
 
+describe("G8: a round that can not be opened", () => {
+  const wish = { round: 1, by: "person" as const, atMs: 3, downstream: false, force: false, fullRefresh: false };
+  const settleAsked = async (roundsSeconds: number) => {
+    await ledger.requestRound(key, wish);
+    const deps = { ledger, artefacts, events, executions, tasks: new FakeTasks(), readPlan: async () => plan };
+    const told = { nowMs: () => nowMs, warn: (sentence: string) => warned.push(sentence) };
+    return await settleRun(reference, { ...deps, ...told }, { context: { RedriveCount: 0 }, roundsSeconds });
+  };
+
+  it("is refused by name where the history has no room, and the run has its verdict and its lock is free", async () => {
+    await built("error");
+    await expect(settleAsked(1)).rejects.toThrow(HistoryFull);
+    expect(await ledger.readLock("shop", "default")).toBeNull();
+    expect(await ledger.listRuns("shop", 9)).toMatchObject([{ state: "red" }]);
+  });
+
+  it("is not refused for the time that another execution took, with which the run goes on", async () => {
+    await built("error");
+    const { startedAtMs } = (await ledger.readRun(key))!;
+    const round0 = { round: 0, state: "red" as const, verdict: "Bad.", startedAtMs: 0, endedAtMs: 86_400_000 };
+    const resumed = { ...ledger, readRun: async () => withRounds(await ledger.readRun(key)) };
+    const withRounds = <T>(row: T): T => row && { ...row, rounds: [round0] };
+    nowMs = startedAtMs + 1_000;
+    await ledger.requestRound(key, wish);
+    const deps = { ledger: resumed, artefacts, events, executions, tasks: new FakeTasks(), readPlan: async () => plan };
+    const told = { nowMs: () => nowMs, warn: (sentence: string) => warned.push(sentence) };
+    const settled = settleRun(reference, { ...deps, ...told }, { context: { RedriveCount: 0 }, roundsSeconds: 20_000 });
+    await expect(settled).rejects.toThrow(RoundOpened);
+  });
+
+  it("is refused where the run's first rows expire before its end: what is good would be taken for not built", async () => {
+    await built("error");
+    const { startedAtMs, settings } = (await ledger.readRun(key))!;
+    const day = 86_400_000;
+    nowMs = startedAtMs + settings.policy.ttlDays * day + 60_000;
+    await expect(settleAsked(day)).rejects.toThrow(RowsExpire);
+    nowMs = startedAtMs + settings.policy.ttlDays * day;
+    await expect(settleAsked(day)).rejects.toThrow(RoundOpened);
+  });
+});
+
+/** As check-run leaves them: each with a consumer. */
+async function watched(nodes: readonly string[]): Promise<void> {
+  for (const node of nodes) await ledger.markConsumerStarted({ ...key, round: 1 }, node, "node", 1);
+}
+
 describe("A5: a test that warns", () => {
   const [orders, customers] = ["model.shop.orders", "model.shop.customers"];
   const warns = "test.shop.relationships_orders";
@@ -174,6 +234,7 @@ describe("A5: a test that warns", () => {
     await ledger.passFence(key, 1, { taskArn: "arn:1", startedAtMs: 1 });
     for (const uniqueId of [orders, customers])
       await ledger.writeVertex(key, 1, { uniqueId, status: "success", evidence: true, endedAtMs: 2 });
+    await watched([orders, customers]);
     await ledger.writeVertex(key, 1, {
       uniqueId: warns,
       evidence: true,
@@ -187,8 +248,10 @@ describe("A5: a test that warns", () => {
   const settleShop = (other: Partial<SettleRunDeps> = {}) => settle({}, { readPlan: async () => shop, ...other });
 
   it("C2: is one event with the models that it is on, its count and its rows, and is not sent again", async () => {
-    expect((await settleShop()).state).toBe("green");
-    await settleShop();
+    const owner = { name: "Finance", email: null, group: "finance" };
+    const readFacts = async () => ({ contract: 1 as const, vertices: { [warns]: { owner, tags: ["nightly"] } } });
+    expect((await settleShop({ readFacts })).state).toBe("green");
+    await settleShop({ readFacts });
     expect(events.published).toEqual([
       {
         detailType: "Warning",
@@ -205,6 +268,11 @@ describe("A5: a test that warns", () => {
           nodes: [orders, customers],
           failures: 2,
           relation: "db.kept",
+          stack: "run",
+          runUrl: null,
+          owner,
+          tags: ["nightly"],
+          meta: null,
         },
       },
     ]);
@@ -243,6 +311,7 @@ it("B7: a child that was built on a failed parent is an event too; what is known
     ["b", "success"],
   ] as const)
     await ledger.writeVertex(key, 1, { uniqueId, status, evidence: true, endedAtMs: 2 });
+  await watched(["a", "b"]);
   await ledger.endTask(key, 1, "arn:1", buildEnd({ exitCode: 1 }), 1);
   const continued = planOf([vertex("a", [], { onErrorContinue: true }), vertex("b", ["a"])], {
     warnings: ["The project has 2 on-run hooks."],

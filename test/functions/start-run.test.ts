@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { ProjectSettings } from "#core/contracts/settings.ts";
-import { InputError, RunLocked } from "#core/errors.ts";
+import { InputError, RunLeftOut, RunLocked } from "#core/errors.ts";
 import { startRun } from "../../functions/start-run/start-run.ts";
 import { FakeExecutions } from "../support/fake-clients.ts";
 import { taskRow } from "../support/ledger-rows.ts";
@@ -47,6 +47,16 @@ describe("input", () => {
     [null, "input"],
     [{ project: "shop", threads: "many" }, 'threads = "many"'],
     [{ project: "shop", extraArgs: ["--log-format", "text"] }, "extraArgs"],
+    [{ project: "shop", policy: { retryOn: "never" } }, 'policy.retryOn = "never": must be one of all, transient'],
+    [{ project: "shop", policy: { runTimeoutMinutes: 241 } }, "policy.runTimeoutMinutes = 241: must be at most 240"],
+    [
+      { project: "shop", policy: { recovery: "early", backup: "end" } },
+      'policy.backup = "end": does not go with policy.recovery = early',
+    ],
+    [
+      { project: "shop", policy: { recovery: "early" }, failFast: true },
+      "failFast = true: does not go with policy.recovery = early",
+    ],
     [{ project: "shop", select: ["orders", "--quiet"] }, 'select[1] = "--quiet": begins with a dash'],
     [{ project: "shop", excludeResourceTypes: ["test", "-q"] }, "excludeResourceTypes[1]"],
   ])("%j is refused, naming field and value, and nothing is written", async (input, words) => {
@@ -54,6 +64,24 @@ describe("input", () => {
     await expect(start("run-1", {}, input)).rejects.toThrow(words);
     expect(await ledger.readRun(keyOf("run-1"))).toBeNull();
     expect(await lock()).toBeNull();
+  });
+
+  it("G19: recovery: early is refused where the warehouse takes one writer; of another target the plan will tell", async () => {
+    const early = { project: "shop", policy: { recovery: "early" } };
+    const duckdb = { singleWriter: "duckdb" };
+    const words = 'policy.recovery = "early": duckdb takes one writing process at a time';
+    await expect(start("run-1", {}, early, duckdb)).rejects.toThrow(words);
+    expect(await ledger.readRun(keyOf("run-1"))).toBeNull();
+    expect(await start("run-2", {}, { ...early, target: "warehouse" }, duckdb)).toMatchObject({ runId: "run-2" });
+  });
+
+  it("H5: what the run changes of its project's policy is in its row, and its deadline obeys", async () => {
+    const policy = { retries: { node: 0 }, retryOn: "all", runTimeoutMinutes: 30 };
+    await start("run-1", { retries: { node: 5, test: 5 } }, { project: "shop", policy, allowEmpty: true });
+    const run = await ledger.readRun(keyOf("run-1"));
+    const changed = { retries: { node: 0, test: 5 }, retryOn: "all", runTimeoutMinutes: 30, allowEmpty: true };
+    expect(run?.settings.policy).toMatchObject(changed);
+    expect(run?.deadlineAtMs).toBe(NOW + 30 * 60_000);
   });
 
   it("an execution name that can not be a run id is refused", async () => {
@@ -250,5 +278,80 @@ describe("G10: a lock that another run holds", () => {
     nowMs += 600_000;
     await ledger.heartbeat(keyOf("run-1"), 1, { taskArn: "arn", atMs: nowMs - 1_000, sequence: 3 });
     await expect(start("run-2", { overlap: "refuse" })).rejects.toThrow(RunLocked);
+  });
+});
+
+it("D14: a run begins with the image that a person has chosen since the deploy, and keeps it", async () => {
+  const { producer, executionQueue } = exampleSettings();
+  const over = { producer: producer.taskDefinitionArn, executionQueue: executionQueue.taskDefinitionArn };
+  const revisions = (n: number) => ({ producer: `producer:${n}`, executionQueue: `queue:${n}` });
+  const choose = (n: number) =>
+    ledger.chooseImage({ project: "shop", image: `i:${n}`, over, ...revisions(n), by: "jane", atMs: NOW, reason: "" });
+  await choose(8);
+  await start("one");
+  await choose(9);
+  await start("one");
+  const { settings } = (await ledger.readRun(keyOf("one")))!;
+  expect([settings.producer.taskDefinitionArn, settings.executionQueue.taskDefinitionArn]).toEqual([
+    "producer:8",
+    "queue:8",
+  ]);
+});
+
+describe("G13: a run that a step of a larger machine waits for", () => {
+  const asked = { project: "shop", ifLeftOut: "fail" };
+
+  it("G13: fails where it would be left out, since the next step must not go on with nothing built; the list has it", async () => {
+    await ledger.pause({ project: "shop", by: "ada", atMs: NOW, reason: "the warehouse moves" });
+    await expect(start("run-1", {}, asked)).rejects.toThrow(RunLeftOut);
+    await expect(start("run-1", {}, asked)).rejects.toThrow("Nothing was built.");
+    expect(await start("run-2", {}, { project: "shop" })).toMatchObject({ skipped: expect.any(String) });
+    expect(await ledger.listRuns("shop", 9)).toMatchObject([{ state: "skipped" }, { state: "skipped" }]);
+    expect(await start("run-3", {}, { ...asked, evenIfPaused: true })).toMatchObject({ runId: "run-3" });
+    running("run-3");
+    await expect(start("run-4", { overlap: "skip" }, { ...asked, evenIfPaused: true })).rejects.toThrow(RunLeftOut);
+  });
+
+  it("G13: where the attempt before it is green it has nothing left to do, and that is no failure", async () => {
+    const keyed = { ...asked, runKey: "of a parent" };
+    await start("run-1", {}, keyed);
+    const end = { state: "green", verdict: "Good.", summaryKey: null, endedAtMs: NOW } as const;
+    await ledger.endRun({ ...keyOf("run-1"), round: 1 }, end);
+    const said = "Run run-1 of the same runKey is green: nothing is left to do.";
+    expect(await start("run-2", {}, keyed)).toMatchObject({ skipped: said });
+  });
+
+  it("G13: waits for the verdict of an attempt whose execution its machine has ended, and then goes on with it", async () => {
+    const keyed = { ...asked, runKey: "of a parent" };
+    await start("run-1", {}, keyed);
+    ended("run-1");
+    expect(await start("run-2", {}, keyed)).toBeNull();
+    const end = { state: "stopped", verdict: "Stopped.", summaryKey: null, endedAtMs: NOW } as const;
+    await ledger.endRun({ ...keyOf("run-1"), round: 1 }, end);
+    expect(await start("run-2", {}, keyed)).toMatchObject({ runId: "run-2" });
+    expect(await ledger.readRun(keyOf("run-2"))).toMatchObject({ resumed: "run-1" });
+  });
+
+  it("G8 G13: goes on with what a person's run has made of the attempt before, and not with that attempt again", async () => {
+    const keyed = { ...asked, runKey: "of a parent" };
+    const end = { state: "red", verdict: "No.", summaryKey: null, endedAtMs: NOW } as const;
+    await start("run-1", {}, keyed);
+    await ledger.endRun({ ...keyOf("run-1"), round: 1 }, end);
+    ended("run-1");
+    await ledger.releaseLock("shop", "default", "run-1");
+    const resume = { run: "run-1", who: "ada", reason: "the grant is there" };
+    expect(await start("by-hand", {}, { project: "shop", resume })).toMatchObject({ runId: "by-hand" });
+    running("by-hand");
+    await expect(start("run-2", {}, keyed)).rejects.toThrow("by-hand");
+    await ledger.endRun({ ...keyOf("by-hand"), round: 1 }, { ...end, state: "green" });
+    ended("by-hand");
+    const said = "Run by-hand of the same runKey is green: nothing is left to do.";
+    expect(await start("run-3", {}, keyed)).toMatchObject({ skipped: said });
+  });
+
+  it("H8: Step Functions' own word on who has started it is no option of dbt, and is passed over", async () => {
+    const input = { ...asked, AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID: arnOf("parent") };
+    expect(await start("run-1", {}, input)).toMatchObject({ runId: "run-1" });
+    expect((await ledger.readRun(keyOf("run-1")))?.input).toEqual(asked);
   });
 });

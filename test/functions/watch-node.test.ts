@@ -7,7 +7,7 @@ import { runRow, taskRow } from "../support/ledger-rows.ts";
 import { memoryLedger } from "../support/memory-ledger.ts";
 import { dataTest, planOf, vertex } from "../support/run-builders.ts";
 
-const key = { project: "shop", runId: "run-1" };
+const key = { project: "shop", runId: "run-1", round: 1 };
 const consumer = { contract: 1 as const, ...key, round: 1, uniqueId: "a", part: "node" as const };
 const plan = planOf([vertex("a"), dataTest("test.a", ["a"])]);
 
@@ -128,4 +128,17 @@ describe("one turn of a consumer", () => {
       ),
     ).rejects.toThrow(RowMissing);
   });
+});
+
+it("F14: of hundreds of consumers that are redriven at once the first ask for their nodes, and one for all that is not good", async () => {
+  await say("a", "error");
+  const final = { uniqueId: "a", final: "dead", finalReason: "Its tries are used up: 2 of 2." } as const;
+  await ledger.setFinal(key, 1, final);
+  const deps = { ledger, executions, readPlan: async () => plan, nowMs: () => 9 };
+  for (let redrives = 1; redrives <= 300; redrives++) await watchNode("token", consumer, deps, redrives);
+  const { requests = [] } = (await ledger.readRun(key))!;
+  expect(requests).toHaveLength(201);
+  expect(requests[199]).toMatchObject({ by: "consumer", nodes: ["a"] });
+  expect(requests[200]).not.toHaveProperty("nodes");
+  expect((await ledger.readSomeVertices(key, ["a"]))[0]!.redriven).toEqual({ redrives: 300, round: 1 });
 });

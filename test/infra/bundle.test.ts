@@ -10,6 +10,8 @@ import { FUNCTION_NAMES } from "../../infra/deployed-names.ts";
 const ROOT = dirname(dirname(import.meta.dirname));
 const ENVIRONMENT = {
   STEPWATCH_TABLE: "table",
+  STEPWATCH_LINEAGE: JSON.stringify({ url: "https://lineage.example.com", namespace: "n", warehouses: {} }),
+  STEPWATCH_ALERTS: JSON.stringify({ on: ["failed"], repeatHours: 24 }),
   STEPWATCH_BUCKET: "bucket",
   STEPWATCH_CONSUMER_MACHINE_ARN: "arn:aws:states:us-east-1:000000000000:stateMachine:stepwatch-consumer",
   AWS_REGION: "us-east-1",

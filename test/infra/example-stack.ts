@@ -3,6 +3,7 @@ import { Template } from "aws-cdk-lib/assertions";
 import { ContainerImage } from "aws-cdk-lib/aws-ecs";
 import { Code } from "aws-cdk-lib/aws-lambda";
 import type { StepwatchConfig } from "../../core/config.ts";
+import { NO_LIMIT_OF_CDK } from "../../infra/stack-limits.ts";
 import { StepwatchStack } from "../../infra/stepwatch-stack.ts";
 import { exampleConfig } from "../support/projects.ts";
 
@@ -16,7 +17,7 @@ export interface Synthesised {
 
 /** The stack of a config, synthesised in this process: no bundles, no images, no account, no network. */
 export function synthesise(config: StepwatchConfig = exampleConfig(), options: { local?: boolean } = {}): Synthesised {
-  const app = new App();
+  const app = new App({ context: NO_LIMIT_OF_CDK });
   const stack = new StepwatchStack(app, {
     config,
     local: options.local ?? false,
@@ -68,7 +69,10 @@ export function statementsOf(template: Template): { owner: string; statement: St
     const inline = Type === "AWS::IAM::Role" ? (properties.Policies ?? []).map((policy) => policy.PolicyDocument) : [];
     const attached = Type === "AWS::IAM::Policy" && properties.PolicyDocument ? [properties.PolicyDocument] : [];
     return [...inline, ...attached].flatMap((document) =>
-      document.Statement.map((statement) => ({ owner: id, statement })),
+      document.Statement.map((statement) => ({
+        owner: id,
+        statement: { ...statement, Action: statement.Action ?? [] },
+      })),
     );
   });
 }

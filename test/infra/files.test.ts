@@ -67,9 +67,8 @@ describe("stepwatch.yaml as a file", () => {
     );
   });
 
-  test("the project's own stepwatch.yaml holds, and keeps its poll interval", () => {
+  test("the project's own stepwatch.yaml holds", () => {
     const config = loadConfig(join(ROOT, "stepwatch.yaml"));
-    expect(config.pollIntervalSeconds).toBe(2);
     expect(config.projects.jaffle_shop).toMatchObject({
       target: "duckdb",
       executionQueue: { maxTasks: 1 },
@@ -152,7 +151,7 @@ describe("the image on the embedded AWS", () => {
       workDir: "/work-dir",
     });
     expect(image).toMatchObject({
-      Entrypoint: ["/node", "--max-semi-space-size=2", runnerFile],
+      Entrypoint: ["/node", "--max-semi-space-size=2", "--heap-growing-percent=30", runnerFile],
       Env: {
         STEPWATCH_DBT_EXECUTABLE: "/venv/bin/dbt",
         STEPWATCH_DBT_PROJECT_DIR: shop.projectDir,
@@ -164,6 +163,9 @@ describe("the image on the embedded AWS", () => {
     expect(image.Env.PATH).toMatch(/^\/venv\/bin:/);
     const dockerfile = readFileSync(join(ROOT, "containers/dbt-runner/Dockerfile"), "utf8");
     for (const name of Object.keys(image.Env)) expect(dockerfile).toContain(name);
+    const flags = image.Entrypoint.slice(1, -1);
+    expect(dockerfile).toContain(`ENTRYPOINT ["node", ${flags.map((flag) => JSON.stringify(flag)).join(", ")}, `);
+    expect(dockerfile).toContain(`RUN node ${flags.join(" ")} /stepwatch/runner.mjs`);
   });
 
   test("D14: a runner that was pinned is not changed by the next bundle", () => {

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { existsSync, globSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, test, vi } from "vitest";
@@ -77,14 +78,70 @@ describe("what dbt reads is in the image", () => {
     expect(assemble(project(files)).lacks(files)).toEqual([]);
   });
 
-  test("D16: what .gitignore and .dockerignore name travels: an installed package or an ignored seed is read by dbt", () => {
-    const config = project({
-      ".gitignore": "dbt_packages/\nseeds/\n",
-      ".dockerignore": "*\n",
+  test("D16: what is ignored and dbt reads travels: installed packages, generated seeds and models, a lock file", () => {
+    const read = {
       "seeds/a.csv": "n\n1\n",
+      "models/made/m.sql": "",
+      "package-lock.yml": "",
       "dbt_packages/u/dbt_project.yml": "",
+      "dbt_packages/u/data/any.json": "",
+      "local/p/dbt_project.yml": "",
+      "local/p/macros/any.txt": "",
+    };
+    const config = project({
+      ...read,
+      ".gitignore": "dbt_packages/\nseeds/\nmade\npackage-lock.yml\nlocal\n",
+      ".dockerignore": "*\n!.*ignore\n",
+      "packages.yml": "packages: [{local: local/p}]",
     });
-    expect(assemble(config).lacks(["seeds/a.csv", "dbt_packages/u/dbt_project.yml"])).toEqual([]);
+    const { lacks, notes } = assemble(config);
+    expect({ lacks: lacks(Object.keys(read)), notes }).toEqual({ lacks: [], notes: [] });
+  });
+
+  test("D16: .gitignore and .dockerignore hold for all that dbt does not read, and the deploy says so", () => {
+    const left = [
+      "data/big.parquet",
+      "notes.txt",
+      "models/draft.ipynb",
+      "docs/plan.md",
+      "scratch/x.sql",
+      "tools/a.log",
+    ];
+    const kept = ["data/small.json", "tools/keep.log", "models/a.sql", "README.md", "scratch.sql"];
+    const config = project({
+      ...Object.fromEntries([...left, ...kept].map((path) => [path, "x"])),
+      ".gitignore": "*.parquet\n/notes.txt\n*.ipynb\nscratch/\n*.log\n",
+      "tools/.gitignore": "!keep.log\n",
+      ".dockerignore": "# not for images\ndocs\n!docs/kept\n",
+    });
+    const { lacks, notes } = assemble(config);
+    expect({ lacks: lacks(left), kept: lacks(kept) }).toEqual({ lacks: left, kept: [] });
+    expect(notes).toEqual([
+      `Not in the image of shop, as .gitignore or .dockerignore say: ${["data/big.parquet", "docs/plan.md", "models/draft.ipynb"].map((path) => join(folder, "dbt", path)).join(", ")} and 3 more.`,
+    ]);
+  });
+
+  test("D16: a repository's ignore files hold down to the project, and what git tracks is not ignored", () => {
+    const git = (...args: string[]) => execFileSync("git", args, { cwd: folder, stdio: "ignore" });
+    git("init", "--quiet");
+    write(".gitignore", "*.json\n/dbt/out/\n");
+    const config = project(["a.json", "forced.json", "out/x.txt", "deep/out/x.txt"]);
+    git("add", "--force", "dbt/forced.json");
+    const { lacks } = assemble(config);
+    expect(lacks(["a.json", "forced.json", "out/x.txt", "deep/out/x.txt"])).toEqual(["a.json", "out/x.txt"]);
+  });
+
+  test("D16: folders beside the project that dbt reads for it lie beside it in the image too", () => {
+    const config = project(["models/a.sql"], "model-paths: [models, ../shared/models]\nseed-paths: ['../gone']\n");
+    for (const path of ["shared/models/target/b.sql", "shared/models/c.yml", "shared/other.txt"]) write(path);
+    write("shared/.gitignore", "target/\n");
+    const { inImage } = assemble(config);
+    const at = "beside/stepwatch/shared";
+    expect(["models/target/b.sql", "models/c.yml", "other.txt"].map((path) => inImage(`${at}/${path}`))).toEqual([
+      true,
+      true,
+      false,
+    ]);
   });
 
   test.each([
@@ -141,6 +198,15 @@ describe("what dbt reads is in the image", () => {
     const kept = [`${at}/dbt_project.yml`, `${at}/models/logs/s.sql`, "project/packages/in/target/x.sql"];
     expect(kept.filter((path) => !inImage(path))).toEqual([]);
     expect(inImage(`${at}/target/x`)).toBe(false);
+  });
+
+  test("D16: a local package of a local package travels too, from where dbt looks for it: the project's folder", () => {
+    const config = project({ "packages.yml": "packages: [{local: ../one}]" });
+    write("one/packages.yml", "packages: [{local: ../two}, {local: ../nowhere}]");
+    write("two/packages.yml", "packages: [{local: ../one}]");
+    for (const name of ["one", "two"]) write(`${name}/dbt_project.yml`, `name: ${name}`);
+    const { inImage } = assemble(config);
+    expect(["one", "two"].map((name) => inImage(`beside/stepwatch/${name}/dbt_project.yml`))).toEqual([true, true]);
   });
 
   test("D16: a project that tests the package around it: the package travels once, without the project in it", () => {
@@ -220,6 +286,17 @@ describe("keys never are", () => {
     const config = project([]);
     symlinkSync(write("home/id_rsa", "x"), join(folder, "dbt/harmless.txt"));
     expect(assemble(config).lacks(["harmless.txt"])).toEqual(["harmless.txt"]);
+  });
+
+  test("D16: a file that profiles.yml names and that lies elsewhere is said at deploy", () => {
+    const config = project({ "ca.pem": "-----BEGIN CERTIFICATE-----\nx\n", "dbt_project.yml": "profile: shop" });
+    const outside = write("home/rsa_key.p8", "x");
+    const output = { type: "snowflake", private_key_path: outside, sslrootcert: "ca.pem", sslcert: "/not/here.pem" };
+    write("dbt/dbt_project.yml", "profile: shop");
+    write("dbt/profiles.yml", JSON.stringify({ shop: { target: "prod", outputs: { prod: output } } }));
+    expect(assemble(config).warnings).toEqual([
+      expect.stringContaining(`shop: profiles.yml names ${outside}, which is not in the image`),
+    ]);
   });
 
   test("D16: one that profiles.yml names refuses the deploy: dbt could not connect without it", () => {

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import {
+  CreateClusterCommand,
   CreateServiceCommand,
   DescribeTaskDefinitionCommand,
   DescribeTasksCommand,
@@ -37,6 +38,24 @@ describe("RunTask", () => {
     await expect(ecs.run({ networkConfiguration: undefined })).rejects.toMatchObject(refused);
     await expect(ecs.run({ taskDefinition: "nothing" })).rejects.toMatchObject({ name: "ClientException" });
     await expect(ecs.run({ cluster: "nowhere" })).rejects.toMatchObject({ name: "ClusterNotFoundException" });
+  });
+
+  test("D21: Spot runs where the cluster has it, is said in DescribeTasks, and may be taken away", async () => {
+    const capacityProviderStrategy = [{ capacityProvider: "FARGATE_SPOT", weight: 1 }];
+    const refused = { name: "InvalidParameterException" };
+    await ecs.aws.ecs.send(new CreateClusterCommand({ clusterName: "plain" }));
+    await expect(ecs.run({ cluster: "plain", capacityProviderStrategy })).rejects.toMatchObject(refused);
+    await expect(ecs.run({ launchType: "FARGATE", capacityProviderStrategy })).rejects.toMatchObject(refused);
+    const sleeping = { ...command("trap 'exit 143' TERM; while :; do sleep 0.1; done"), capacityProviderStrategy };
+    const task = await ecs.run(sleeping);
+    expect(task.capacityProviderName).toBe("FARGATE_SPOT");
+    await ecs.when(task, "RUNNING");
+    await ecs.control({ takeSpotAway: task.taskArn });
+    expect(await ecs.when(task, "STOPPED")).toMatchObject({
+      stopCode: "SpotInterruption",
+      stoppedReason: "Your Spot Task was interrupted.",
+      containers: [{ exitCode: 143 }],
+    });
   });
 
   test("an image that is not there, a secret that is not there, a program that is not there", async () => {

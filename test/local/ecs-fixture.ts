@@ -8,6 +8,7 @@ import {
   RunTaskCommand,
   type RunTaskCommandInput,
   StopTaskCommand,
+  type Tag,
   type Task,
 } from "@aws-sdk/client-ecs";
 import { taskLogPath } from "#local/ecs/container-launch.ts";
@@ -35,14 +36,21 @@ export class EcsFixture {
       Env: { FROM_IMAGE: "image", BOTH: "image" },
       WorkingDir: aws.stateDir,
     });
-    await aws.ecs.send(new CreateClusterCommand({ clusterName: "dbt" }));
+    await aws.ecs.send(
+      new CreateClusterCommand({ clusterName: "dbt", capacityProviders: ["FARGATE", "FARGATE_SPOT"] }),
+    );
     await aws.logs.send(new CreateLogGroupCommand({ logGroupName: GROUP }));
     const fixture = new EcsFixture(aws);
     await fixture.define("runner", {});
     return fixture;
   }
 
-  async define(family: string, container: Partial<Container>, others: Container[] = []): Promise<void> {
+  async define(
+    family: string,
+    container: Partial<Container>,
+    others: Container[] = [],
+    tags: Tag[] = [],
+  ): Promise<void> {
     const logConfiguration = {
       logDriver: "awslogs" as const,
       options: { "awslogs-group": GROUP, "awslogs-stream-prefix": "run", "awslogs-region": "us-east-1" },
@@ -50,7 +58,7 @@ export class EcsFixture {
     const runner = { name: "runner", image: IMAGE, essential: true, logConfiguration, ...container };
     const sizes = { networkMode: "awsvpc" as const, cpu: "512", memory: "1024" };
     await this.aws.ecs.send(
-      new RegisterTaskDefinitionCommand({ family, ...sizes, containerDefinitions: [runner, ...others] }),
+      new RegisterTaskDefinitionCommand({ family, ...sizes, containerDefinitions: [runner, ...others], tags }),
     );
   }
 

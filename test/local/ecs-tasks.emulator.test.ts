@@ -51,6 +51,22 @@ describe("a task that runs", () => {
     expect([...times].sort((a, b) => Number(a) - Number(b))).toEqual(times);
   });
 
+  test("inherits its definition's tags where that is asked for; the call's own go first", async () => {
+    await ecs.define(
+      "tagged",
+      {},
+      [],
+      [
+        { key: "team", value: "data" },
+        { key: "a", value: "definition's" },
+      ],
+    );
+    const own = { taskDefinition: "tagged", tags: [{ key: "a", value: "call's" }] };
+    const inherited = await ecs.when(await ecs.run({ ...own, propagateTags: "TASK_DEFINITION" }), "STOPPED");
+    expect(inherited.tags).toEqual([{ key: "team", value: "data" }, ...own.tags]);
+    expect((await ecs.when(await ecs.run(own), "STOPPED")).tags).toEqual(own.tags);
+  });
+
   test("the image's entry point runs the image's command, or the override's", async () => {
     const own = await ecs.when(await ecs.run(), "STOPPED");
     expect(ecs.printed(own)).toBe("from the image\n");

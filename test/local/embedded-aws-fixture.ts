@@ -39,14 +39,19 @@ export class EmbeddedAwsFixture {
   }
 
   /** Creates a Node function from the text of its `index.mjs`, or gives an existing one new code. */
-  async deployFunction(name: string, source: string, settings: object = {}): Promise<string> {
+  async deployFunction(
+    name: string,
+    source: string,
+    settings: object = {},
+    headers: Record<string, string> = {},
+  ): Promise<string> {
     const functions = `${this.endpoints.awsEndpointUrl}/2015-03-31/functions`;
     const ZipFile = zipArchive({ "index.mjs": source }).toString("base64");
-    const existing = await fetch(`${functions}/${name}`);
+    const existing = await fetch(`${functions}/${name}`, { headers });
     const [url, method, body] = existing.ok
       ? [`${functions}/${name}/code`, "PUT", { ZipFile }]
       : [functions, "POST", { FunctionName: name, ...functionDefaults, Code: { ZipFile }, ...settings }];
-    const answer = await fetch(url as string, { method: method as string, body: JSON.stringify(body) });
+    const answer = await fetch(url as string, { method: method as string, headers, body: JSON.stringify(body) });
     if (!answer.ok) throw new Error(`The function ${name} was not deployed: ${await answer.text()}`);
     return ((await answer.json()) as { FunctionArn: string }).FunctionArn;
   }

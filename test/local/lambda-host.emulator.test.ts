@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { status } from "#local/embedded-aws.ts";
 import { EmbeddedAwsFixture, eventually } from "./embedded-aws-fixture.ts";
 
 let aws: EmbeddedAwsFixture;
@@ -147,4 +148,13 @@ test("a function finds the AWS SDK, as in Lambda's runtime, and what fails at lo
     const lines = await aws.logLines("/aws/lambda/without").catch(() => []);
     return lines.some((line) => line.includes("Load Error") && line.includes("not-bundled")) ? true : undefined;
   });
+});
+
+test("the status of the embedded AWS tells how often each function was called", async () => {
+  await aws.deployFunction("counted", "export const handler = async () => 1;");
+  await aws.invoke("counted", {});
+  await aws.invoke("counted", {});
+  const { functions } = await status({ stateDir: aws.stateDir });
+  expect(functions?.counted?.calls).toBe(2);
+  expect(functions?.counted?.milliseconds).toBeGreaterThan(0);
 });

@@ -2,6 +2,7 @@ import {
   DescribeExecutionCommand,
   GetExecutionHistoryCommand,
   RedriveExecutionCommand,
+  SendTaskFailureCommand,
   SendTaskSuccessCommand,
   StartExecutionCommand,
   StopExecutionCommand,
@@ -222,6 +223,43 @@ describe("a Lambda behind a task token", () => {
     });
     await aws.sfn.send(new StopExecutionCommand({ executionArn: execution }));
     expect((await aws.ended(execution)).status).toBe("ABORTED");
+  });
+
+  test("F13: a wait lasts as many seconds as the state data say, and a path that leads to no number ends the execution", async () => {
+    const { TimeoutSeconds: _, ...timed } = waitState({
+      TimeoutSecondsPath: "$.waitSeconds",
+      Catch: [{ ErrorEquals: ["States.Timeout"], ResultPath: null, Next: "Over" }],
+    });
+    const states = { Watch: timed, Over: { Type: "Pass", End: true } };
+    const machine = await aws.createStateMachine("token-timed", { StartAt: "Watch", States: states });
+    const input = { key: "timed", failures: 0, waitSeconds: 1 };
+    const over = await aws.ended(await start(machine, input));
+    expect(JSON.parse(over.output ?? "")).toEqual(input);
+    for (const waitSeconds of [0, "1", null]) {
+      const broken = await aws.ended(await start(machine, { ...input, waitSeconds }));
+      expect(broken).toMatchObject({ status: "FAILED", error: "States.Runtime" });
+    }
+  });
+
+  test("a wait that is failed from outside, by a name that is caught, leads back to the state at once, under a new token", async () => {
+    const arn = await aws.deployFunction(
+      "waiter",
+      'export async function handler({ token }) { console.log("token=" + token); }',
+    );
+    const catchers = [{ ErrorEquals: ["States.Timeout", "LockFree"], ResultPath: null, Next: "Wait" }];
+    const parameters = { FunctionName: arn, Payload: { "token.$": "$$.Task.Token" } };
+    const states = { Wait: waitState({ Parameters: parameters, Catch: catchers }) };
+    const machine = await aws.createStateMachine("handed-over", { StartAt: "Wait", States: states });
+    const execution = await start(machine, { key: "kept" });
+    const [first = ""] = await tokensSeen("waiter", 1);
+    const hand = { taskToken: first, error: "LockFree", cause: "next" };
+    await aws.sfn.send(new SendTaskFailureCommand(hand));
+    const [, second = ""] = await tokensSeen("waiter", 2);
+    expect(second).not.toBe(first);
+    await expect(aws.sfn.send(new SendTaskFailureCommand(hand))).rejects.toMatchObject({ name: "TaskTimedOut" });
+    await aws.sfn.send(new SendTaskSuccessCommand({ taskToken: second, output: '{"begun":true}' }));
+    const green = await aws.ended(execution);
+    expect(JSON.parse(green.output ?? "")).toEqual({ begun: true });
   });
 
   test("a token that never was is refused as invalid", async () => {

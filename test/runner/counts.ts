@@ -1,4 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
+import { relative } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 
 /** Tests of one phase, or of all. A check without tests of its own (lint, types) is one test. */
 export interface Counts {
@@ -23,17 +25,60 @@ export function sum(all: readonly Counts[]): Counts {
   );
 }
 
+/** One line for each failed test, for the end of the output: what is cut of a long log is its beginning. */
+export const failureLines = (phase: string, failures: readonly Failure[]): string[] =>
+  failures.map(({ test, message }) => `FAILED ${phase}: ${test}: ${message}`);
+
 /** The closing line that `.ci/run` adds up: keep both in step. */
 export const closingLine = (counts: Counts): string =>
   `${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`;
+
+/** A failed test: its file and name, and the first line of why. */
+export interface Failure {
+  readonly test: string;
+  readonly message: string;
+}
 
 interface VitestReport {
   numPassedTests?: number;
   numFailedTests?: number;
   numPendingTests?: number;
   numTodoTests?: number;
-  testResults?: { status?: string; assertionResults?: unknown[] }[];
+  testResults?: {
+    status?: string;
+    name?: string;
+    message?: string;
+    assertionResults?: { status?: string; fullName?: string; failureMessages?: string[] }[];
+  }[];
 }
+
+/** The failed tests of vitest's JSON report; a file that could not be loaded stands under its own name. */
+export function vitestFailures(root: string, reportFile: string): Failure[] {
+  if (!existsSync(reportFile)) return [];
+  const report = JSON.parse(readFileSync(reportFile, "utf8")) as VitestReport;
+  return (report.testResults ?? []).flatMap(({ status, name = "", message, assertionResults = [] }) => {
+    const file = relative(root, name);
+    const failed = assertionResults.filter((test) => test.status === "failed");
+    if (failed.length === 0 && status === "failed") return [{ test: file, message: firstLine(message) }];
+    return failed.map(({ fullName, failureMessages }) => ({
+      test: `${file} > ${fullName}`,
+      message: firstLine(failureMessages?.[0]),
+    }));
+  });
+}
+
+/** Tests of vitest's JSON report that were left out, by file and name. */
+export function vitestSkipped(root: string, reportFile: string): string[] {
+  if (!existsSync(reportFile)) return [];
+  const report = JSON.parse(readFileSync(reportFile, "utf8")) as VitestReport;
+  return (report.testResults ?? []).flatMap(({ name = "", assertionResults = [] }) =>
+    assertionResults
+      .filter(({ status }) => status === "skipped" || status === "pending")
+      .map(({ fullName }) => `${relative(root, name)} > ${fullName}`),
+  );
+}
+
+const firstLine = (text = "") => stripVTControlCharacters(text).trim().split("\n", 1)[0]!.slice(0, 300);
 
 /**
  * Counts of vitest's JSON report. A file that could not be loaded has no tests in the report and is one failure; so is

@@ -1,19 +1,29 @@
 import { spawn } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { type Counts, oneCheck, vitestCounts } from "./counts.ts";
+import { type Counts, type Failure, oneCheck, vitestCounts, vitestFailures, vitestSkipped } from "./counts.ts";
+
+export interface PhaseResult {
+  readonly counts: Counts;
+  /** Failed tests by name; a phase without tests of its own has none. */
+  readonly failures?: readonly Failure[];
+  /** Tests by name that were left out, for example since an endpoint can not do what they are about. */
+  readonly notRun?: readonly string[];
+}
 
 /** One part of the test run: does its work on this terminal and says how it went. */
 export interface Phase {
   readonly name: string;
-  readonly go: () => Promise<Counts>;
+  readonly go: () => Promise<PhaseResult>;
 }
 
 /** A tool of node_modules that only has to end with exit code 0. */
 export function check(root: string, name: string, script: string, toolArguments: readonly string[]): Phase {
   return {
     name,
-    go: async () => oneCheck((await exitCodeOf(root, [join(root, "node_modules", script), ...toolArguments])) === 0),
+    go: async () => ({
+      counts: oneCheck((await exitCodeOf(root, [join(root, "node_modules", script), ...toolArguments])) === 0),
+    }),
   };
 }
 
@@ -36,7 +46,11 @@ export function vitest(root: string, project: string, filters: readonly string[]
         `--outputFile.json=${report}`,
         ...filters,
       ]);
-      return vitestCounts(report, exitCode);
+      return {
+        counts: vitestCounts(report, exitCode),
+        failures: vitestFailures(root, report),
+        notRun: vitestSkipped(root, report),
+      };
     },
   };
 }

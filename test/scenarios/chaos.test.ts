@@ -20,3 +20,14 @@ it("a scenario is told by its seed", async () => {
   expect(once.world.calls.calls).toBe(again.world.calls.calls);
   expect(once.world.schedule.nowMs).toBe(again.world.schedule.nowMs);
 });
+
+it("G19: under recovery: early some builds of a simulated world begin while the producer goes on", async () => {
+  const trouble = TROUBLES.find(({ title }) => title.startsWith("G19, F3"))!;
+  let beside = 0;
+  for (let seed = 1; seed <= 60; seed++) {
+    const { tasks } = await (await play(seed, trouble)).world.rows("run-1");
+    const endedAtMs = tasks[0]!.end?.endedAtMs ?? 0;
+    beside += tasks.filter((task) => task.kind !== "producer" && task.claimedAtMs < endedAtMs).length;
+  }
+  expect(beside).toBeGreaterThan(5);
+});

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { TURN_BUDGET } from "../../infra/state-machines/turns.ts";
+import { NET_SECONDS, TURN_BUDGET } from "../../infra/state-machines/turns.ts";
+import type { Execution } from "../support/asl-interpreter.ts";
 import { dataTest, vertex } from "../support/run-builders.ts";
 import { SimulatedAws } from "../support/simulated-aws.ts";
 import type { SimulatedVertex } from "../support/simulated-dbt.ts";
@@ -25,8 +26,8 @@ const always = { failures: Number.POSITIVE_INFINITY, message: "Database Error: n
 async function run(
   behaviour: Record<string, Partial<SimulatedVertex>>,
   meanwhile: (aws: SimulatedAws) => void = () => undefined,
+  aws = new SimulatedAws(shop(behaviour), 7),
 ) {
-  const aws = new SimulatedAws(shop(behaviour), 7);
   const execution = await aws.start("run-1");
   meanwhile(aws);
   await aws.clock.advance(4 * HOUR, () => execution.status !== "RUNNING");
@@ -38,6 +39,10 @@ async function run(
   const consumers = Object.fromEntries([...aws.consumers()].map(([id, one]) => [id, one.failure?.name ?? one.status]));
   return { aws, execution, consumers };
 }
+
+const turnsOf = ({ history }: Execution): number =>
+  history.filter(({ type, state }) => type === "TaskStateEntered" && /^(Watch node|Check run)/.test(state ?? ""))
+    .length;
 
 describe("the rendered machines, turn by turn", () => {
   it("F13: a run whose root fails once ends green, every wait by its timeout or its answer, far within the history", async () => {
@@ -54,6 +59,26 @@ describe("the rendered machines, turn by turn", () => {
     });
     expect(execution.history.some((event) => event.type === "TaskTimedOut")).toBe(true);
     expect(execution.history.length).toBeLessThan(TURN_BUDGET / 10);
+  });
+
+  it("F13 F17: with the stream each consumer takes one turn, whatever it waits for, and the run a dozen", async () => {
+    const { aws, execution } = await run({ model_a: once });
+    for (const [id, consumer] of aws.consumers()) expect(turnsOf(consumer), id).toBe(1);
+    expect(turnsOf(execution)).toBeLessThan(20);
+  });
+
+  it("F13: with the stream taken away the run and each consumer end the same, and no later than the net's turns make it", async () => {
+    const behaviour = { model_a: once, model_b: always };
+    const woken = await run(behaviour);
+    const alone = await run(behaviour, undefined, new SimulatedAws(shop(behaviour), 7, undefined, undefined, false));
+    expect(alone.execution.failure).toEqual(woken.execution.failure);
+    expect(alone.consumers).toEqual(woken.consumers);
+    const seconds = ({ execution: { startedAtMs, stoppedAtMs } }: typeof alone) => (stoppedAtMs! - startedAtMs) / 1_000;
+    const builds = (await alone.aws.ledger.readTasks({ project: "shop", runId: "run-1" })).length;
+    // Each build's end, and its plan, are seen by the net's next turn.
+    expect(seconds(alone)).toBeLessThan(seconds(woken) + (builds + 2) * NET_SECONDS);
+    for (const [id, consumer] of alone.aws.consumers())
+      expect(consumer.stoppedAtMs! - alone.execution.stoppedAtMs!, id).toBeLessThan(NET_SECONDS * 1_000);
   });
 
   it("G7: a model that always fails: it red with dbt's message, siblings green, the unreached have no execution, the run red", async () => {
@@ -81,6 +106,38 @@ describe("the rendered machines, turn by turn", () => {
     });
     expect(execution.status).toBe("SUCCEEDED");
     expect(consumers).toMatchObject({ model_a: "", model_b: "SUCCEEDED", model_c: "SUCCEEDED" });
+  });
+});
+
+describe("G10: several runs of one lock", () => {
+  it("G10: each begins within two seconds after the one before it ended, though a turn in the queue is a minute", async () => {
+    const aws = new SimulatedAws(shop({ model_a: once }), 7);
+    const runs: Execution[] = [];
+    for (const runId of ["run-1", "run-2", "run-3"]) {
+      runs.push(await aws.start(runId));
+      await aws.clock.advance(1_000);
+    }
+    await aws.clock.advance(4 * HOUR, () => runs.every((one) => one.status !== "RUNNING"));
+    expect(runs.map((one) => one.status)).toEqual(["SUCCEEDED", "SUCCEEDED", "SUCCEEDED"]);
+    const rows = await Promise.all(runs.map(({ name }) => aws.ledger.readRun({ project: "shop", runId: name })));
+    for (const [n, row] of rows.slice(1).entries()) {
+      const waitedMs = row!.startedAtMs - rows[n]!.endedAtMs!;
+      expect(waitedMs, `from the end of ${rows[n]!.runId} to the start of ${row!.runId}`).toBeGreaterThanOrEqual(0);
+      expect(waitedMs).toBeLessThan(2_000);
+    }
+    expect(runs[1]!.history.filter((event) => event.error === "LockFree")).toHaveLength(1);
+    expect(await aws.ledger.readQueue("shop", "default")).toEqual([]);
+  });
+
+  it("G10: a hand-over that is refused costs a turn in the queue and nothing else", async () => {
+    const aws = new SimulatedAws(shop({}), 7);
+    aws.refuses = (name) => name === "fail";
+    const first = await aws.start("run-1");
+    const second = await aws.start("run-2");
+    await aws.clock.advance(4 * HOUR, () => second.status !== "RUNNING");
+    expect([first.status, second.status]).toEqual(["SUCCEEDED", "SUCCEEDED"]);
+    const begun = (await aws.ledger.readRun({ project: "shop", runId: "run-2" }))!.startedAtMs;
+    expect(begun - first.stoppedAtMs!).toBeLessThan(60_000);
   });
 });
 

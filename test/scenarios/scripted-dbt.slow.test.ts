@@ -16,7 +16,7 @@ import {
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { wordsOfDbt } from "../support/words-of-dbt.ts";
 
-/** One real `dbt build` of all graphs, of exactly what their runs select, above tables that stand. */
+/** One real `dbt build` of all graphs, of exactly what their runs select, above tables that stand; then `dbt retry`. */
 async function built(graphs: readonly DrawnGraph[]): Promise<DrawnGraph[]> {
   const folder = temporaryFolder("drawn-graphs");
   write(folder, [...projectFiles(graphs)]);
@@ -34,9 +34,12 @@ async function built(graphs: readonly DrawnGraph[]): Promise<DrawnGraph[]> {
   await linesOf(dbt, ["run", "--vars", '{"told": false}'], folder);
   const told = ["build", "--log-format", "json", "--vars", '{"told": true}'];
   const said = wordsOfDbt(await linesOf(dbt, [...told, ...selection.args], folder));
+  const again = wordsOfDbt(await linesOf(dbt, ["retry", "--log-format", "json"], folder));
   return graphs.map((graph) => {
-    const words = [...realIds(graph)].flatMap(([id, real]) => (said[real] === undefined ? [] : [[id, said[real]]]));
-    return { ...graph, words: Object.fromEntries(words) };
+    const ids = [...realIds(graph)];
+    const words = ids.flatMap(([id, real]) => (said[real] === undefined ? [] : [[id, said[real]]]));
+    const retried = ids.flatMap(([id, real]) => (again[real] === undefined ? [] : [id]));
+    return { ...graph, words: Object.fromEntries(words), retried };
   });
 }
 

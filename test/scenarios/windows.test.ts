@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { TaskRow, VertexRow } from "#core/contracts/ledger.ts";
-import type { LaunchDecision } from "#core/run/decision.ts";
-import type { BatchSize } from "#core/run/plan.ts";
+import type { LaunchDecision } from "#core/run/deciding/decision.ts";
+import type { BatchSize } from "#core/run/planning/plan.ts";
 import { claimed, decide, nodeFailed, over, planOf, row, vertex } from "../support/run-builders.ts";
 
 const MINUTE_MS = 60_000;

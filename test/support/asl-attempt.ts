@@ -1,6 +1,6 @@
 import { type AslTask, INVOKE_AND_WAIT } from "../../infra/state-machines/asl.ts";
 import type { Execution } from "./asl-interpreter.ts";
-import { fillTemplate, PathMissing } from "./asl-subset.ts";
+import { atPath, fillTemplate, PathMissing } from "./asl-subset.ts";
 
 /** What Step Functions takes from state to state, in bytes. */
 const PAYLOAD_LIMIT = 256 * 1024;
@@ -30,11 +30,13 @@ export class Attempt {
     const { interpreter } = this.#execution;
     const payload = this.#payload();
     if (payload === null) return;
+    const seconds = this.#timeoutSeconds();
+    if (seconds === null) return;
     this.#execution.note("TaskScheduled");
     this.#execution.note("TaskStarted");
     const cause = `${this.#stateName} has run into its timeout.`;
     const timeOut = () => this.fail("TaskTimedOut", { name: "States.Timeout", cause });
-    this.#timer = interpreter.clock.after(this.#state.TimeoutSeconds * 1000, timeOut);
+    this.#timer = interpreter.clock.after(seconds * 1000, timeOut);
     const called = interpreter.functions[this.#state.Parameters.FunctionName];
     if (called === undefined) throw new Error(`There is no function ${this.#state.Parameters.FunctionName}.`);
     called(payload as never).then(
@@ -58,11 +60,33 @@ export class Attempt {
     this.#timer?.cancel();
   }
 
+  /** Null: what the path leads to is no whole number from 1 on, which ends the execution. */
+  #timeoutSeconds(): number | null {
+    const state = this.#state;
+    if ("TimeoutSeconds" in state) return state.TimeoutSeconds;
+    try {
+      const seconds = atPath(state.TimeoutSecondsPath, this.#input);
+      if (Number.isInteger(seconds) && Number(seconds) >= 1) return Number(seconds);
+      throw new PathMissing(`${state.TimeoutSecondsPath} is ${JSON.stringify(seconds)}, no number of seconds.`);
+    } catch (error) {
+      if (!(error instanceof PathMissing)) throw error;
+      this.#execution.end("FAILED", { failure: { name: error.name, cause: `${this.#stateName}: ${error.message}` } });
+      return null;
+    }
+  }
+
   #payload(): unknown {
-    const { arn, name, startedAtMs, redriveCount, interpreter } = this.#execution;
+    const { arn, name, startedAtMs, redriveCount, redrivenAtMs, interpreter } = this.#execution;
+    const redriven = redrivenAtMs === null ? {} : { RedriveTime: new Date(redrivenAtMs).toISOString() };
     const token = this.#state.Resource === INVOKE_AND_WAIT ? interpreter.openWait(this) : undefined;
     const context = {
-      Execution: { Id: arn, Name: name, StartTime: new Date(startedAtMs).toISOString(), RedriveCount: redriveCount },
+      Execution: {
+        Id: arn,
+        Name: name,
+        StartTime: new Date(startedAtMs).toISOString(),
+        RedriveCount: redriveCount,
+        ...redriven,
+      },
       Task: token === undefined ? {} : { Token: token },
     };
     try {

@@ -1,9 +1,9 @@
 import type { Executions } from "../../clients/executions.ts";
 import { executionArn, MAX_EXECUTION_NAME } from "../../core/names.ts";
-import type { AslDefinition, AslTask } from "../../infra/state-machines/asl.ts";
+import type { AslChoice, AslDefinition, AslTask } from "../../infra/state-machines/asl.ts";
 import { HISTORY_LIMIT } from "../../infra/state-machines/turns.ts";
 import { Attempt, asJson, type Failure } from "./asl-attempt.ts";
-import { matches, refuseUnknown, retryDelayMs } from "./asl-subset.ts";
+import { atPath, matches, PathMissing, refuseUnknown, retryDelayMs } from "./asl-subset.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
 
 /** A function of the stack, called with its payload; a thrown error's `name` is the error's name. */
@@ -29,7 +29,7 @@ export class AslInterpreter implements Executions {
   readonly clock: VirtualClock;
   readonly functions: Readonly<Record<string, TaskFunction>>;
   readonly random: () => number;
-  readonly #machines: ReadonlyMap<string, AslDefinition>;
+  readonly #machines: Map<string, AslDefinition>;
   readonly #waits = new Map<string, Attempt>();
   #tokens = 0;
 
@@ -45,6 +45,12 @@ export class AslInterpreter implements Executions {
     this.clock = options.clock;
     this.functions = options.functions;
     this.random = options.random ?? (() => 1);
+  }
+
+  /** Executions that begin from now on have this definition; those that run keep theirs. */
+  deploy({ arn, definition }: Machine): void {
+    refuseUnknown(definition);
+    this.#machines.set(arn, definition);
   }
 
   async start(
@@ -78,6 +84,7 @@ export class AslInterpreter implements Executions {
     const { name, status, input, output, failure, startedAtMs, stoppedAtMs } = execution;
     return {
       status,
+      redriveCount: execution.redriveCount,
       name,
       startedAtMs,
       stoppedAtMs,
@@ -92,11 +99,12 @@ export class AslInterpreter implements Executions {
     this.executions.get(arn)?.end("ABORTED", { failure: { name: "", cause } });
   }
 
-  /** Runs the state that failed again, with the same input. Throws as RedriveExecution does. */
-  redrive(arn: string): void {
+  /** Runs the state that failed again, with the same input. False where RedriveExecution refuses. */
+  async redrive(arn: string): Promise<boolean> {
     const execution = this.executions.get(arn);
-    if (execution === undefined) throw new Error(`ExecutionDoesNotExist: ${arn}`);
+    if (execution === undefined || !["FAILED", "ABORTED", "TIMED_OUT"].includes(execution.status)) return false;
     execution.redrive();
+    return true;
   }
 
   /** @internal */
@@ -127,6 +135,7 @@ export class Execution {
   failure: Failure | null = null;
   stoppedAtMs: number | null = null;
   redriveCount = 0;
+  redrivenAtMs: number | null = null;
   readonly interpreter: AslInterpreter;
   readonly #definition: AslDefinition;
   #at: { state: string; input: unknown; attempts: number[] };
@@ -166,6 +175,7 @@ export class Execution {
     if (this.status === "RUNNING" || this.status === "SUCCEEDED")
       throw new Error(`ExecutionNotRedrivable: it is ${this.status}.`);
     Object.assign(this, { status: "RUNNING", failure: null, stoppedAtMs: null, redriveCount: this.redriveCount + 1 });
+    this.redrivenAtMs = this.interpreter.clock.nowMs();
     this.note("ExecutionRedriven");
     this.#setDeadline();
     this.#at.attempts = [];
@@ -221,13 +231,31 @@ export class Execution {
   #enter(name: string, input: unknown): void {
     if (this.status !== "RUNNING") return;
     this.#at = { state: name, input, attempts: [] };
-    this.note("TaskStateEntered");
-    this.#try();
+    const state = this.#definition.States[name]!;
+    this.note(`${state.Type}StateEntered`);
+    if (state.Type === "Task") this.#try();
+    else if (state.Type === "Choice") this.#choose(state, input);
+    else {
+      this.note("PassStateExited");
+      this.#enter(state.Next, input);
+    }
+  }
+
+  #choose(state: AslChoice, input: unknown): void {
+    try {
+      const next = state.Choices.find((rule) => atPath(rule.Variable, input) === rule.StringEquals)?.Next;
+      this.note("ChoiceStateExited");
+      this.#enter(next ?? state.Default, input);
+    } catch (error) {
+      if (!(error instanceof PathMissing)) throw error;
+      this.end("FAILED", { failure: { name: error.name, cause: error.message } });
+    }
   }
 
   #try(): void {
     if (this.status !== "RUNNING") return;
     const state = this.#definition.States[this.#at.state]!;
+    if (state.Type !== "Task") throw new Error(`${this.#at.state} is no task.`);
     this.#attempt = new Attempt(this, state, this.#at.input, this.#at.state);
     this.#attempt.begin();
   }

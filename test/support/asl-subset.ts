@@ -1,6 +1,8 @@
 import {
+  type AslChoice,
   type AslDefinition,
   type AslRetrier,
+  type AslState,
   type AslTask,
   INVOKE,
   INVOKE_AND_WAIT,
@@ -15,6 +17,7 @@ const TASK_FIELDS = [
   "Resource",
   "Parameters",
   "TimeoutSeconds",
+  "TimeoutSecondsPath",
   "ResultPath",
   "OutputPath",
   "Retry",
@@ -30,6 +33,8 @@ const RETRY_FIELDS = [
   "MaxDelaySeconds",
   "JitterStrategy",
 ];
+const CHOICE_FIELDS = ["Type", "Comment", "Choices", "Default"];
+const RULE_FIELDS = ["Variable", "StringEquals", "Next"];
 const CATCH_FIELDS = ["ErrorEquals", "ResultPath", "Next"];
 
 /** Throws if a definition has a field, a type or a value that the interpreter does not act on. */
@@ -41,7 +46,24 @@ export function refuseUnknown(definition: AslDefinition): void {
     refuseUnknownInState(name, state, Object.keys(definition.States));
 }
 
-function refuseUnknownInState(name: string, state: AslTask, states: readonly string[]): void {
+function refuseUnknownChoice(name: string, state: AslChoice, states: readonly string[]): void {
+  onlyFields(name, state, CHOICE_FIELDS);
+  requireOne(`${name}.Default`, state.Default, states);
+  for (const rule of state.Choices) {
+    onlyFields(`${name}.Choices`, rule, RULE_FIELDS);
+    requireOne(`${name}.Choices.Next`, rule.Next, states);
+  }
+}
+
+function refuseUnknownInState(name: string, state: AslState, states: readonly string[]): void {
+  if (state.Type === "Choice") refuseUnknownChoice(name, state, states);
+  else if (state.Type === "Pass") {
+    onlyFields(name, state, ["Type", "Comment", "Next"]);
+    requireOne(`${name}.Next`, state.Next, states);
+  } else refuseUnknownTask(name, state, states);
+}
+
+function refuseUnknownTask(name: string, state: AslTask, states: readonly string[]): void {
   onlyFields(name, state, TASK_FIELDS);
   requireOne(`${name}.Type`, state.Type, ["Task"]);
   requireOne(`${name}.Resource`, state.Resource, [INVOKE, INVOKE_AND_WAIT]);
@@ -88,7 +110,8 @@ export function fillTemplate(template: unknown, input: unknown, context: unknown
   return Object.fromEntries(entries);
 }
 
-function atPath(path: string, input: unknown, context: unknown): unknown {
+/** What stands at a reference path. */
+export function atPath(path: string, input: unknown, context: unknown = {}): unknown {
   const inContext = path.startsWith("$$");
   const steps = path
     .slice(inContext ? 2 : 1)

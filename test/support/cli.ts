@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import type { RunSummary } from "#core/run/summary.ts";
+import type { RunSummary } from "#core/run/reporting/summary.ts";
+import type { EndpointPlace } from "./endpoint-place.ts";
 
 const main = join(import.meta.dirname, "../../cli/main.ts");
 
@@ -11,10 +12,22 @@ export interface CliEnd {
   readonly stderr: string;
 }
 
-/** Runs `stepwatch …` as a person does: a process of its own, against the embedded AWS of a state folder. */
-export async function runCli(place: { readonly stateDir: string }, args: readonly string[]): Promise<CliEnd> {
+/** Where a command finds its stack: the embedded AWS of a state folder, or an endpoint. */
+interface CliPlace {
+  readonly stateDir: string;
+  readonly endpoint?: Pick<EndpointPlace, "url" | "environment"> | null;
+}
+
+/** Runs `stepwatch …` as a person does: a process of its own. */
+export async function runCli(place: CliPlace, args: readonly string[]): Promise<CliEnd> {
   const child = spawn(process.execPath, [main, ...args], {
-    env: { ...process.env, STEPWATCH_STATE_DIR: place.stateDir, NO_COLOR: "1" },
+    env: {
+      ...process.env,
+      ...place.endpoint?.environment,
+      STEPWATCH_ENDPOINT: place.endpoint?.url ?? "",
+      STEPWATCH_STATE_DIR: place.stateDir,
+      NO_COLOR: "1",
+    },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
@@ -22,9 +35,11 @@ export async function runCli(place: { readonly stateDir: string }, args: readonl
   return { code: await ended, stdout, stderr };
 }
 
+type Place = CliPlace & { readonly configPath: string };
+
 /** `stepwatch run … --json`: the exit code and the run's summary. */
 export async function runProject(
-  place: { readonly stateDir: string; readonly configPath: string },
+  place: Place,
   project: string,
   options: readonly string[] = [],
 ): Promise<CliEnd & { readonly summary: RunSummary }> {
@@ -37,8 +52,6 @@ export async function runProject(
     });
   }
 }
-
-type Place = { readonly stateDir: string; readonly configPath: string };
 
 /** Starts a run and leaves it alone; answers its run id. */
 export async function startProject(place: Place, project: string, options: readonly string[] = []): Promise<string> {

@@ -1,20 +1,17 @@
 import { readFileSync } from "node:fs";
 import { DescribeTasksCommand, ECSClient } from "@aws-sdk/client-ecs";
-import type { RunSummary } from "#core/run/summary.ts";
-import { status } from "#local/embedded-aws.ts";
-import { clientEnvironment } from "#local/endpoints.ts";
+import type { RunSummary } from "#core/run/reporting/summary.ts";
 import { statusOnce } from "./cli.ts";
 import type { Deployed } from "./e2e-setup.ts";
+import { useStack } from "./place.ts";
 
-/** Process id of a task's container on the embedded AWS: its supervisor, which leads its own process group. */
+/** Process id of a task's container on this machine: its supervisor, which leads its own process group. */
 export async function containerPid(deployed: Deployed, runId: string, task: number): Promise<number> {
   const summary = await statusOnce(deployed, runId, (one: RunSummary) =>
     one.tasks.some((row) => row.task === task && row.taskArn !== null),
   );
   const taskArn = summary.tasks.find((row) => row.task === task)!.taskArn!;
-  const { endpoints } = await status({ stateDir: deployed.stateDir });
-  if (!endpoints) throw new Error("The embedded AWS of the tests does not run.");
-  Object.assign(process.env, clientEnvironment(endpoints));
+  await useStack(deployed);
   const { tasks } = await new ECSClient({}).send(
     new DescribeTasksCommand({ cluster: taskArn.split("/")[1], tasks: [taskArn] }),
   );

@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
+import type { PlanVertex } from "#core/run/planning/plan.ts";
 import { SimulatedBuild, type SimulatedVertex, SimulatedWarehouse } from "./simulated-dbt.ts";
 import { randomProject } from "./simulated-project.ts";
 import { Random } from "./simulated-random.ts";
@@ -11,11 +12,15 @@ import { Random } from "./simulated-random.ts";
 export interface DrawnGraph {
   readonly seed: number;
   readonly vertices: readonly SimulatedVertex[];
-  /** What the run selects, with the nodes that a test is of. */
-  readonly planned: readonly { readonly uniqueId: string; readonly nodes: readonly string[] }[];
+  /** What the run selects: the vertices of its plan, with the nodes that a test is of. */
+  readonly planned: readonly PlannedVertex[];
   /** dbt's last word on each planned vertex that it named, by the simulation's ids. */
   readonly words: Readonly<Record<string, string>>;
+  /** Those of them that `dbt retry` takes in hand after that build. */
+  readonly retried: readonly string[];
 }
+
+type PlannedVertex = Pick<PlanVertex, "uniqueId" | "nodes" | "gateParents">;
 
 const RECORDED = new URL("../fixtures/drawn-graphs.json", import.meta.url);
 
@@ -35,10 +40,14 @@ export function drawGraphs(count: number): DrawnGraph[] {
     const { vertices, plan } = randomProject(new Random(seed), options);
     return {
       seed,
-      // One build: how often a vertex would fail after the first time is nothing that JSON has to know.
-      vertices: [...vertices.values()].map((one) => ({ ...one, failures: Math.min(one.failures, 1) })),
-      planned: plan.vertices.map(({ uniqueId, nodes }) => ({ uniqueId, nodes })),
+      // One build: how often a vertex would fail after the first time, and with which words, JSON need not know.
+      vertices: [...vertices.values()].map(({ message: _, ...one }) => ({
+        ...one,
+        failures: Math.min(one.failures, 1),
+      })),
+      planned: plan.vertices.map(({ uniqueId, nodes, gateParents }) => ({ uniqueId, nodes, gateParents })),
       words: {},
+      retried: [],
     };
   });
 }

@@ -1,22 +1,31 @@
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { CreateSecretCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import type { TestProject } from "vitest/node";
 import { stringify } from "yaml";
-import { down } from "#local/embedded-aws.ts";
+import { down, status } from "#local/embedded-aws.ts";
 import { startPostgres } from "#local/postgres.ts";
 import { runCli } from "./cli.ts";
 import { ensureDbt2 } from "./dbt2.ts";
 import { ensureDbt112 } from "./dbt112.ts";
 import { E2E_DBT_PACKAGES } from "./e2e-packages.ts";
+import { type EndpointPlace, lacksOf, openEndpoint } from "./endpoint-place.ts";
+import { startMessageSink } from "./message-sink.ts";
+import { useStack } from "./place.ts";
+import { vaultProject } from "./vault.ts";
 
-/** What the end-to-end tests share: one embedded AWS with one deployed stack, one Postgres, one folder. */
+/** What the end-to-end tests share: one AWS with one deployed stack, one Postgres, one folder. */
 export interface Deployed {
+  /** Null: the embedded AWS of the state folder. */
+  readonly endpoint: EndpointPlace | null;
   readonly stateDir: string;
   readonly configPath: string;
   /** Where DuckDB files of the tests lie. */
   readonly folder: string;
   readonly postgres: Readonly<Record<string, string>>;
+  /** What stands for Slack, Teams and others. */
+  readonly messagesUrl: string;
 }
 
 declare module "vitest" {
@@ -37,29 +46,37 @@ const QUICK = {
   runTimeoutMinutes: 20,
 };
 
-/** Brings the stack onto an embedded AWS of its own, by the commands that a person would use. */
+/** Brings the stack onto an embedded AWS of its own, or an endpoint, by the commands that a person would use. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const folder = mkdtempSync(join(tmpdir(), "stepwatch-e2e-"));
-  const stateDir = join(folder, "state");
+  const endpoint = project.name === "endpoint" ? await openEndpoint(folder) : null;
+  const stateDir = endpoint?.place.stateDir ?? join(folder, "state");
   const postgres = await startPostgres();
+  const messages = await startMessageSink();
   const teardown = async () => {
-    await down({ stateDir });
+    await (endpoint?.close() ?? down({ stateDir }));
+    await messages.close();
     await postgres.stop();
     if (process.env.STEPWATCH_KEEP_E2E !== "1") rmSync(folder, { recursive: true, force: true });
   };
   try {
     const configPath = join(folder, "stepwatch.yaml");
-    writeFileSync(configPath, stringify(await configOf(project.name, folder, postgres.environment)));
+    const config = await configOf(project.name, folder, postgres.environment, messages.url);
+    writeFileSync(configPath, stringify({ ...config, ...endpoint?.place.settings }));
     const { PGPASSWORD: _, ...login } = postgres.environment;
     const deployed: Deployed = {
+      endpoint: endpoint?.place ?? null,
       stateDir,
       configPath,
       folder,
       postgres: { ...login, PGPASSWORD: postgres.environment.PGPASSWORD },
+      messagesUrl: messages.url,
     };
-    const deploy = await runCli(deployed, ["deploy", "--local", "--config", configPath]);
+    const flags = endpoint?.place.deployFlags ?? ["--local"];
+    const deploy = await runCli(deployed, ["deploy", ...flags, "--config", configPath]);
     if (deploy.code !== 0) throw new Error(`deploy ended with ${deploy.code}:\n${deploy.stderr}\n${deploy.stdout}`);
-    project.provide("deployed", deployed);
+    if (endpoint === null) await keepWebhooks(stateDir, messages.url);
+    project.provide("deployed", endpoint === null ? deployed : await withAbilities(deployed, endpoint.place));
     return teardown;
   } catch (error) {
     await teardown();
@@ -67,7 +84,20 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   }
 }
 
-async function configOf(name: string, folder: string, postgres: Readonly<Record<string, string>>): Promise<unknown> {
+/** Says what will not be run there, and why: the tests' own report knows no reasons. */
+async function withAbilities(deployed: Deployed, place: EndpointPlace): Promise<Deployed> {
+  const { RunMachineArn = "" } = await useStack(deployed);
+  const lacks = await lacksOf(place.url, RunMachineArn);
+  for (const [ability, why] of Object.entries(lacks)) process.stdout.write(`${place.url} can not ${ability}: ${why}\n`);
+  return { ...deployed, endpoint: { ...place, lacks } };
+}
+
+async function configOf(
+  name: string,
+  folder: string,
+  postgres: Readonly<Record<string, string>>,
+  messagesUrl: string,
+): Promise<object> {
   const projects =
     name === "slow"
       ? {
@@ -75,16 +105,51 @@ async function configOf(name: string, folder: string, postgres: Readonly<Record<
           ...behaviourProjects(folder),
           ...dbt2Projects(folder, await ensureDbt2()),
           ...dbt112Projects(folder, await ensureDbt112()),
+          ...granaryProjects(folder, postgres),
+          orchard: orchardOnPostgres(postgres),
+          mill: millProject(folder),
+          vault: vaultProject(folder, postgres),
         }
       : shopAndOrchard(folder, postgres);
-  return { stackName: `stepwatch-${name}`, pollIntervalSeconds: 2, projects };
+  const alerts = { slack: { webhookSecret: "webhooks:slack" }, teams: { webhookSecret: "webhooks:teams" } };
+  const warehouses = Object.fromEntries(Object.keys(projects).map((project) => [project, "postgres://tests:5432"]));
+  const openLineage = { url: `${messagesUrl}/lineage`, namespace: "tests", warehouses };
+  const told = name === "endpoint" ? {} : { alerts, ...(name === "slow" && { openLineage }) };
+  return { stackName: `stepwatch-${name}`, pollIntervalSeconds: 2, projects, ...told };
+}
+
+/** The secret that the stack's alerts name: addresses of the server that stands for the others. */
+async function keepWebhooks(stateDir: string, url: string): Promise<void> {
+  const { endpoints } = await status({ stateDir });
+  if (!endpoints) throw new Error("The embedded AWS of the tests is not up.");
+  const { awsEndpointUrl: endpoint, region } = endpoints;
+  const secrets = new SecretsManagerClient({
+    endpoint,
+    region,
+    credentials: { accessKeyId: "test", secretAccessKey: "test" },
+  });
+  const SecretString = JSON.stringify({ slack: `${url}/slack`, teams: `${url}/teams` });
+  await secrets.send(new CreateSecretCommand({ Name: "webhooks", SecretString }));
 }
 
 const dbt = { packages: E2E_DBT_PACKAGES };
 const fixture = (name: string) => join(root, "test/fixtures/projects", name);
 
+const orchard = () => ({ projectDir: fixture("orchard"), dbt, policy: QUICK, jobs: { around: AROUND } });
+
+/** Of which the first step after the build fails until somebody has made its table. */
+const AROUND = {
+  before: ["run-operation note_step --args '{name: begins}'"],
+  after: ["run-operation needs_opened", "docs generate"],
+};
+
+const orchardOnPostgres = (postgres: Readonly<Record<string, string>>) => ({
+  ...orchard(),
+  target: "postgres",
+  environment: { ...postgres, PGSCHEMA: "orchard" },
+});
+
 function shopAndOrchard(folder: string, postgres: Readonly<Record<string, string>>): Record<string, unknown> {
-  const orchard = { projectDir: fixture("orchard"), dbt, policy: QUICK };
   return {
     jaffle: {
       projectDir: join(root, "examples/jaffle-shop"),
@@ -93,9 +158,34 @@ function shopAndOrchard(folder: string, postgres: Readonly<Record<string, string
       policy: QUICK,
       environment: { JAFFLE_DUCKDB: join(folder, "jaffle.duckdb") },
     },
-    orchard: { ...orchard, target: "postgres", environment: { ...postgres, PGSCHEMA: "orchard" } },
-    orchard_duck: { ...orchard, target: "duckdb", environment: { ORCHARD_DUCKDB: join(folder, "orchard.duckdb") } },
+    orchard: orchardOnPostgres(postgres),
+    orchard_duck: { ...orchard(), target: "duckdb", environment: { ORCHARD_DUCKDB: join(folder, "orchard.duckdb") } },
   };
+}
+
+/** The project whose models leave audit rows, on copies that tests may edit. */
+function granaryProjects(folder: string, postgres: Readonly<Record<string, string>>): Record<string, unknown> {
+  const granary = (name: string, target: string, environment: Record<string, string>) => {
+    const projectDir = join(folder, name);
+    cpSync(fixture("granary"), projectDir, { recursive: true });
+    return { projectDir, target, dbt, policy: QUICK, environment };
+  };
+  return {
+    granary: granary("granary", "postgres", { ...postgres, PGSCHEMA: "granary" }),
+    granary_spot: {
+      ...granary("granary_spot", "postgres", { ...postgres, PGSCHEMA: "granary_spot" }),
+      producer: { capacity: "spot_then_on_demand" },
+    },
+    granary_duck: granary("granary_duck", "duckdb", { GRANARY_DUCKDB: join(folder, "granary.duckdb") }),
+  };
+}
+
+/** For states and the freshness gate, on a copy that tests edit. */
+function millProject(folder: string): Record<string, unknown> {
+  const projectDir = join(folder, "mill");
+  cpSync(fixture("mill"), projectDir, { recursive: true });
+  const policy = { ...QUICK, retries: { node: 0, test: 0 } };
+  return { projectDir, dbt, policy, environment: { MILL_DUCKDB: join(folder, "mill.duckdb") } };
 }
 
 /** The shop under the test behaviours that are not the default. */

@@ -4,9 +4,9 @@ import type { Events } from "#clients/events.ts";
 import type { Executions } from "#clients/executions.ts";
 import type { Launch, TaskDescription, Tasks } from "#clients/tasks.ts";
 import { AWS_LIMITS, atMost, bytesOf, checkExecutionName, checkObjectKey } from "#core/aws-limits.ts";
-import type { RunEvent } from "#core/contracts/events.ts";
-import { ServiceUnavailable } from "#core/errors.ts";
-import { executionArn } from "#core/names.ts";
+import type { RunEvent, WarningEvent } from "#core/contracts/events.ts";
+import { ObjectTooLarge, ServiceUnavailable } from "#core/errors.ts";
+import { executionArn, isWrittenOnce } from "#core/names.ts";
 
 /** Calls that fail before anything happens, by the name of the method; counted down to none. */
 class Failures {
@@ -28,6 +28,8 @@ class Failures {
 export class FakeTasks implements Tasks {
   /** Every launch that took, in order, once per token. */
   readonly launched: (Launch & { readonly taskArn: string })[] = [];
+  /** Every call, refused ones among them. */
+  readonly asked: Launch[] = [];
   readonly stopped: { readonly taskArn: string; readonly reason: string }[] = [];
   readonly #descriptions = new Map<string, TaskDescription>();
   readonly #refusals: string[] = [];
@@ -49,6 +51,7 @@ export class FakeTasks implements Tasks {
 
   async launch(launch: Launch) {
     this.#failures.check("launch");
+    this.asked.push(launch);
     const refused = this.#refusals.shift();
     if (refused !== undefined) return { refused };
     const known = this.launched.find(({ clientToken }) => clientToken === launch.clientToken);
@@ -79,6 +82,7 @@ export class FakeExecutions implements Executions {
   /** Waits that were ended, in order: with an output or with an error. */
   readonly answered: { readonly taskToken: string; readonly output?: unknown; readonly error?: unknown }[] = [];
   readonly stopped: { readonly executionArn: string; readonly cause: string }[] = [];
+  readonly redriven: string[] = [];
   readonly #descriptions = new Map<string, Description>();
   readonly #closed = new Set<string>();
   readonly #failures = new Failures();
@@ -95,7 +99,8 @@ export class FakeExecutions implements Executions {
   /** What DescribeExecution says from now on; a started execution is RUNNING until then. */
   set(arn: string, description: Partial<Description>): void {
     const unknown = { status: "RUNNING", name: arn.split(":").at(-1) ?? "", startedAtMs: 0, stoppedAtMs: null };
-    const before = this.#descriptions.get(arn) ?? { ...unknown, input: null, output: null, error: null, cause: null };
+    const nothing = { input: null, output: null, error: null, cause: null, redriveCount: 0 };
+    const before = this.#descriptions.get(arn) ?? { ...unknown, ...nothing };
     this.#descriptions.set(arn, { ...before, ...description });
   }
 
@@ -125,6 +130,15 @@ export class FakeExecutions implements Executions {
     return this.#descriptions.get(arn) ?? null;
   }
 
+  async redrive(arn: string) {
+    this.#failures.check("redrive");
+    const known = this.#descriptions.get(arn);
+    if (known === undefined || !["FAILED", "ABORTED", "TIMED_OUT"].includes(known.status)) return false;
+    this.redriven.push(arn);
+    this.set(arn, { status: "RUNNING", redriveCount: known.redriveCount + 1 });
+    return true;
+  }
+
   async stop(arn: string, cause: string) {
     this.#failures.check("stop");
     this.stopped.push({ executionArn: arn, cause });
@@ -151,7 +165,7 @@ export class FakeArtefacts implements Artefacts {
   async putJson(key: string, value: unknown) {
     this.#failures.check("putJson");
     checkObjectKey(key);
-    this.texts.set(key, JSON.stringify(value));
+    if (!isWrittenOnce(key) || !this.texts.has(key)) this.texts.set(key, JSON.stringify(value));
   }
 
   async putText(key: string, text: string) {
@@ -171,9 +185,24 @@ export class FakeArtefacts implements Artefacts {
     return text !== undefined;
   }
 
-  async getJson(key: string) {
+  async readPieces(key: string, take: (bytes: Uint8Array) => void) {
+    this.#failures.check("readPieces");
+    const text = this.texts.get(key);
+    if (text !== undefined) take(new TextEncoder().encode(text));
+    return text !== undefined;
+  }
+
+  async copy(from: string, to: string) {
+    this.#failures.check("copy");
+    const text = this.texts.get(from);
+    if (text !== undefined) await this.putText(to, text);
+    return text !== undefined;
+  }
+
+  async getJson(key: string, mostBytes = Number.POSITIVE_INFINITY) {
     this.#failures.check("getJson");
     const text = this.texts.get(key);
+    if (text !== undefined && bytesOf(text) > mostBytes) throw new ObjectTooLarge(key, bytesOf(text), mostBytes);
     return text === undefined ? null : JSON.parse(text);
   }
 
@@ -205,7 +234,7 @@ export class FakeEvents implements Events {
 }
 
 /** A warning as a run publishes it. */
-export const warningEvent = (uniqueId: string, project = "shop"): RunEvent => ({
+export const warningEvent = (uniqueId: string, project = "shop"): WarningEvent => ({
   detailType: "Warning",
   atMs: Date.parse("2026-01-02T03:04:05Z"),
   executionArn: "arn:run-1",

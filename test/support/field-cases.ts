@@ -6,6 +6,7 @@ import { stringify } from "yaml";
 export type FieldCase =
   | "append_after_commit"
   | "folders_named_like_output"
+  | "hooks_publish"
   | "json_prints"
   | "long_ids"
   | "microbatch_below_flaky"
@@ -13,7 +14,7 @@ export type FieldCase =
   | "warned_test";
 
 /** The cases whose SQL is Postgres' own; the others are built on DuckDB. */
-const ON_POSTGRES: readonly FieldCase[] = ["append_after_commit", "microbatch_below_flaky"];
+const ON_POSTGRES: readonly FieldCase[] = ["append_after_commit", "hooks_publish", "microbatch_below_flaky"];
 
 const FIXTURES = join(import.meta.dirname, "../fixtures/field-cases");
 

@@ -1,30 +1,46 @@
-import type { ClaimedTasks, FencedTasks, Ledger, RunKey, RunRows, VertexRows } from "#clients/ledger.ts";
-import { checkItem, checkTableKey } from "#core/aws-limits.ts";
-import type { LockRow, RunIndexRow, RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
-import type { VertexWrite } from "#core/contracts/vertex-write.ts";
-import { isTerminal } from "#core/dbt/status.ts";
-import { RowMissing } from "#core/errors.ts";
+import type { Ledger, RoundKey, RunKey, RunRows } from "#clients/ledger.ts";
+import { checkTableKey } from "#core/aws-limits.ts";
+import type { AlertRow } from "#core/contracts/alerts.ts";
+import type { RunRow } from "#core/contracts/ledger.ts";
+import type {
+  HandRow,
+  ImageRow,
+  LatestRow,
+  LockRow,
+  PauseRow,
+  QueueEntry,
+  RunIndexRow,
+  ScheduleRow,
+  TriggerRow,
+} from "#core/contracts/project-rows.ts";
 import { keys } from "#core/names.ts";
+import {
+  claimedTasks,
+  copy,
+  fencedTasks,
+  missing,
+  newPartition,
+  type Partition,
+  stored,
+  vertices,
+} from "./memory-rows.ts";
 
-type StoredVertex = { -readonly [K in keyof VertexRow]: VertexRow[K] };
-type QueueEntry = { runId: string; executionArn: string; atMs: number };
-
-interface Partition {
-  run: RunRow;
-  readonly tasks: Map<number, TaskRow>;
-  readonly vertices: Map<string, StoredVertex>;
-}
-
-/** What the first status of a newer task clears, as the real ledger does. */
-const OF_A_TRY = [
-  "startedAtMs",
-  "endedAtMs",
-  "message",
-  "failures",
-  "executionSeconds",
-  "rowsAffected",
-  "compiledKey",
-] as const;
+/** What the opening of a round voids on the run row, as the real ledger does. */
+const OF_A_ROUND = {
+  readyAtMs: undefined,
+  heldSinceMs: undefined,
+  stopRequestedAtMs: undefined,
+  stopAfterCurrentAtMs: undefined,
+  stopReason: undefined,
+  stopRequestedBy: undefined,
+  fault: undefined,
+  verdict: undefined,
+  summaryKey: undefined,
+  tally: undefined,
+  endedAtMs: undefined,
+  eventsSentAtMs: undefined,
+  requests: undefined,
+};
 
 /**
  * The ledger in memory, for tests of functions and scenarios. It refuses keys and rows that DynamoDB would (D18). Rows are copied in and out as JSON, as on the wire: no
@@ -32,27 +48,32 @@ const OF_A_TRY = [
  */
 export function memoryLedger(): Ledger {
   const partitions = new Map<string, Partition>();
+  const adopted = new Map<string, Pick<Partition, "tasks" | "vertices">>();
   const locks = new Map<string, LockRow>();
   const queues = new Map<string, QueueEntry[]>();
   const index = new Map<string, Map<string, RunIndexRow>>();
 
   const find = ({ project, runId }: RunKey) => partitions.get(keys.runPartition(project, runId));
   const partition = (run: RunKey) => find(run) ?? missing(`run ${run.runId}`);
-  const task = (run: RunKey, number: number) => partition(run).tasks.get(number) ?? missing(`task ${number}`);
-  const change = (run: RunKey, row: TaskRow, changes: Partial<Record<keyof TaskRow, unknown>>) =>
-    partition(run).tasks.set(row.task, stored({ ...row, ...changes }) as TaskRow);
-  const vertex = (run: RunKey, uniqueId: string) =>
-    partition(run).vertices.get(uniqueId) ?? missing(`vertex ${uniqueId}`);
 
   return {
     ...runMethods(),
-    ...taskMethods(),
-    ...containerMethods(),
-    ...vertexMethods(),
+    ...claimedTasks(find),
+    ...fencedTasks(find),
+    ...vertices(find),
     ...projectMethods(),
+    ...triggerMethods(),
+    ...handMethods(),
+    ...scheduleMethods(),
+    ...latestMethods(),
+    ...alertMethods(),
   };
 
-  function runMethods(): RunRows {
+  function runMethods(): RunRows & Pick<Ledger, "adoptRows"> {
+    const runsIn = (key: RoundKey) => {
+      const { run } = partition(key);
+      return run.state === "running" && run.round === key.round;
+    };
     const set = (key: RunKey, changes: Partial<Record<keyof RunRow, unknown>>) => {
       const held = partition(key);
       held.run = stored({ ...held.run, ...changes }) as RunRow;
@@ -62,8 +83,14 @@ export function memoryLedger(): Ledger {
         if (find(run)) return false;
         const key = keys.runPartition(run.project, run.runId);
         checkTableKey({ pk: key });
-        partitions.set(key, { run: stored(run), tasks: new Map(), vertices: new Map() });
+        partitions.set(key, { ...newPartition(stored(run)), ...adopted.get(key) });
         return true;
+      },
+      async adoptRows(run, tasks, rows) {
+        const to = adopted.get(keys.runPartition(run.project, run.runId)) ?? { tasks: new Map(), vertices: new Map() };
+        adopted.set(keys.runPartition(run.project, run.runId), to);
+        for (const task of tasks) if (!to.tasks.has(task.task)) to.tasks.set(task.task, stored(task));
+        for (const row of rows) if (!to.vertices.has(row.uniqueId)) to.vertices.set(row.uniqueId, stored(row));
       },
       async readRun(key) {
         return copy(find(key)?.run ?? null);
@@ -80,12 +107,20 @@ export function memoryLedger(): Ledger {
         return true;
       },
       async requestStop(key, stop) {
-        const { stopRequestedAtMs = stop.atMs, stopReason = stop.reason } = partition(key).run;
-        set(key, { stopRequestedAtMs, stopReason });
+        const { atMs, reason: stopReason, by: stopRequestedBy, afterCurrent = false } = stop;
+        const known = partition(key).run;
+        if (!runsIn(key) || known.stopRequestedAtMs !== undefined) return;
+        if (afterCurrent && known.stopAfterCurrentAtMs !== undefined) return;
+        const moment = afterCurrent ? { stopAfterCurrentAtMs: atMs } : { stopRequestedAtMs: atMs };
+        set(key, { ...moment, stopReason, stopRequestedBy });
       },
       async markFault(key, { atMs, sentence }) {
-        const { state, stopRequestedAtMs = atMs, stopReason = sentence, fault = sentence } = partition(key).run;
-        if (state === "running") set(key, { stopRequestedAtMs, stopReason, fault });
+        const { stopRequestedAtMs = atMs, stopReason = sentence, fault = sentence } = partition(key).run;
+        if (runsIn(key)) set(key, { stopRequestedAtMs, stopReason, fault });
+      },
+      async keepRunWait(key, wait) {
+        const held = find(key);
+        if (held) set(key, { wait, turns: (held.run.turns ?? 0) + 1 });
       },
       async setHeldSince(key, version, heldSinceMs) {
         if (find(key)?.run.version !== version) return false;
@@ -99,137 +134,70 @@ export function memoryLedger(): Ledger {
       },
       async endRun(key, end) {
         const { run } = partition(key);
-        if (run.state !== "running") return run.state === end.state && run.endedAtMs === end.endedAtMs;
+        if (!runsIn(key)) return run.round === key.round && run.state === end.state && run.endedAtMs === end.endedAtMs;
         set(key, { ...end, summaryKey: end.summaryKey ?? undefined });
         return true;
       },
       async markEventsSent(key, atMs) {
-        const { endedAtMs, eventsSentAtMs = atMs } = partition(key).run;
-        if (endedAtMs !== undefined) set(key, { eventsSentAtMs });
+        const { endedAtMs, round, eventsSentAtMs = atMs } = partition(key).run;
+        if (endedAtMs !== undefined && round === key.round) set(key, { eventsSentAtMs });
       },
-    };
-  }
-
-  function taskMethods(): ClaimedTasks {
-    return {
-      async createTask(key, version, row) {
-        const held = partition(key);
-        if (held.run.version !== version || held.run.state !== "running" || held.tasks.has(row.task)) return false;
-        held.run = { ...held.run, version: version + 1, lastTask: row.task };
-        held.tasks.set(row.task, stored(row));
+      async requestRound(key, request) {
+        const { run } = partition(key);
+        if (run.round !== request.round) return false;
+        set(key, { requests: [...(run.requests ?? []), request] });
         return true;
       },
-      async readTasks(key) {
-        return copy([...(find(key)?.tasks.values() ?? [])].sort((a, b) => a.task - b.task));
-      },
-      async readTask(key, number) {
-        return copy(find(key)?.tasks.get(number) ?? null);
-      },
-      async markClaimed(key, number) {
-        const row = task(key, number);
-        if (row.state === "claiming") change(key, row, { state: "launching" });
-      },
-      async markLaunched(key, number, launch) {
-        const row = task(key, number);
-        if (row.state === "launching") change(key, row, launch);
-      },
-      async markLaunchFailed(key, number, { reason, ...failure }) {
-        const row = task(key, number);
-        if (row.state !== "launching" || row.launchFailures >= failure.launchFailures) return;
-        const cleared = { taskArn: undefined, launchedAtMs: undefined };
-        change(key, row, { ...failure, lastLaunchFailure: reason, ...cleared });
-      },
-      async markStopped(key, number, stop) {
-        const row = task(key, number);
-        if (stop.neverStarted && row.state === "running") return false;
-        if (row.state === "over") return JSON.stringify(row.stop) === JSON.stringify(copy(stop));
-        change(key, row, { state: "over", stop });
+      async openRound(seen, next) {
+        const { run } = partition(seen);
+        const round = seen.round + 1;
+        const isAsSeen = run.round === seen.round && run.state === seen.state;
+        if (!isAsSeen || (run.requests?.length ?? 0) !== (seen.requests?.length ?? 0))
+          return run.round === round && run.state === "running" && run.roundStartedAtMs === next.startedAtMs;
+        const { past, startedAtMs: roundStartedAtMs, notBeforeMs, ...opened } = next;
+        const rounds = [...(seen.rounds ?? []), past];
+        const version = seen.version + 1;
+        set(seen, {
+          ...OF_A_ROUND,
+          ...opened,
+          round,
+          state: "running",
+          version,
+          rounds,
+          roundStartedAtMs,
+          notBeforeMs,
+        });
         return true;
       },
-    };
-  }
-
-  function containerMethods(): FencedTasks {
-    const fenced = (row: TaskRow, taskArn: string) => row.state === "running" && row.fencedBy === taskArn;
-    return {
-      async passFence(key, number, { taskArn, ...container }) {
-        const row = task(key, number);
-        if (row.state !== "launching")
-          return fenced(row, taskArn) && row.sequence === 0 && row.invocationId === undefined;
-        change(key, row, { state: "running", fencedBy: taskArn, taskArn, ...container });
-        return true;
-      },
-      async heartbeat(key, number, { taskArn, atMs, ...beat }) {
-        const row = task(key, number);
-        if (!fenced(row, taskArn)) return { fenced: false };
-        change(key, row, { heartbeatAtMs: atMs, ...copy(beat) });
-        return { fenced: true };
-      },
-      async endTask(key, number, taskArn, end, sequence) {
-        const row = task(key, number);
-        if (!fenced(row, taskArn)) return row.fencedBy === taskArn && row.end !== undefined;
-        change(key, row, { state: "over", end, sequence });
-        return true;
-      },
-    };
-  }
-
-  function vertexMethods(): VertexRows {
-    return {
-      async writeVertex(key, number, write) {
-        const { vertices } = partition(key);
-        const row = vertices.get(write.uniqueId) ?? newVertex(write.uniqueId, number);
-        if (row.ownerTask !== number || row.final !== undefined) return false;
-        const sameTry = row.statusTask === number;
-        if (sameTry && row.endedAtMs !== undefined && !isTerminal(write.status)) return true;
-        checkTableKey({ sk: keys.vertex(write.uniqueId) });
-        vertices.set(write.uniqueId, stored(withStatus(sameTry ? row : withoutTry(row), number, write)));
-        return true;
-      },
-      async readVertices(key) {
-        const rows = [...(find(key)?.vertices.values() ?? [])];
-        return copy(rows.sort((a, b) => (a.uniqueId < b.uniqueId ? -1 : 1)));
-      },
-      async readSomeVertices(key, uniqueIds) {
-        const rows = [...new Set(uniqueIds)].map((uniqueId) => find(key)?.vertices.get(uniqueId));
-        return copy(rows.filter((row) => row !== undefined));
-      },
-      async claimVertex(key, number, { uniqueId, from, lostTask }) {
-        const { vertices } = partition(key);
-        const old = vertices.get(uniqueId);
-        if ((old?.ownerTask ?? null) !== from) return old?.ownerTask === number;
-        const { final: _, finalReason: __, rootCause: ___, ...row } = old ?? newVertex(uniqueId, number);
-        const lostTasks = lostTask === undefined ? row.lostTasks : withNumber(row.lostTasks, lostTask);
-        vertices.set(uniqueId, { ...row, ownerTask: number, epoch: row.epoch + 1, lostTasks });
-        return true;
-      },
-      async setFinal(key, ownerTask, { uniqueId, ...final }) {
-        const { vertices } = partition(key);
-        const { rootCause: _, ...row } = vertices.get(uniqueId) ?? newVertex(uniqueId, ownerTask);
-        if (row.ownerTask !== ownerTask) return;
-        vertices.set(uniqueId, stored({ ...row, ...final }));
-      },
-      async markConsumerStarted(key, uniqueId, part, atMs) {
-        const started = part === "node" ? { consumerStartedAtMs: atMs } : { testsConsumerStartedAtMs: atMs };
-        Object.assign(vertex(key, uniqueId), started);
-      },
-      async setOutcome(key, uniqueId, part, { outcome, atMs }) {
-        const ofTests = { testsOutcome: outcome, testsOutcomeAtMs: atMs };
-        Object.assign(vertex(key, uniqueId), part === "node" ? { outcome, outcomeAtMs: atMs } : ofTests);
+      async markRedriven(key, redrives) {
+        if (runsIn(key)) set(key, { redrives });
       },
     };
   }
 
   function projectMethods(): Pick<
     Ledger,
-    "takeLock" | "replaceLock" | "readLock" | "releaseLock" | "joinQueue" | "leaveQueue" | "putRunIndex" | "listRuns"
+    | "takeLock"
+    | "replaceLock"
+    | "readLock"
+    | "listLocks"
+    | "releaseLock"
+    | "joinQueue"
+    | "readQueue"
+    | "markReplaced"
+    | "leaveQueue"
+    | "listWaiting"
+    | "putRunIndex"
+    | "listRuns"
   > {
     const name = (project: string, lockKey: string) => JSON.stringify([project, lockKey]);
     const queue = (project: string, lockKey: string) => queues.get(name(project, lockKey)) ?? [];
     return {
       async takeLock(lock) {
         const held = locks.get(name(lock.project, lock.lockKey));
-        if (held) return held.runId === lock.runId ? null : copy(held);
+        if (held && held.runId !== lock.runId) return copy(held);
+        if (held) held.round = Math.max(held.round ?? 0, lock.round ?? 0) || undefined;
+        if (held) return null;
         checkTableKey({ sk: keys.lock(lock.lockKey) });
         locks.set(name(lock.project, lock.lockKey), stored(lock));
         return null;
@@ -243,30 +211,55 @@ export function memoryLedger(): Ledger {
       async readLock(project, lockKey) {
         return copy(locks.get(name(project, lockKey)) ?? null);
       },
-      async releaseLock(project, lockKey, runId) {
-        if (locks.get(name(project, lockKey))?.runId === runId) locks.delete(name(project, lockKey));
+      async listLocks(project) {
+        return copy([...locks.values()].filter((lock) => lock.project === project));
+      },
+      async releaseLock(project, lockKey, runId, round = Number.POSITIVE_INFINITY) {
+        const held = locks.get(name(project, lockKey));
+        if (held?.runId === runId && (held.round ?? 0) <= round) locks.delete(name(project, lockKey));
       },
       async joinQueue(project, lockKey, entry) {
         const waiting = queue(project, lockKey);
-        if (waiting.some(({ runId }) => runId === entry.runId)) return copy(waiting);
-        const { runId, executionArn, atMs } = entry;
+        const { runId, atMs, taskToken } = entry;
         checkTableKey({ sk: keys.queue(lockKey, atMs, runId) });
-        const inOrder = [...waiting, { runId, executionArn, atMs }].sort(
-          (a, b) => a.atMs - b.atMs || (a.runId < b.runId ? -1 : 1),
+        const known = waiting.some((one) => one.runId === runId);
+        const joined = known
+          ? waiting.map((one) => (one.runId === runId ? { ...one, taskToken } : one))
+          : [...waiting, entry].sort((a, b) => a.atMs - b.atMs || (a.runId < b.runId ? -1 : 1));
+        queues.set(name(project, lockKey), copy(joined));
+        return copy(joined);
+      },
+      async readQueue(project, lockKey) {
+        return copy(queue(project, lockKey));
+      },
+      async markReplaced(project, lockKey, { runId }, by) {
+        const marked = queue(project, lockKey).map((one) =>
+          one.runId === runId ? { ...one, replacedBy: one.replacedBy ?? by } : one,
         );
-        queues.set(name(project, lockKey), inOrder);
-        return copy(inOrder);
+        queues.set(name(project, lockKey), marked);
       },
       async leaveQueue(project, lockKey, entry) {
         const left = queue(project, lockKey).filter(({ runId }) => runId !== entry.runId);
         queues.set(name(project, lockKey), left);
+      },
+      async listWaiting(project) {
+        return [...queues].flatMap(([named, waiting]) => {
+          const [owner, lockKey] = JSON.parse(named) as [string, string];
+          if (owner !== project) return [];
+          return waiting.map(({ runId, executionArn, atMs }) => ({ lockKey, runId, executionArn, atMs }));
+        });
       },
       async putRunIndex(row) {
         const rows = index.get(row.project) ?? new Map<string, RunIndexRow>();
         index.set(row.project, rows);
         const key = keys.runIndex(row.startedAtMs, row.runId);
         const old = rows.get(key);
-        if (old?.endedAtMs === undefined || row.endedAtMs !== undefined) rows.set(key, copy({ ...old, ...row }));
+        const round = row.round ?? 1;
+        const isLate = (old?.round ?? 0) > round;
+        const { endedAtMs: _, verdict: __, ...open } = old ?? row;
+        if (row.endedAtMs !== undefined && !isLate) rows.set(key, copy({ ...old, ...row, round }));
+        else if (row.endedAtMs === undefined && (old?.endedAtMs === undefined || (old.round ?? 0) < round) && !isLate)
+          rows.set(key, copy({ ...open, ...row, round }));
       },
       async listRuns(project, limit) {
         const rows = [...(index.get(project)?.entries() ?? [])].sort(([a], [b]) => (a < b ? 1 : -1));
@@ -274,40 +267,113 @@ export function memoryLedger(): Ledger {
       },
     };
   }
-}
 
-const newVertex = (uniqueId: string, ownerTask: number): StoredVertex => ({
-  uniqueId,
-  ownerTask,
-  epoch: 0,
-  tryTasks: [],
-  lostTasks: [],
-});
+  function triggerMethods(): Pick<Ledger, "claimTrigger" | "readTrigger" | "replaceTrigger"> {
+    const triggers = new Map<string, TriggerRow>();
+    const name = (project: string, dedupeKey: string) => JSON.stringify([project, dedupeKey]);
+    const twoWeeksMs = 14 * 86_400_000;
+    return {
+      async claimTrigger(project, dedupeKey, trigger) {
+        checkTableKey({ sk: keys.trigger(dedupeKey) });
+        const known = triggers.get(name(project, dedupeKey));
+        if (known !== undefined && trigger.atMs < known.atMs + twoWeeksMs)
+          return known.runId === trigger.runId ? null : copy(known);
+        triggers.set(name(project, dedupeKey), copy(trigger));
+        return null;
+      },
+      async readTrigger(project, dedupeKey) {
+        return copy(triggers.get(name(project, dedupeKey)) ?? null);
+      },
+      async replaceTrigger(project, dedupeKey, trigger, gone) {
+        const known = triggers.get(name(project, dedupeKey));
+        if (known?.runId !== gone.runId) return known?.runId === trigger.runId;
+        triggers.set(name(project, dedupeKey), copy(trigger));
+        return true;
+      },
+    };
+  }
 
-function withStatus(row: StoredVertex, task: number, write: VertexWrite): StoredVertex {
-  const others = row.tryTasks.filter((other) => other !== task);
-  const tryTasks = write.evidence ? withNumber(row.tryTasks, task) : others;
-  const written = { ...row, ...copy(write), statusTask: task, tryTasks };
-  return Object.fromEntries(Object.entries(written).filter(([, value]) => value !== null)) as unknown as StoredVertex;
-}
+  function latestMethods(): Pick<Ledger, "claimLatest" | "readLatest"> {
+    const latest = new Map<string, LatestRow>();
+    const name = (project: string, kind: string) => `${project} ${kind}`;
+    return {
+      async claimLatest(row) {
+        const known = latest.get(name(row.project, row.kind));
+        if (known !== undefined && known.startedAtMs > row.startedAtMs) return known.runId === row.runId;
+        latest.set(name(row.project, row.kind), copy(row));
+        return true;
+      },
+      async readLatest(project, kind) {
+        return copy(latest.get(name(project, kind)) ?? null);
+      },
+    };
+  }
 
-function withoutTry(row: StoredVertex): StoredVertex {
-  const rest = { ...row };
-  for (const attribute of OF_A_TRY) delete rest[attribute];
-  return rest;
-}
+  function alertMethods(): Pick<Ledger, "listAlerts" | "putAlert"> {
+    const alerts = new Map<string, AlertRow>();
+    return {
+      async listAlerts(project, lockKey, channel) {
+        const prefix = JSON.stringify([project, keys.alertPrefix(lockKey, channel)]);
+        return copy([...alerts].filter(([key]) => key.startsWith(prefix)).map(([, row]) => row));
+      },
+      async putAlert(project, row) {
+        const { lockKey, channel, about } = row;
+        const prefix = JSON.stringify([project, keys.alertPrefix(lockKey, channel)]);
+        alerts.set(`${prefix}${keys.alert(lockKey, channel, about)}`, stored(row));
+      },
+    };
+  }
 
-const withNumber = (numbers: readonly number[], number: number) =>
-  [...new Set([...numbers, number])].sort((a, b) => a - b);
+  function scheduleMethods(): Pick<Ledger, "knowSchedule"> {
+    const schedules = new Map<string, ScheduleRow>();
+    return {
+      async knowSchedule(project, schedule, nowMs, job = "") {
+        const key = `${project}/${job}`;
+        if (schedules.get(key)?.schedule !== schedule) schedules.set(key, { schedule, sinceMs: nowMs });
+        return schedules.get(key)!.sinceMs;
+      },
+    };
+  }
 
-const copy = <T>(row: T): T => JSON.parse(JSON.stringify(row)) as T;
-
-/** A copy of a row that DynamoDB would take. */
-function stored<T>(row: T): T {
-  checkItem(row);
-  return copy(row);
-}
-
-function missing(what: string): never {
-  throw new RowMissing(`The ledger has no ${what}: check the run id, or whether the run has expired.`);
+  function handMethods(): Pick<
+    Ledger,
+    "readPause" | "pause" | "resume" | "readImage" | "chooseImage" | "dropImage" | "addHand" | "listHands"
+  > {
+    const pauses = new Map<string, PauseRow>();
+    const images = new Map<string, ImageRow>();
+    const hands: HandRow[] = [];
+    return {
+      async readPause(project) {
+        return copy(pauses.get(project) ?? null);
+      },
+      async pause(row) {
+        const known = pauses.get(row.project);
+        if (known !== undefined) return JSON.stringify(known) === JSON.stringify(copy(row));
+        pauses.set(row.project, copy(row));
+        return true;
+      },
+      async resume(project) {
+        return pauses.delete(project);
+      },
+      async readImage(project) {
+        return copy(images.get(project) ?? null);
+      },
+      async chooseImage(row) {
+        images.set(row.project, copy(row));
+      },
+      async dropImage(project) {
+        return images.delete(project);
+      },
+      async addHand(row) {
+        checkTableKey({ sk: keys.hand(row.atMs, row.action, row.by) });
+        hands.push(copy(row));
+      },
+      async listHands(project, limit) {
+        const keyOf = ({ atMs, action, by }: HandRow) => keys.hand(atMs, action, by);
+        const ours = hands.filter((row) => row.project === project);
+        const rows = ours.sort((a, b) => (keyOf(a) < keyOf(b) ? 1 : -1));
+        return copy(rows.slice(0, limit));
+      },
+    };
+  }
 }

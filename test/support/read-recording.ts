@@ -7,8 +7,8 @@ import { type Reconciliation, reconcile } from "#core/dbt/reconcile.ts";
 import { readRunResults } from "#core/dbt/run-results.ts";
 import { nameSkips } from "#core/dbt/skipped-without-id.ts";
 import { toldEnd } from "#core/dbt/told-end.ts";
-import type { Plan } from "#core/run/plan.ts";
-import { type RecordedOutcome, recordedOutcomes } from "#core/run/recorded-outcomes.ts";
+import { type RecordedOutcome, recordedOutcomes } from "#core/run/judging/recorded-outcomes.ts";
+import type { Plan } from "#core/run/planning/plan.ts";
 import type { RecordedCase } from "./recorded-cases.ts";
 
 /** A recorded case, read to its end as the runner reads a live one. */

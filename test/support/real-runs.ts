@@ -1,16 +1,17 @@
 import { execFile } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Launch } from "#clients/tasks.ts";
 import { policySchema } from "#core/contracts/settings.ts";
-import { type RunSummary, summarise, verdictOf } from "#core/run/summary.ts";
+import { type RunSummary, summarise, verdictOf } from "#core/run/reporting/summary.ts";
 import { LogOutput } from "../../containers/dbt-runner/log-output.ts";
+import { Moments } from "../../containers/dbt-runner/moments.ts";
 import { StopSwitch } from "../../containers/dbt-runner/stop-switch.ts";
 import { supervise } from "../../containers/dbt-runner/supervise.ts";
 import { checkRun } from "../../functions/check-run/check-run.ts";
-import { FakeExecutions, FakeTasks } from "./fake-clients.ts";
+import { FakeEvents, FakeExecutions, FakeTasks } from "./fake-clients.ts";
 import { runRow } from "./ledger-rows.ts";
 import { memoryLedger } from "./memory-ledger.ts";
 
@@ -57,8 +58,14 @@ export function realRun(options: RealRunOptions): RealRun {
   const lines: string[] = [];
   const artefacts = {
     putJson: async (name: string, value: unknown) => void objects.set(name, JSON.parse(JSON.stringify(value))),
-    putFile: async () => undefined,
-    getFile: async () => false,
+    putFile: async (name: string, path: string) => {
+      if (name.endsWith("/run_results.json")) objects.set(name, readFileSync(path, "utf8"));
+    },
+    getFile: async (name: string, path: string) => {
+      const found = objects.get(name);
+      if (typeof found === "string") writeFileSync(path, found);
+      return typeof found === "string";
+    },
     getJson: async (name: string) => objects.get(name) ?? null,
   };
   const passFence: typeof ledger.passFence = (of, task, fence) =>
@@ -90,6 +97,7 @@ export function realRun(options: RealRunOptions): RealRun {
         done(null, bytes.length);
       }),
       stop: new StopSwitch(),
+      moments: new Moments(),
       memoryKills: async () => null,
     });
 
@@ -109,7 +117,9 @@ export function realRun(options: RealRunOptions): RealRun {
     executions: new FakeExecutions(),
     consumerMachineArn: "arn:aws:states:us-east-1:000000000000:stateMachine:consumer",
     readPlan: async (planKey: string) => (objects.get(planKey) ?? null) as never,
-    seen: new Map<string, string>(),
+    seen: new Map(),
+    events: new FakeEvents(),
+    warn: () => undefined,
     nowMs: () => Date.now(),
   };
   const summary = async (isOver = false): Promise<RunSummary> => {
@@ -136,7 +146,8 @@ export function realRun(options: RealRunOptions): RealRun {
         await new Promise((resolve) => setTimeout(resolve, TURN_MS));
       return await summary(true);
     } finally {
-      rmSync(dir, { recursive: true, force: true });
+      // A container may still be reading dbt's files, which go up after its end.
+      rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
     }
   };
   return {

@@ -1,10 +1,12 @@
 import type { BuildEnd, RunRow, TaskRow, TaskStop, VertexRow } from "#core/contracts/ledger.ts";
 import { type Policy, policySchema } from "#core/contracts/settings.ts";
 import { classOfStatus, isTerminal } from "#core/dbt/status.ts";
-import type { Decision, StepInput } from "#core/run/decision.ts";
-import { type Plan, type PlanVertex, VERTEX_DEFAULTS } from "#core/run/plan.ts";
-import { step } from "#core/run/step.ts";
-import { type Verdict, verdict } from "#core/run/verdict.ts";
+import type { Decision, StepInput } from "#core/run/deciding/decision.ts";
+import { step } from "#core/run/deciding/step.ts";
+import { FIRST_ROUND, type Round } from "#core/run/judging/rounds.ts";
+import type { RunSteps } from "#core/run/judging/run-steps.ts";
+import { type Plan, type PlanVertex, VERTEX_DEFAULTS } from "#core/run/planning/plan.ts";
+import { type Verdict, verdict } from "#core/run/reporting/verdict.ts";
 import { buildEnd, runRow, taskRow } from "./ledger-rows.ts";
 
 /** The moment at which every table test looks at its run. Milliseconds. */
@@ -55,6 +57,7 @@ export function planOf(vertices: readonly PlanVertex[], changes: Partial<Plan> =
     vertices: [...vertices],
     endHooks: false,
     endHookCount: 0,
+    hookCount: 0,
     warnings: [],
     ...changes,
   };
@@ -123,7 +126,18 @@ export interface Situation {
   readonly stopReason?: string | null;
   readonly heldSinceMs?: number | null;
   readonly nowMs?: number;
+  readonly round?: Round;
+  readonly notBeforeMs?: number;
+  readonly steps?: RunSteps | null;
 }
+
+/** A further round, which a person has opened for all that is not good. */
+export const secondRound = (changes: Partial<Round> = {}): Round => ({
+  ...FIRST_ROUND,
+  number: 2,
+  goesOn: true,
+  ...changes,
+});
 
 export function decide(situation: Situation): Decision {
   return step(stepInput(situation));
@@ -139,6 +153,9 @@ export function stepInput(situation: Situation): StepInput {
     stopReason: situation.stopReason ?? null,
     heldSinceMs: situation.heldSinceMs ?? null,
     nowMs: situation.nowMs ?? NOW,
+    round: situation.round ?? FIRST_ROUND,
+    notBeforeMs: situation.notBeforeMs ?? null,
+    steps: situation.steps ?? null,
   };
 }
 
@@ -157,12 +174,12 @@ export const finalsOf = (decision: Decision): Record<string, string> =>
 
 /** The verdict over rows into which a decision's last words have been written. */
 export function verdictAfter(situation: Situation, decision: Decision, selectsByState = false): Verdict {
-  const { plan, rows, tasks, policy, stopReason } = stepInput(situation);
-  const words = new Map(decision.finals.map((word) => [word.uniqueId, word]));
+  const { plan, rows, tasks, policy, stopReason, round = FIRST_ROUND, steps = null } = stepInput(situation);
+  const words = new Map(decision.finals.map((word) => [word.uniqueId, { ...word, finalRound: round.number }]));
   const told = rows.map((one) => ({ ...one, ...words.get(one.uniqueId) }));
   const silent = [...words.values()].filter((word) => !rows.some((one) => one.uniqueId === word.uniqueId));
   const made = silent.map((word) => ({ ownerTask: 1, epoch: 0, tryTasks: [], lostTasks: [], ...word }));
-  return verdict({ plan, rows: [...told, ...made], tasks, policy, stopReason, selectsByState });
+  return verdict({ plan, rows: [...told, ...made], tasks, policy, stopReason, selectsByState, round, steps });
 }
 
 export const runOf = (changes: Partial<RunRow> = {}): RunRow =>

@@ -19,6 +19,32 @@ export function expectVerdict(world: SimulatedWorld, project: SimulatedProject, 
   expect(end.state, end.words).toBe(able.length > 0 && able.every(Boolean) ? "green" : "red");
 }
 
+/** Whether everything can be good at some time: nothing fails for ever, or kills each of its builds. */
+export function isCurable(project: SimulatedProject): boolean {
+  const planned = project.plan.vertices.map((one) => project.vertices.get(one.uniqueId)!);
+  const able = ({ failures, kills, unreported, builds }: (typeof planned)[number]) =>
+    Number.isFinite(failures) && Number.isFinite(kills) && (!unreported || !builds);
+  return planned.length > 0 && planned.every(able);
+}
+
+/** After so many rounds: green if everything can be good at some time, and nobody waits any more. */
+export async function expectCured(world: SimulatedWorld, project: SimulatedProject, runId: string): Promise<void> {
+  const end = world.ends.get(runId)!;
+  expect(end.state, end.words).toBe(isCurable(project) ? "green" : "red");
+  for (const [name, one] of world.consumers)
+    expect(one.stopped || one.outcome !== null, `${name} has ended`).toBe(true);
+}
+
+/** After a person's marks and rounds: the last run is green, and each table that can stand does. */
+export async function expectAllGood(world: SimulatedWorld, project: SimulatedProject): Promise<void> {
+  const last = world.ends.get("run-2") ?? world.ends.get("run-1")!;
+  expect(last.state, last.words).toBe(project.plan.vertices.length > 0 ? "green" : "red");
+  for (const { uniqueId, builds } of project.plan.vertices)
+    if (builds) expect(world.warehouse.table(uniqueId).good, `${uniqueId} stands`).toBe(true);
+  for (const [name, one] of world.consumers)
+    expect(one.stopped || one.outcome !== null, `${name} has ended`).toBe(true);
+}
+
 /** Verdict and consumers of a run are as the project's behaviours allow. */
 export async function expectTruth(world: SimulatedWorld, project: SimulatedProject, runId: string): Promise<void> {
   expectVerdict(world, project, runId);

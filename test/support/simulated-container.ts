@@ -5,6 +5,7 @@ import type { VertexWrite } from "#core/contracts/vertex-write.ts";
 import { classOfStatus, isTerminal } from "#core/dbt/status.ts";
 import { RetryableError } from "#core/errors.ts";
 import { artefactKeys } from "#core/names.ts";
+import { SINGLE_WRITERS } from "#core/run/planning/plan.ts";
 import { buildEnd } from "./ledger-rows.ts";
 import { type BuildEvent, SimulatedBuild, type SimulatedWarehouse } from "./simulated-dbt.ts";
 import type { SimulatedProject } from "./simulated-project.ts";
@@ -81,7 +82,42 @@ export class SimulatedContainer {
     const planFirst = random.chance(0.5);
     if (task.kind === "plan" || (task.kind === "producer" && planFirst)) await this.#publishPlan();
     if (task.kind === "plan") return await this.#end(buildEnd({ endedAtMs: this.#world.schedule.nowMs }));
-    return await this.#build(await this.#newBuild(task), run, task.kind === "producer" && !planFirst);
+    if (task.kind === "hooks") return await this.#hooksAlone();
+    if (task.kind === "command") return await this.#command();
+    const { warehouse, project } = this.#world;
+    const build = await this.#newBuild(task);
+    const name = `${this.#key.runId}/${this.#task}`;
+    const inAll = SINGLE_WRITERS.has(project.plan.adapterType ?? "") ? 1 : Number.POSITIVE_INFINITY;
+    warehouse.enter(name, task.size, { onQueue: project.maxTasks, inAll });
+    try {
+      return await this.#build(build, run, task.kind === "producer" && !planFirst);
+    } finally {
+      warehouse.leave(name);
+    }
+  }
+
+  /** The hook fails in the run's first task of this kind, by chance. */
+  async #hooksAlone(): Promise<ContainerExit> {
+    const { ledger, random, schedule } = this.#world;
+    await schedule.pause(random.below(5_000));
+    const tasks = await this.#patiently(() => ledger.readTasks(this.#key));
+    const isFirst = tasks.filter((one) => one.kind === "hooks").length === 1;
+    const failed = isFirst && random.chance(0.5);
+    const cause = { kind: "hook" as const, sentence: "The hook failed.", lines: [] };
+    const failure = { name: "publish", message: "server closed the connection", phase: "end" as const };
+    const end = failed ? { exitCode: 1, cause, hookFailures: [failure] } : { endHooksDone: ["publish"] };
+    return await this.#end(buildEnd({ endedAtMs: schedule.nowMs, ...end }));
+  }
+
+  /** A command that is good, unless it is cut off on its way. */
+  async #command(): Promise<ContainerExit> {
+    const { random, schedule } = this.#world;
+    await schedule.pause(random.below(20_000));
+    if (random.chance(0.1)) return KILLED;
+    const cut = { kind: "terminated" as const, sentence: "stepwatch stopped dbt.", lines: [] };
+    const isCut = this.#stopped || random.chance(0.1);
+    const end = isCut ? { inOrder: false, exitCode: null, signal: "SIGINT", cause: cut } : {};
+    return await this.#end(buildEnd({ endedAtMs: schedule.nowMs, ...end }));
   }
 
   async #newBuild(task: TaskRow): Promise<SimulatedBuild> {
@@ -112,7 +148,8 @@ export class SimulatedContainer {
       const event = build.turn();
       if (event?.kind === "killed") return await this.#killed(plansLate);
       if (event?.kind === "status") this.#unsent.push(this.#write(event));
-      if (event?.kind === "status") warehouse.table(event.uniqueId).unheard = true;
+      // A skip may come long after another task has built it.
+      if (event?.kind === "status" && event.evidence) warehouse.table(event.uniqueId).unheard = true;
       if (event?.kind === "ended") {
         if (plansLate) await this.#publishPlan();
         return await this.#end(buildEnd({ ...event.end, endedAtMs: schedule.nowMs }));
@@ -136,10 +173,12 @@ export class SimulatedContainer {
   async #flush(most = Number.POSITIVE_INFINITY): Promise<void> {
     for (let sent = 0; sent < most && this.#unsent.length > 0; sent++) {
       const write = this.#unsent[0]!;
-      const taken = await this.#patiently(() => this.#world.ledger.writeVertex(this.#key, this.#task, write));
+      await this.#patiently(() => this.#world.ledger.writeVertex(this.#key, this.#task, write));
       this.#unsent.shift();
-      if (!taken) continue;
       this.#sequence += 1;
+      const [row] = await this.#patiently(() => this.#world.ledger.readSomeVertices(this.#key, [write.uniqueId]));
+      // A word that came too late is heard by nobody.
+      if (row?.statusTask !== this.#task || row.status !== write.status) continue;
       this.#world.warehouse.table(write.uniqueId).unheard = this.#unsent.some((one) => one.uniqueId === write.uniqueId);
     }
   }
@@ -201,9 +240,8 @@ export class SimulatedContainer {
   async #publishPlan(): Promise<void> {
     const { ledger, artefacts, project } = this.#world;
     const planKey = artefactKeys.plan(this.#key.project, this.#key.runId, this.#task);
-    await this.#patiently(() => artefacts.putJson(planKey, project.plan));
-    const count = project.plan.vertices.length;
-    await this.#patiently(() => ledger.setPlan(this.#key, { planKey, plannedVertices: count, plannedNodes: count }));
+    await this.#patiently(() => artefacts.putJson(planKey, { ...project.plan, ...this.#key }));
+    await this.#patiently(() => ledger.tellPlan(this.#key, this.#task, this.#arn, planKey));
   }
 
   async #end(end: BuildEnd): Promise<ContainerExit> {

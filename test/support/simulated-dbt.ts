@@ -36,6 +36,8 @@ export class SimulatedWarehouse {
   readonly tables = new Map<string, Table>();
   readonly violations: string[] = [];
   readonly #mayRebuild: boolean;
+  /** Builds that are under way, by name. */
+  readonly #building = new Map<string, "producer" | "queue">();
   /** The tables that each vertex reads which is being built. */
   readonly #reading = new Map<string, readonly string[]>();
   #clock = 0;
@@ -58,6 +60,18 @@ export class SimulatedWarehouse {
     return known;
   }
 
+  /** A dbt begins to build: no more of the execution queue at once than its cap, and one alone on a single writer. */
+  enter(build: string, size: "producer" | "queue", most: { readonly onQueue: number; readonly inAll: number }): void {
+    this.#building.set(build, size);
+    const onQueue = [...this.#building.values()].filter((one) => one === "queue").length;
+    if (onQueue > most.onQueue) this.violations.push(`${onQueue} builds of the execution queue at once by ${build}`);
+    if (this.#building.size > most.inAll) this.violations.push(`${this.#building.size} builds at once by ${build}`);
+  }
+
+  leave(build: string): void {
+    this.#building.delete(build);
+  }
+
   begin({ uniqueId, builds, parents }: SimulatedVertex, build: string): void {
     const table = this.table(uniqueId);
     const tables = parents.filter((id) => id.startsWith("model_"));
@@ -72,6 +86,18 @@ export class SimulatedWarehouse {
     table.inBuild = build;
     table.unheard = false;
     table.good = false;
+  }
+
+  /** A person wants it built again: what stands there is not good until it is. A test of it may run again. */
+  askFor(uniqueId: string): void {
+    const table = this.table(uniqueId);
+    if (uniqueId.startsWith("model_")) table.good = false;
+    else table.unheard = true;
+  }
+
+  /** A person says that what stands there is right, or that it need not be. */
+  vouchFor(uniqueId: string): void {
+    this.table(uniqueId).good = true;
   }
 
   end(uniqueId: string, good: boolean): void {
@@ -138,6 +164,18 @@ export class SimulatedBuild {
   /** It has taken a vertex in hand. */
   get begun(): boolean {
     return this.#waiting.size < this.#parents.size;
+  }
+
+  /** Whether dbt runs it at this moment, or will begin it unless something above it fails. */
+  mayTouch(id: string): boolean {
+    if (this.#over) return false;
+    return this.#running.has(id) || (this.#waiting.has(id) && !this.#isDoomed(id));
+  }
+
+  #isDoomed(id: string): boolean {
+    return this.#parents
+      .get(id)!
+      .some((parent) => this.#done.get(parent) === false || (this.#waiting.has(parent) && this.#isDoomed(parent)));
   }
 
   /** The next line, or the end. Null: something happened without a line. */

@@ -7,6 +7,8 @@ export interface LaunchTroubles {
   readonly refusedPercent: number;
   readonly neverStartedPercent: number;
   readonly forgottenTokenPercent: number;
+  /** Of one hundred containers: how many are told to end within a minute by nobody of ours, as Spot does it. */
+  readonly takenPercent?: number;
   /** Together, so that a policy's bound is not reached by chance. */
   readonly most: number;
 }
@@ -93,8 +95,19 @@ export class SimulatedEcs implements Tasks {
       Number(launch.environment.STEPWATCH_TASK),
       taskArn,
     );
+    this.#mayBeTaken(task.container).catch(this.#world.onError);
     const exit = await task.container.run();
     task.ended = { ...exit, atMs: schedule.nowMs, neverStarted: false };
+  }
+
+  /** Nothing is drawn where nothing is taken: the story of a seed stays what it was. */
+  async #mayBeTaken(container: SimulatedContainer): Promise<void> {
+    const { schedule, random } = this.#world;
+    const { takenPercent = 0, most } = this.#troubles;
+    if (takenPercent === 0 || this.#troubled >= most || !random.chance(takenPercent / 100)) return;
+    this.#troubled += 1;
+    await schedule.pause(random.below(60_000));
+    container.stop();
   }
 
   #describe(task: EcsTask | undefined): TaskDescription {

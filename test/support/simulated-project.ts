@@ -1,5 +1,5 @@
 import type { Policy } from "#core/contracts/settings.ts";
-import type { Plan, PlanVertex } from "#core/run/plan.ts";
+import type { Plan, PlanVertex } from "#core/run/planning/plan.ts";
 import { planOf, policyOf, vertex } from "./run-builders.ts";
 import { type SimulatedVertex, selectedParents } from "./simulated-dbt.ts";
 import type { Random } from "./simulated-random.ts";
@@ -13,6 +13,8 @@ export interface SimulatedProject {
   readonly threads: number;
   readonly failFast: boolean;
   readonly silentSkips: number;
+  /** Its run is of a job with commands before and after the build. */
+  readonly steps?: boolean | undefined;
 }
 
 export interface ProjectOptions {
@@ -26,6 +28,10 @@ export interface ProjectOptions {
   readonly quiet?: boolean;
   /** Whether the selection leaves something out; by chance if absent. */
   readonly gaps?: boolean;
+  /** The project has an on-run-end hook. */
+  readonly endHook?: boolean;
+  /** Its run is of a job with commands before and after the build. */
+  readonly steps?: boolean;
   readonly policy?: Record<string, unknown>;
 }
 
@@ -63,12 +69,13 @@ export function randomProject(random: Random, options: ProjectOptions = {}): Sim
   const failFast = options.failFast ?? random.chance(0.15);
   return {
     vertices: draft.vertices,
-    plan: planOf(draft.planned(), { adapterType }),
+    plan: planOf(draft.planned(), { adapterType, ...(options.endHook ? { endHooks: true, endHookCount: 1 } : {}) }),
     policy: policyOf(randomPolicy(random, options.policy)),
     maxTasks: 1 + random.below(4),
     threads: 1 + random.below(4),
     failFast,
     silentSkips: random.pick([0, 0, 0.5]),
+    steps: options.steps,
   };
 }
 
@@ -149,7 +156,7 @@ class Draft {
     });
   }
 
-  /** Selected parents; what dbt never builds lets through at once, as in core/run/gate-graph. */
+  /** Selected parents; what dbt never builds lets through at once, as in core/run/planning/gate-graph. */
   #gates(id: string, chosen: ReadonlySet<string>): string[] {
     const direct = selectedParents(id, chosen, this.vertices);
     const through = direct.filter((parent) => !this.vertices.get(parent)!.builds);

@@ -1,10 +1,10 @@
 import type { BuildEnd, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import { isTerminal } from "#core/dbt/status.ts";
-import type { Decision, LaunchDecision, StepInput } from "#core/run/decision.ts";
-import { SINGLE_WRITERS } from "#core/run/plan.ts";
-import { step } from "#core/run/step.ts";
-import { type Verdict, verdict } from "#core/run/verdict.ts";
-import { currentProducer, isOver } from "#core/run/vertex-view.ts";
+import type { Decision, LaunchDecision, StepInput } from "#core/run/deciding/decision.ts";
+import { step } from "#core/run/deciding/step.ts";
+import { currentProducer, isOver } from "#core/run/judging/vertex-view.ts";
+import { SINGLE_WRITERS } from "#core/run/planning/plan.ts";
+import { type Verdict, verdict } from "#core/run/reporting/verdict.ts";
 import { buildEnd, taskRow } from "./ledger-rows.ts";
 import { type BuildEvent, SimulatedBuild, SimulatedWarehouse } from "./simulated-dbt.ts";
 import type { SimulatedProject } from "./simulated-project.ts";
@@ -16,6 +16,8 @@ export interface SimulatedEnd {
   readonly tasks: readonly TaskRow[];
   readonly warehouse: SimulatedWarehouse;
   readonly turns: number;
+  /** Vertices that were taken from a build that went on. */
+  readonly early: number;
 }
 
 /** More turns than any run of a dozen vertices can need: beyond them a run counts as one that never ends. */
@@ -27,10 +29,15 @@ const MOST_MISHAPS = 2;
 /**
  * Drives the step alone: decisions are applied at once, tasks go on by one line at a time in any order, time passes. Each
  * step's invariants (docs/design.md, "The step") are held against what really stands in the warehouse.
+ * @param onTurn gets what the step is asked, turn by turn
  * @throws Error naming the first invariant that does not hold
  */
-export function simulateRun(project: SimulatedProject, random: Random): SimulatedEnd {
-  return new SimulatedRun(project, random).toItsEnd();
+export function simulateRun(
+  project: SimulatedProject,
+  random: Random,
+  onTurn: (asked: StepInput) => void = () => {},
+): SimulatedEnd {
+  return new SimulatedRun(project, random).toItsEnd(onTurn);
 }
 
 class SimulatedRun {
@@ -44,6 +51,7 @@ class SimulatedRun {
   #heldSinceMs: number | null = null;
   #nowMs = 1_000_000;
   #mishaps = 0;
+  #early = 0;
 
   constructor(project: SimulatedProject, random: Random) {
     this.#project = project;
@@ -52,9 +60,11 @@ class SimulatedRun {
     this.#warehouse = new SimulatedWarehouse(this.#mayRebuild);
   }
 
-  toItsEnd(): SimulatedEnd {
+  toItsEnd(onTurn: (asked: StepInput) => void): SimulatedEnd {
     for (let turns = 1; turns <= MOST_TURNS; turns++) {
-      const decision = step(this.#input());
+      const asked = this.#input();
+      onTurn(asked);
+      const decision = step(asked);
       this.#apply(decision);
       if (decision.settle) return this.#settled(decision, turns);
       this.#goOn();
@@ -70,7 +80,7 @@ class SimulatedRun {
     return {
       plan: planned ? plan : null,
       rows,
-      tasks: [...this.#tasks],
+      tasks: this.#tasks.map((task) => ({ ...task, heartbeatAtMs: this.#nowMs })),
       policy,
       maxTasks,
       stopReason: null,
@@ -91,11 +101,19 @@ class SimulatedRun {
     const selection = launch.kind === "producer" ? plan.vertices.map((one) => one.uniqueId) : launch.uniqueIds;
     for (const claim of launch.claims) this.#claim(number, claim, launch);
     this.#tasks.push(
-      taskRow(number, { kind: launch.kind, state: "running", claimedAtMs: this.#nowMs, reason: launch.reason }),
+      taskRow(number, {
+        kind: launch.kind,
+        size: launch.size,
+        state: "running",
+        claimedAtMs: this.#nowMs,
+        startedAtMs: this.#nowMs,
+        reason: launch.reason,
+      }),
     );
-    const busy = this.#tasks.filter((task) => !isOver(task)).length;
-    const cap = SINGLE_WRITERS.has(plan.adapterType ?? "") ? 1 : maxTasks;
-    must(busy <= cap, `${busy} tasks at once, the cap is ${cap}`);
+    const live = this.#tasks.filter((task) => !isOver(task));
+    if (SINGLE_WRITERS.has(plan.adapterType ?? "")) must(live.length <= 1, `${live.length} tasks write at once`);
+    const busy = live.filter((task) => task.size === "queue").length;
+    must(busy <= maxTasks, `${busy} tasks of the execution queue at once, the cap is ${maxTasks}`);
     const { vertices, threads, silentSkips } = this.#project;
     const failFast = launch.kind === "producer" && this.#project.failFast;
     const common = { name: `task ${number}`, vertices, selection, warehouse: this.#warehouse, random: this.#random };
@@ -110,7 +128,7 @@ class SimulatedRun {
       `${id} is claimed from ${claim.from}, its owner is ${row?.ownerTask}`,
     );
     const owner = this.#tasks.find((task) => task.task === row?.ownerTask);
-    must(!owner || isOver(owner), `${id} is claimed from task ${owner?.task}, which lives`);
+    if (owner && !isOver(owner)) this.#mustBeLeft(id, owner);
     const built = this.#project.vertices.get(id)!.builds;
     must(
       !built || this.#mayRebuild || !this.#warehouse.table(id).good,
@@ -130,6 +148,17 @@ class SimulatedRun {
     this.#rows.set(id, { ...kept, ownerTask: number, epoch: kept.epoch + 1, lostTasks });
   }
 
+  /** `recovery: early`: dbt will touch neither the vertex nor what reads it in the build that goes on. */
+  #mustBeLeft(id: string, owner: TaskRow): void {
+    must(this.#project.policy.recovery === "early", `${id} is claimed from task ${owner.task}, which lives`);
+    const build = this.#builds.get(owner.task)!;
+    must(!build.mayTouch(id), `${id} is claimed from task ${owner.task}, which may still build it`);
+    for (const { uniqueId, gateParents } of this.#project.plan.vertices)
+      if (gateParents.includes(id))
+        must(!build.mayTouch(uniqueId), `${id} is claimed from task ${owner.task}, which may still build ${uniqueId}`);
+    this.#early += 1;
+  }
+
   /** A table is not replaced while another build reads it. */
   #mustNotBeRead(id: string, launch: LaunchDecision): void {
     if (!id.startsWith("model_")) return;
@@ -138,7 +167,11 @@ class SimulatedRun {
       const row = this.#rows.get(uniqueId);
       const owner = this.#tasks.find((task) => task.task === row?.ownerTask);
       const hasEnded = row?.statusTask === owner?.task && isTerminal(row?.status ?? "");
-      must(!owner || isOver(owner) || hasEnded, `${id} is claimed while ${uniqueId}, which it gates, is being built`);
+      const isLeft = this.#builds.get(owner?.task ?? 0)?.mayTouch(uniqueId) === false;
+      must(
+        !owner || isOver(owner) || hasEnded || isLeft,
+        `${id} is claimed while ${uniqueId}, which it gates, is being built`,
+      );
     }
   }
 
@@ -191,7 +224,12 @@ class SimulatedRun {
 
   #write(task: number, event: Extract<BuildEvent, { kind: "status" }>): void {
     const row = this.#rows.get(event.uniqueId);
-    must(!row || row.ownerTask === task, `task ${task} writes ${event.uniqueId}, which task ${row?.ownerTask} owns`);
+    if (row && row.ownerTask !== task) {
+      // The ledger refuses it. A build has nothing more than a skip to say of what was taken from it.
+      const isSkip = this.#project.policy.recovery === "early" && event.status === "skipped";
+      must(isSkip, `task ${task} writes ${event.uniqueId}, which task ${row.ownerTask} owns`);
+      return;
+    }
     const tryTasks = [
       ...new Set([...(row?.tryTasks ?? []).filter((one) => one !== task), ...(event.evidence ? [task] : [])]),
     ];
@@ -242,7 +280,7 @@ class SimulatedRun {
     this.#checkBounds(rows);
     this.#checkOrder();
     if (given.state === "green") this.#checkGreen();
-    return { verdict: given, rows, tasks: this.#tasks, warehouse: this.#warehouse, turns };
+    return { verdict: given, rows, tasks: this.#tasks, warehouse: this.#warehouse, turns, early: this.#early };
   }
 
   #checkBounds(rows: readonly VertexRow[]): void {

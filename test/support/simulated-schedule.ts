@@ -7,7 +7,7 @@ export class Crash extends Error {
 }
 
 interface Sleeper {
-  readonly dueAtMs: number;
+  dueAtMs: number;
   readonly wake: () => void;
 }
 
@@ -29,6 +29,13 @@ export class Schedule {
 
   readonly pause = (forMs: number): Promise<void> =>
     new Promise((resolve) => this.#sleepers.push({ dueAtMs: this.nowMs + forMs, wake: resolve }));
+
+  /** A pause that another actor can end. */
+  alarm(forMs: number): { readonly over: Promise<void>; readonly ring: () => void } {
+    const over = this.pause(forMs);
+    const sleeper = this.#sleepers.at(-1)!;
+    return { over, ring: () => void Object.assign(sleeper, { dueAtMs: this.nowMs }) };
+  }
 
   /** Until nobody sleeps any more. */
   async run(): Promise<void> {

@@ -17,6 +17,11 @@ const POSTGRES = `import json, os, sys, psycopg2
 c = psycopg2.connect(host=os.environ["PGHOST"], port=os.environ["PGPORT"], user=os.environ["PGUSER"], password=os.environ["PGPASSWORD"], dbname=os.environ["PGDATABASE"])
 q = c.cursor(); q.execute(sys.argv[1]); print(json.dumps(q.fetchall(), default=str))`;
 
+const STATEMENT = `import json, os, sys, psycopg2
+c = psycopg2.connect(host=os.environ["PGHOST"], port=os.environ["PGPORT"], user=os.environ["PGUSER"], password=os.environ["PGPASSWORD"], dbname=os.environ["PGDATABASE"])
+c.autocommit = True
+q = c.cursor(); q.execute(sys.argv[1]); print(json.dumps(q.fetchall() if q.description else [], default=str))`;
+
 const DUCKDB = `import json, sys, duckdb
 print(json.dumps(duckdb.connect(sys.argv[2], read_only=True).execute(sys.argv[1]).fetchall(), default=str))`;
 
@@ -26,6 +31,19 @@ export async function askPostgres(deployed: Deployed, sql: string): Promise<unkn
     env: { ...process.env, ...deployed.postgres },
   });
   return JSON.parse(stdout) as unknown[][];
+}
+
+/** One statement in a session of its own, committed by itself, in a Postgres that a test has started. */
+export async function statementOnPostgres(login: Readonly<Record<string, string>>, sql: string): Promise<unknown[][]> {
+  const env = { ...process.env, ...login };
+  const { stdout } = await run(join(await dbtBin(), "python"), ["-c", STATEMENT, sql], { env });
+  return JSON.parse(stdout) as unknown[][];
+}
+
+/** Changes a DuckDB file of the tests, and makes it where it is not there; no dbt may be writing it. */
+export async function changeDuckdb(path: string, sql: string): Promise<void> {
+  const code = "import sys, duckdb; duckdb.connect(sys.argv[2]).execute(sys.argv[1])";
+  await run(join(await dbtBin(), "python"), ["-c", code, sql, path]);
 }
 
 /** Asks a DuckDB file of the tests; no dbt may be writing it. */

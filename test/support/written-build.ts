@@ -7,7 +7,7 @@ import { readLine } from "#core/dbt/log-line.ts";
 import { reconcile } from "#core/dbt/reconcile.ts";
 import type { RunResults } from "#core/dbt/run-results.ts";
 import { nameSkips } from "#core/dbt/skipped-without-id.ts";
-import type { Plan } from "#core/run/plan.ts";
+import type { Plan } from "#core/run/planning/plan.ts";
 import { describeEnd } from "../../containers/dbt-runner/describe-end.ts";
 import { StatusWriter } from "../../containers/dbt-runner/status-writer.ts";
 import { VertexJournal } from "../../containers/dbt-runner/vertex-journal.ts";

@@ -32,6 +32,7 @@ const everything: Required<BuildOptions> = {
   defer: true,
   state: "/s",
   deferState: "/ds",
+  stateIfMissing: "all",
   eventTimeStart: "2024-03-01",
   eventTimeEnd: "2024-03-05",
   sample: "3 days",

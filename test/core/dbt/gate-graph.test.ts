@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type DbtGraph, dbtGraph } from "#core/dbt/dbt-graph.ts";
 import { readManifest } from "#core/dbt/manifest.ts";
-import { gateGraph } from "#core/run/gate-graph.ts";
+import { gateGraph } from "#core/run/planning/gate-graph.ts";
 import { gatesFixture, gatesLines } from "../../support/gates-project.ts";
 import { planOfGraph } from "../../support/planned-vertices.ts";
 import { readLines } from "../../support/read-recording.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { consumerAnswer, rowsOfConsumer } from "#core/run/consumer.ts";
+import { consumerAnswer, rowsOfConsumer } from "#core/run/watching/consumer.ts";
 import { claimed, dataTest, killed, live, over, planOf, row, runOf, vertex } from "../../support/run-builders.ts";
 
 const plan = planOf([vertex("a"), vertex("b"), dataTest("test.a", ["a"]), dataTest("test.ab", ["a", "b"])]);

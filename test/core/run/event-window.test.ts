@@ -1,5 +1,5 @@
 import { describe, expect, it, test } from "vitest";
-import { eventWindow, windowMoves } from "#core/run/event-window.ts";
+import { eventWindow, windowMoves } from "#core/run/deciding/event-window.ts";
 import {
   dataTest,
   decide,
@@ -118,12 +118,39 @@ describe("a microbatch model that is tried again", () => {
   const failed = row("tides", "partial success", { batches: DAYS, startedAtMs: AT });
   const skipped = row("child", "skipped");
 
-  it("G17: is built with the window of its first build, so that the failed batch is not left out", () => {
+  it("G17: is built with the window of its failed batches, which are not left out; what is good is not built again", () => {
     const [launch] = decide({ plan: tides, rows: [failed, skipped] }).launches;
     expect(launch).toMatchObject({
       kind: "fallback",
       uniqueIds: ["tides"],
-      eventWindow: { start: "2024-03-01T00:00:00", end: "2024-03-04T00:00:00" },
+      eventWindow: { start: "2024-03-02T00:00:00", end: "2024-03-03T00:00:00" },
+    });
+  });
+
+  const windowAfter = (statuses: readonly string[], status = "partial success") => {
+    const named = statuses.map((word, at) => ({ name: `2024-03-0${at + 1}`, status: word }));
+    const rows = [row("tides", status, { batches: named, startedAtMs: AT }), skipped];
+    return decide({ plan: tides, rows }).launches[0]?.eventWindow;
+  };
+
+  it("G17: batches that failed apart are built with those between them, and what dbt never named is built too", () => {
+    const march = (start: number, end: number) => ({
+      start: `2024-03-0${start}T00:00:00`,
+      end: `2024-03-0${end}T00:00:00`,
+    });
+    expect(windowAfter(["error", "success", "error"])).toEqual(march(1, 4));
+    expect(windowAfter(["success", "error", "error"])).toEqual(march(2, 4));
+    expect(windowAfter(["success", "error", "skipped"])).toEqual(march(2, 4));
+    expect(windowAfter(["success", "success"])).toEqual(march(3, 4));
+    expect(windowAfter(["success", "started", "success"])).toEqual(march(2, 3));
+    // Good by each batch's word and yet not by the model's: nobody can tell which one it means.
+    expect(windowAfter(["success", "success", "success"])).toEqual(march(1, 4));
+  });
+
+  it("G17: a model without one good batch, or whose build was killed, keeps the whole window: its table may not be there", () => {
+    expect(windowAfter(["error", "skipped", "skipped"], "error")).toEqual({
+      start: "2024-03-01T00:00:00",
+      end: "2024-03-04T00:00:00",
     });
   });
 
@@ -131,7 +158,7 @@ describe("a microbatch model that is tried again", () => {
     const late = row("tides", "partial success", { batches: DAYS.slice(0, 2), startedAtMs: AT });
     const tasks = [over(1, {}, { startedAtMs: Date.parse("2024-03-02T23:58:00Z") })];
     const [launch] = decide({ plan: tides, rows: [late, skipped], tasks }).launches;
-    expect(launch?.eventWindow).toEqual({ start: "2024-03-01T00:00:00", end: "2024-03-03T00:00:00" });
+    expect(launch?.eventWindow).toEqual({ start: "2024-03-02T00:00:00", end: "2024-03-03T00:00:00" });
   });
 
   it("G17: after a kill too", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { consumerAnswer, consumersDue } from "#core/run/consumer.ts";
-import { verdict } from "#core/run/verdict.ts";
+import { verdict } from "#core/run/reporting/verdict.ts";
+import { consumerAnswer, consumersDue } from "#core/run/watching/consumer.ts";
 import {
   dataTest,
   decide,

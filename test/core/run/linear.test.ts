@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
-import { consumerAnswer, consumersDue, rowsOfConsumer } from "#core/run/consumer.ts";
-import type { Plan, PlanVertex } from "#core/run/plan.ts";
-import { summarise, verdictOf } from "#core/run/summary.ts";
-import { warningEvents } from "#core/run/warning-events.ts";
+import type { Plan, PlanVertex } from "#core/run/planning/plan.ts";
+import { summarise, verdictOf } from "#core/run/reporting/summary.ts";
+import { warningEvents } from "#core/run/reporting/warning-events.ts";
+import { whyOf } from "#core/run/reporting/why.ts";
+import { consumerAnswer, consumersDue, rowsOfConsumer } from "#core/run/watching/consumer.ts";
 import { dataTest, over, planOf, row, runOf, vertex } from "../../support/run-builders.ts";
 
 const SMALL = 60;
@@ -18,6 +19,18 @@ test("the reads of a plan grow with its vertices, not with their square: summary
     verdictOf(input);
     consumersDue(plan, rows, "after_each");
     warningEvents(summarise(input), plan);
+  };
+  expect(readsOf(TEN_TIMES * SMALL, asked)).toBeLessThan(1.2 * TEN_TIMES * readsOf(SMALL, asked));
+});
+
+test("why grows with the vertices too, however many of them failed", () => {
+  const asked = (plan: Plan) => {
+    const rows = plan.vertices.map(({ uniqueId, resourceType }) => {
+      const word = { final: resourceType === "test" ? ("dead" as const) : ("doomed" as const), finalReason: "x" };
+      return row(uniqueId, resourceType === "test" ? "fail" : "skipped", { ...word, rootCause: "test.shop.t_0" });
+    });
+    const input = { plan, rows, tasks: [over(1)], nowMs: 20_000, results: new Map(), samples: new Map() };
+    whyOf({ ...input, run: runOf({ state: "red", input: { project: "shop" } }), usualMs: new Map() });
   };
   expect(readsOf(TEN_TIMES * SMALL, asked)).toBeLessThan(1.2 * TEN_TIMES * readsOf(SMALL, asked));
 });

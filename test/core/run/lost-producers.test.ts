@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { BuildEnd } from "#core/contracts/ledger.ts";
+import { MOST_TAKEN } from "#core/run/watching/capacity.ts";
 import {
   claimed,
   decide,
@@ -31,12 +32,24 @@ describe("a producer that ended before any vertex", () => {
   it.each([
     ["killed without a word", killed(1)],
     ["no connection", over(1, cut("connection", { signal: null, exitCode: 2, retryableLaunch: true }))],
-    ["ended from outside (Spot)", over(1, cut("terminated"))],
   ])("D3: %s: launched again after a while, with a count of its own", (_, task) => {
     expect(decide({ tasks: [task], nowMs: LONG_AGO + 4_999 })).toMatchObject({ launches: [], settle: false });
     expect(decide({ tasks: [task] }).launches).toMatchObject([{ kind: "producer", size: "producer" }]);
     const thrice = [1, 2, 3].map((n) => ({ ...task, task: n, kind: "producer" as const, size: "producer" as const }));
     expect(decide({ tasks: thrice })).toMatchObject({ launches: [], settle: true });
+  });
+
+  it("D21: ended from outside (Spot): launched again after a while, beyond that count, with a bound of its own", () => {
+    const taken = (n: number) => ({
+      ...over(n, cut("terminated")),
+      kind: "producer" as const,
+      size: "producer" as const,
+    });
+    const many = (count: number) => Array.from({ length: count }, (_, n) => taken(n + 1));
+    expect(decide({ tasks: many(1), nowMs: LONG_AGO + 4_999 })).toMatchObject({ launches: [], settle: false });
+    for (const count of [1, 3, MOST_TAKEN])
+      expect(decide({ tasks: many(count) }).launches).toMatchObject([{ kind: "producer", size: "producer" }]);
+    expect(decide({ tasks: many(MOST_TAKEN + 1) })).toMatchObject({ launches: [], settle: true });
   });
 
   it("D3: not where dbt has run models without a word: outcome unknown, not launched again", () => {
@@ -60,10 +73,10 @@ describe("a producer that ended before any vertex", () => {
     const second = { kind: "producer" as const, size: "producer" as const };
     const late = [row("a", "success"), row("b", "skipped", { task: 2 })];
 
-    it("E4: its word proves nothing, since the next one's own was refused: the vertex is built once more", () => {
+    it("E4: its word proves nothing: the vertex is built once more", () => {
       const decision = decide({ plan: two, rows: late, tasks: [killed(1), over(2, nodeFailed(), second)] });
       expect(launchesOf(decision)).toEqual([{ kind: "recovery", set: ["a", "b"] }]);
-      expect(decision.launches[0]!.claims).toContainEqual({ uniqueId: "a", from: 1 });
+      expect(decision.launches[0]!.claims).toContainEqual({ uniqueId: "a", from: 1, forget: true });
       const claimedRows = late.map((one) => claimed(one, 3));
       const lost = [killed(1), over(2, nodeFailed(), second), killed(3, {}, { kind: "recovery" })];
       expect(launchesOf(decide({ plan: two, rows: claimedRows, tasks: lost }))).toEqual([

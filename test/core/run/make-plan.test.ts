@@ -1,7 +1,9 @@
+import { readFileSync } from "node:fs";
+import { gunzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { readManifest } from "#core/dbt/manifest.ts";
-import { agreesWithCount, buildableIds, makePlan } from "#core/run/make-plan.ts";
-import { type Plan, planSchema } from "#core/run/plan.ts";
+import { agreesWithCount, buildableIds, makePlan } from "#core/run/planning/make-plan.ts";
+import { type Plan, planSchema } from "#core/run/planning/plan.ts";
 
 type Node = { id: string; parents?: string[]; config?: object; raw?: string; path?: string; extra?: object };
 
@@ -146,14 +148,88 @@ test("D12: seeds, snapshots and tests are safe to repeat", () => {
   expect(["seed.shop.s", "snapshot.shop.h", "test.shop.t"].map((id) => safe({}, id))).toEqual([true, true, true]);
 });
 
-test("H5: retries of meta.stepwatch are taken; a bad value is a warning and changes nothing", () => {
-  const made = plan([
-    { id: "model.shop.a", config: { meta: { stepwatch: { retries: 3 } } } },
-    { id: "model.shop.b", config: { meta: { stepwatch: { retries: "many" } } } },
+test("H5: a bad value of meta.stepwatch is ignored with a warning that names it; the others beside it hold", () => {
+  const nodes = [
+    { id: "model.shop.a", config: { meta: { stepwatch: { retries: 3, size: "producer" } } } },
+    { id: "model.shop.b", config: { meta: { stepwatch: { retries: "many", retryOn: "all" } } } },
     { id: "model.shop.c", config: { meta: { stepwatch: { retires: 3 } } } },
+    { id: "model.shop.d", config: { meta: { stepwatch: "fast" } } },
+    { id: "model.shop.e", config: { meta: { stepwatch: { onTestFailure: "none", timeoutMinutes: 0 } } } },
+  ];
+  const made = plan(nodes);
+  expect(made.vertices.map((found) => found.overrides)).toEqual([
+    { retries: 3, size: "producer" },
+    { retryOn: "all" },
+    {},
+    {},
+    {},
   ]);
-  expect(made.vertices.map((found) => found.overrides)).toEqual([{ retries: 3 }, {}, {}]);
-  expect(made.warnings).toEqual([expect.stringContaining("model.shop.b"), expect.stringContaining("retires")]);
+  expect(made.warnings).toEqual([
+    'Ignored: meta of model.shop.b: stepwatch.retries = "many": must be a number.',
+    "Ignored: meta of model.shop.c: stepwatch.retires: there is no such setting; did you mean retries?",
+    'Ignored: meta of model.shop.d: stepwatch = "fast": must be a mapping (lines of the form key: value).',
+    "Ignored: meta of model.shop.e: stepwatch.timeoutMinutes = 0: must be more than 0.",
+    "Ignored: meta of model.shop.e: stepwatch.onTestFailure: is for data tests alone.",
+  ]);
+});
+
+test("H5: what a folder's +meta says wrong of many models is one warning", () => {
+  const config = { meta: { stepwatch: { retries: -1 } } };
+  const many = Array.from({ length: 40 }, (_, n) => ({ id: `model.shop.m${String(n).padStart(2, "0")}`, config }));
+  expect(plan(many).warnings).toEqual([
+    "Ignored: meta of model.shop.m00, model.shop.m01, model.shop.m02, …: stepwatch.retries = -1: must be at least 0.",
+  ]);
+});
+
+test("H5: before anything is built a bad value is refused", () => {
+  const node = { id: "model.shop.b", config: { meta: { stepwatch: { retries: "many" } } } };
+  const given = {
+    project: "shop",
+    runId: "r",
+    manifest: manifest([node]),
+    selectedIds: [node.id],
+    source: "ls",
+    dbtVersion: "2.0.1",
+  } as const;
+  expect(() => makePlan({ ...given, beforeBuild: true })).toThrow(
+    'Settings in the dbt project refused: meta of model.shop.b: stepwatch.retries = "many": must be a number.',
+  );
+  expect(() => makePlan({ ...given, selectedIds: [], beforeBuild: true })).not.toThrow();
+});
+
+test("H5: dbt hands meta of a folder down to what is in it; a stepwatch of its own replaces the folder's as a whole", () => {
+  const recorded = gunzipSync(readFileSync(new URL("../../fixtures/dbt-meta/manifest.json.gz", import.meta.url)));
+  const real = readManifest(recorded.toString("utf8"));
+  const base = { project: "shop", runId: "r", source: "manifest", dbtVersion: "1.11.16" } as const;
+  const made = makePlan({ ...base, manifest: real, selectedIds: buildableIds(real) });
+  expect(Object.fromEntries(made.vertices.map((one) => [one.name, one.overrides]))).toEqual({
+    m1: { retries: 2, timeoutMinutes: 30 },
+    m2: { retries: 5 },
+    m3: { retryOn: "all" },
+    m4: { size: "producer" },
+    s: { size: "producer" },
+    unique_m2_id: { onTestFailure: "none" },
+    not_null_m2_id: { retries: 3, retryOn: "all" },
+  });
+  expect(made.warnings).toHaveLength(2);
+});
+
+test.each([
+  ["postgres", { "post-hook": [{ sql: "grant select", transaction: true }], grants: { select: ["x"] } }, false],
+  ["postgres", { "post-hook": [{ sql: "vacuum", transaction: false }] }, true],
+  ["snowflake", { "post-hook": [{ sql: "call x()", transaction: true }] }, true],
+  ["snowflake", { grants: { select: ["x"] } }, true],
+  ["snowflake", { persist_docs: { relation: true } }, true],
+  ["snowflake", {}, false],
+])("B12: on %s what follows the replacement of a table may fail over it: %j", (adapter, config, expected) => {
+  const file = manifest([
+    { id: "model.shop.m", config },
+    { id: "test.shop.t", config },
+  ]);
+  const base = { project: "shop", runId: "r", source: "ls", dbtVersion: "1.11.16" } as const;
+  const selectedIds = ["model.shop.m", "test.shop.t"];
+  const made = makePlan({ ...base, manifest: { ...file, adapterType: adapter }, selectedIds });
+  expect(made.vertices.map((one) => one.mayFailAfterReplacing)).toEqual([expected, false]);
 });
 
 test("G18: on-run hooks are told in the plan", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it, test } from "vitest";
 import { readManifest } from "#core/dbt/manifest.ts";
-import { repeatSafety } from "#core/run/repeat-safety.ts";
+import { repeatSafety } from "#core/run/planning/repeat-safety.ts";
 import {
   dataTest,
   decide,

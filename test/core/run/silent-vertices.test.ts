@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { TaskRow, VertexRow } from "#core/contracts/ledger.ts";
-import { shownClass } from "#core/run/report.ts";
-import { viewVertices } from "#core/run/vertex-view.ts";
+import { viewVertices } from "#core/run/judging/vertex-view.ts";
+import { shownClass } from "#core/run/reporting/report.ts";
 import {
   claimed,
   decide,

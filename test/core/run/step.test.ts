@@ -206,6 +206,17 @@ describe("recovery builds", () => {
     ]);
   });
 
+  it("G20: a set that was held and then waits for a place is not held anew", () => {
+    const rows = [
+      row("a", "success", { task: 2, tryTasks: [1, 2] }),
+      claimed(row("b", "error"), 3),
+      ...skipped("d", "only_a"),
+    ];
+    const tasks = [over(1), fallback(2), live(3, { kind: "fallback" })];
+    const held = { heldSinceMs: NOW - 5_000, maxTasks: 1 };
+    expect(decide({ plan: two, rows, tasks, ...held })).toMatchObject({ launches: [], heldSinceMs: NOW - 5_000 });
+  });
+
   it("G4: launches never pass the cap; one writer at a time where the warehouse takes one", () => {
     const plan = (adapterType: string) =>
       planOf(

@@ -1,8 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { summarise, verdictOf } from "#core/run/summary.ts";
+import type { Plan } from "#core/run/planning/plan.ts";
+import { summarise, verdictOf } from "#core/run/reporting/summary.ts";
+import { warningEvents } from "#core/run/reporting/warning-events.ts";
 import { plain } from "../../../cli/view/style.ts";
 import { countsLine, verdictText } from "../../../cli/view/summary-text.ts";
-import { dataTest, ephemeral, killed, over, planOf, row, runOf, vertex } from "../../support/run-builders.ts";
+import { dataTest, ephemeral, killed, over, planOf, policyOf, row, runOf, vertex } from "../../support/run-builders.ts";
 
 const DAYS = "model.shop.days";
 const EPHEMERAL = "model.shop.eph";
@@ -32,6 +34,18 @@ const nodeOf = (id: string) => summary.nodes.find((node) => node.uniqueId === id
 describe("the summary", () => {
   test("G15: batches of a microbatch model are listed with their states", () => {
     expect(nodeOf(DAYS)).toMatchObject({ class: "failed", status: "partial success", batches });
+  });
+
+  test("G19: where recovery: early could not be had, the summary says why, and no event does", () => {
+    const settings = { ...runOf().settings, policy: policyOf({ recovery: "early" }) };
+    const run = { ...runOf(), settings };
+    const told = (changes: Partial<Plan>) =>
+      summarise({ run, plan: { ...plan, ...changes }, rows: [], tasks: [over(1)], nowMs: 15_000 });
+    expect(told({}).warnings).toEqual([]);
+    expect(told({ adapterType: "duckdb" }).warnings).toEqual([expect.stringMatching(/early had no effect: duckdb/)]);
+    const hooked = told({ hookCount: 2 });
+    expect(hooked.warnings).toEqual([expect.stringMatching(/policy\.concurrentHooks = true allows that\.$/)]);
+    expect(warningEvents(hooked, { ...plan, hookCount: 2 })).toEqual([]);
   });
 
   test("F10: an ephemeral that dbt passed is good and says that there was nothing to build", () => {
@@ -93,11 +107,38 @@ describe("the summary", () => {
   });
 });
 
+describe("F1: nodes that never had a consumer", () => {
+  const shop = planOf([vertex("a"), vertex("b"), vertex("c"), vertex("d"), ephemeral("e"), vertex("f")]);
+  const built = ["a", "b", "c", "d"].map((id) => row(id, "success"));
+  const told = (state: "running" | "green" | "red", rows: typeof built) => {
+    const summary = summarise({ run: runOf({ state }), plan: shop, rows, tasks: [over(1)], nowMs: 15_000 });
+    return { warnings: summary.warnings, events: warningEvents(summary, shop).map(({ detail }) => detail.sentence) };
+  };
+
+  test("F1: are a warning of the run that has ended, green or red, and an event; what dbt never ran is none of them", () => {
+    const sentence = "dbt ran 4 nodes that never had a consumer: a, b, c, ….";
+    for (const state of ["green", "red"] as const)
+      expect(told(state, built)).toEqual({ warnings: [sentence], events: [sentence] });
+    const one = built.map((other) => (other.uniqueId === "b" ? other : { ...other, consumerStartedAtMs: 1 }));
+    expect(told("green", one).warnings).toEqual(["dbt ran 1 node that never had a consumer: b."]);
+  });
+
+  test("F1: are none while the run goes on, whose next turn starts them, nor where each has one", () => {
+    expect(told("running", built).warnings).toEqual([]);
+    expect(
+      told(
+        "green",
+        built.map((other) => ({ ...other, consumerStartedAtMs: 1 })),
+      ).warnings,
+    ).toEqual([]);
+  });
+});
+
 describe("a build that a signal ended", () => {
   const two = planOf([vertex("a"), vertex("b", ["a"])]);
   const rows = [
-    row("a", "success", { task: 2, tryTasks: [1, 2], lostTasks: [1] }),
-    row("b", "success", { task: 3, tryTasks: [3] }),
+    row("a", "success", { task: 2, tryTasks: [1, 2], lostTasks: [1], consumerStartedAtMs: 1 }),
+    row("b", "success", { task: 3, tryTasks: [3], consumerStartedAtMs: 1 }),
   ];
   const later = [over(2, {}, { kind: "fallback" }), over(3, {}, { kind: "recovery" })];
   const told = (task: ReturnType<typeof over>) =>

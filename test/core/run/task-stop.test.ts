@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type DescribedTask, type StoppedTask, taskStop } from "#core/run/task-stop.ts";
+import { type DescribedTask, type StoppedTask, taskStop } from "#core/run/watching/task-stop.ts";
 
 const ran = { startedAt: new Date(1_000), stoppedAt: new Date(9_000) };
 const neverRan = { stoppedAt: new Date(9_000) };

@@ -1,6 +1,12 @@
 import { describe, expect, it } from "vitest";
-import type { TaskDescription } from "#core/run/task-stop.ts";
-import { asksEcs, MISSING_GRACE_MS, nextLaunchAtMs, START_PATIENCE_MS, taskMove } from "#core/run/task-watch.ts";
+import type { TaskDescription } from "#core/run/watching/task-stop.ts";
+import {
+  asksEcs,
+  MISSING_GRACE_MS,
+  nextLaunchAtMs,
+  START_PATIENCE_MS,
+  taskMove,
+} from "#core/run/watching/task-watch.ts";
 import { taskRow } from "../../support/ledger-rows.ts";
 import { NOW, policyOf } from "../../support/run-builders.ts";
 

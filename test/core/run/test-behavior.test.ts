@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { consumerAnswer, consumersDue } from "#core/run/consumer.ts";
+import { consumerAnswer, consumersDue } from "#core/run/watching/consumer.ts";
 import {
   dataTest,
   decide,

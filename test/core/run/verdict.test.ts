@@ -1,8 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { NEVER_REACHED } from "#core/dbt/close-log.ts";
-import { stopReason } from "#core/run/stop-reason.ts";
-import { verdict } from "#core/run/verdict.ts";
-import { killed, over, planOf, policyOf, row, runOf, vertex } from "../../support/run-builders.ts";
+import { verdict } from "#core/run/reporting/verdict.ts";
+import { killed, over, planOf, policyOf, row, vertex } from "../../support/run-builders.ts";
 
 const plan = planOf([vertex("a"), vertex("b", ["a"])]);
 const judge = (changes: Partial<Parameters<typeof verdict>[0]>) =>
@@ -132,10 +131,8 @@ describe("the verdict", () => {
     expect(judge({ stopReason: "enough", rows: [] })).toMatchObject({ state: "stopped", sentence: "Stopped: enough" });
   });
 
-  it("a stop is a person's or the deadline's", () => {
-    const run = runOf();
-    expect(stopReason(run, run.deadlineAtMs - 1)).toBeNull();
-    expect(stopReason(run, run.deadlineAtMs)).toContain("runTimeoutMinutes: 240");
-    expect(stopReason(runOf({ stopRequestedAtMs: 1, stopReason: "enough" }), 0)).toBe("enough");
+  it("says by whom, when and why", () => {
+    const stopReason = "stopped by ada at 2026-01-31 06:00:09 UTC: wrong branch";
+    expect(judge({ stopReason, rows: [] }).sentence).toBe("Stopped by ada at 2026-01-31 06:00:09 UTC: wrong branch");
   });
 });

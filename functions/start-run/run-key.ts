@@ -1,0 +1,80 @@
+import type { Ledger } from "#clients/ledger.ts";
+import type { RunRow } from "#core/contracts/ledger.ts";
+import type { TriggerRow } from "#core/contracts/project-rows.ts";
+import { type RunInput, workOf } from "#core/contracts/run-input.ts";
+import { InputError, StillRunning } from "#core/errors.ts";
+import { rowsLastUntilMs } from "#core/run/judging/rounds.ts";
+import type { TriggerDeps } from "./trigger.ts";
+
+export interface RunKeyDeps extends TriggerDeps {
+  readonly ledger: Pick<Ledger, "claimTrigger" | "replaceTrigger" | "readTrigger" | "readRun">;
+}
+
+/** What an earlier run of the same key makes of this one: it goes on with that, or there is nothing left to do. */
+export type EarlierAttempt =
+  | { readonly resume: NonNullable<RunInput["resume"]> }
+  | { readonly done: string }
+  /** Its execution has ended, as when the larger machine ran out of time, and its verdict is on its way. */
+  | { readonly ending: string };
+
+/** Keys of runs stand beside those of triggers, and never for the same thing. */
+const keyed = (runKey: string): string => `run key ${runKey}`;
+
+/**
+ * A step of a larger machine that is repeated by that machine's own Retry starts the same work under another name
+ * (behaviour G13): by its `runKey` it goes on with the attempt before, and builds nothing again that is good. Null: it
+ * is the first attempt, or the one before never began. Asked again by the same run, the answer is the same.
+ * @throws StillRunning; InputError where the key was used for other options
+ */
+export async function earlierAttempt(
+  input: RunInput & { readonly runKey: string },
+  attempt: TriggerRow,
+  deps: RunKeyDeps,
+): Promise<EarlierAttempt | null> {
+  const { project, runKey } = input;
+  const first = await deps.ledger.claimTrigger(project, keyed(runKey), attempt);
+  if (first === null) return before(await deps.ledger.readTrigger(project, keyed(runKey)));
+  const past = await deps.ledger.readRun({ project, runId: first.runId });
+  const status = (await deps.executions.describe(first.executionArn))?.status;
+  const isLive = past === null || past.state === "running";
+  if (isLive && status === "RUNNING") throw new StillRunning(first.runId, runKey);
+  if (past?.state === "running") return { ending: first.runId };
+  if (past !== null && asked(past.input as RunInput) !== asked(input))
+    throw new InputError("Run input refused", [
+      `runKey = "${runKey}": run ${first.runId} had it with other options; give each piece of work a key of its own`,
+    ]);
+  if (past?.state === "green")
+    return { done: `Run ${first.runId} of the same runKey is green: nothing is left to do.` };
+  const goesOn = past !== null && attempt.atMs <= rowsLastUntilMs(past);
+  const next = goesOn ? { ...attempt, goesOnWith: first.runId } : attempt;
+  if (!(await deps.ledger.replaceTrigger(project, keyed(runKey), next, first)))
+    return await earlierAttempt(input, attempt, deps);
+  return before(next);
+}
+
+/**
+ * A run by which a person goes on with an attempt takes its key over, once it has begun: the larger machine's next attempt
+ * goes on with what this one has built, and not with what the first left behind. Not where it does other work.
+ */
+export async function takeKeyOver(
+  input: RunInput,
+  past: RunRow,
+  attempt: TriggerRow,
+  { ledger }: Pick<RunKeyDeps, "ledger">,
+): Promise<void> {
+  const { project, runKey } = input;
+  if (runKey === undefined || asked(input) !== asked(past.input as RunInput)) return;
+  const holder = await ledger.readTrigger(project, keyed(runKey));
+  if (holder?.runId !== past.runId) return;
+  await ledger.replaceTrigger(project, keyed(runKey), { ...attempt, goesOnWith: past.runId }, holder);
+}
+
+/** The work, whatever was adopted for it. Of another scheduled time it is another: dbt is told that one, by its environment at least. */
+const asked = ({ resume: _, runKey: __, ...input }: RunInput): string =>
+  `${workOf(input)} ${input.scheduledTime ?? ""}`;
+
+function before(row: TriggerRow | null): EarlierAttempt | null {
+  if (row?.goesOnWith === undefined) return null;
+  const nothingElse = { downstream: false, force: false, fullRefresh: false, image: "same" as const };
+  return { resume: { ...nothingElse, run: row.goesOnWith, reason: "Another attempt with the same runKey." } };
+}

@@ -1,0 +1,130 @@
+import { type SpawnSyncReturns, spawnSync } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { DEFAULT_STATE_DIR } from "#local/python.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+
+/** Somebody's empty folder, with the package as npm installs it: nothing of this checkout is in reach. */
+let folder: string;
+
+/** As a shell of theirs would: without the variables that npm and vitest have set for this process. */
+function shell(command: string, args: readonly string[], cwd = folder): SpawnSyncReturns<string> {
+  const own = Object.entries(process.env).filter(
+    ([name]) => !/^(npm_|NODE_|VITEST|STEPWATCH_|AWS_|INIT_CWD|HOME$)/i.test(name),
+  );
+  const env = { ...Object.fromEntries(own), HOME: join(folder, "home"), NPM_CONFIG_CACHE: npmCache };
+  return spawnSync(command, args, { cwd, env, encoding: "utf8", maxBuffer: 64 * 1024 * 1024 });
+}
+
+const npmCache = spawnSync("npm", ["config", "get", "cache"], { encoding: "utf8" }).stdout.trim();
+const failed = ({ status, stdout, stderr }: SpawnSyncReturns<string>) =>
+  status === 0 ? "" : `${status} ${stdout} ${stderr}`;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "stepwatch-package-"));
+  mkdirSync(join(folder, "home"));
+  expect(failed(shell("npm", ["pack", "--silent", "--pack-destination", folder], ROOT))).toBe("");
+  const [tarball] = globSync("stepwatch-*.tgz", { cwd: folder });
+  writeFileSync(join(folder, "package.json"), '{"name": "theirs", "private": true}');
+  expect(failed(shell("npm", ["install", "--no-audit", "--no-fund", `./${tarball}`]))).toBe("");
+  // The Python environments are the same; to make them again would take a minute and show nothing of the package.
+  mkdirSync(join(folder, ".stepwatch"));
+  symlinkSync(join(DEFAULT_STATE_DIR, "venvs"), join(folder, ".stepwatch", "venvs"));
+});
+afterAll(() => {
+  shell("npx", ["stepwatch", "local", "down"]);
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test("the package has no TypeScript to run, no tests, and no script that runs at its installation", () => {
+  const files = globSync("**/*", { cwd: join(folder, "node_modules", "stepwatch") });
+  expect(
+    files.filter((file) => /(?<!\.d)\.m?ts$|(^|\/)(test|bench|fixtures)(\/|$)/.test(file) && !/\.d\.mts$/.test(file)),
+  ).toEqual([]);
+  const { scripts } = JSON.parse(readFileSync(join(folder, "node_modules", "stepwatch", "package.json"), "utf8"));
+  expect(Object.keys(scripts).filter((name) => /^(pre|post)?install$|^prepare$/.test(name))).toEqual([]);
+});
+
+test("init beside a dbt project, deploy --local and run are a green run in a folder that has the package alone", () => {
+  cpSync(join(ROOT, "examples", "jaffle-shop"), join(folder, "jaffle-shop"), { recursive: true });
+  const init = shell("npx", ["stepwatch", "init"]);
+  expect(failed(init)).toBe("");
+  expect(init.stdout).toContain("→ npx stepwatch deploy --local");
+  expect(failed(shell("npx", ["stepwatch", "deploy", "--local"]))).toBe("");
+  // From a folder below, as people do.
+  const run = shell("npx", ["stepwatch", "run", "jaffle_shop", "--json"], join(folder, "jaffle-shop"));
+  expect(run.stderr).toContain("Started run");
+  expect(JSON.parse(run.stdout)).toMatchObject({ state: "green", counts: { good: 51 } });
+  expect(existsSync(join(folder, "node_modules", "stepwatch", "dist", ".stepwatch"))).toBe(false);
+});
+
+test("the constructs are used with types from a CDK app of one's own, which is synthesised without a container engine", () => {
+  const app = join(folder, "platform");
+  mkdirSync(join(app, "shop", "models"), { recursive: true });
+  const output =
+    "{type: postgres, host: db, user: dbt, password: \"{{ env_var('DBT_ENV_SECRET_PASSWORD') }}\", dbname: shop, schema: dbt, port: 5432, threads: 4}";
+  writeFileSync(join(app, "shop", "dbt_project.yml"), "name: shop\nprofile: shop\nversion: '1.0'\n");
+  writeFileSync(join(app, "shop", "profiles.yml"), `shop:\n  target: prod\n  outputs:\n    prod: ${output}\n`);
+  writeFileSync(join(app, "shop", "models", "one.sql"), "select 1 as one");
+  writeFileSync(join(app, "app.mts"), APP);
+  writeFileSync(join(app, "tsconfig.json"), JSON.stringify({ compilerOptions: COMPILER_OPTIONS, files: ["app.mts"] }));
+  const compiler = join(ROOT, "node_modules", "typescript", "bin", "tsc");
+  expect(failed(shell(process.execPath, [compiler, "-p", app]))).toBe("");
+  expect(failed(shell("npx", ["cdk", "synth", "--quiet", "--app", "node app.mjs", "--output", "cdk.out"], app))).toBe(
+    "",
+  );
+  const template = readFileSync(join(app, "cdk.out", "shop-dbt.template.json"), "utf8");
+  expect(template).toContain("shop-dbt-run");
+  expect(template).toContain("lake/Landing");
+  expect(existsSync(join(app, ".stepwatch", "images", "shop", "project", "models", "one.sql"))).toBe(true);
+});
+
+/** What the package declares is checked too, and so is the CDK, which bears all of `strict` and no more. */
+const COMPILER_OPTIONS = {
+  target: "es2022",
+  lib: ["es2022", "dom", "esnext.disposable"],
+  module: "nodenext",
+  moduleResolution: "nodenext",
+  strict: true,
+  skipLibCheck: false,
+  types: [],
+};
+
+const APP = `
+import { App } from "aws-cdk-lib";
+import { PolicyStatement } from "aws-cdk-lib/aws-iam";
+import { type DbtProject, StepwatchStack, type StepwatchSettings } from "stepwatch";
+
+const settings: StepwatchSettings = {
+  stackName: "shop-dbt",
+  projects: {
+    shop: {
+      projectDir: "shop",
+      dbt: { packages: ["dbt-core==1.11.16", "dbt-postgres==1.11.0"] },
+      secrets: { DBT_ENV_SECRET_PASSWORD: "warehouse:password" },
+      schedule: "cron(0 3 * * ? *)",
+    },
+  },
+};
+const stack = await StepwatchStack.fromConfig(new App(), settings, {
+  stack: { env: { account: "123456789012", region: "eu-central-1" }, terminationProtection: true },
+});
+const shop: DbtProject = stack.project("shop");
+shop.taskRole.addToPrincipalPolicy(new PolicyStatement({ actions: ["s3:GetObject"], resources: ["arn:aws:s3:::lake/Landing/*"] }));
+// @ts-expect-error a setting that does not exist is an error of the compiler
+const wrong: StepwatchSettings = { projects: { shop: { projectDirectory: "shop" } } };
+void wrong;
+`;
