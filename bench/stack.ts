@@ -107,7 +107,10 @@ function addToImages(stateDir: string, variables: Readonly<Record<string, string
 async function addToFunction(endpoints: Endpoints, name: string, variables: Record<string, string>): Promise<void> {
   const url = `${endpoints.awsEndpointUrl}/2015-03-31/functions/${name}`;
   const headers = { authorization: unsignedAuthorization("lambda", endpoints.region) };
-  const deployed = (await (await fetch(`${url}/configuration`, { headers })).json()) as {
+  const current = await fetch(`${url}/configuration`, { headers });
+  // Some functions are deployed where a setting asks for them alone.
+  if (current.status === 404) return;
+  const deployed = (await current.json()) as {
     Environment?: { Variables?: Record<string, string> };
   };
   const answer = await fetch(`${url}/configuration`, {

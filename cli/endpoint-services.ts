@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { unsignedAuthorization } from "#local/emulator/aws-json.ts";
 import { InfrastructureError } from "./failure.ts";
 
@@ -50,16 +51,33 @@ const WAKE_PROBES: readonly Probe[] = [
 ];
 
 const ANSWERED_WITHIN_MS = 60_000;
+/** An engine's own error may pass, as AWS's may; that it lacks a service (501) does not. */
+const PASSING: ReadonlySet<number> = new Set([500, 502, 503, 504]);
+const TRIES = 3;
 
 /**
  * Asks each service that a deployed stack needs for something harmless. What is missing would show in the middle of a
  * deploy otherwise, or as a run that waits for ever.
  * @throws {InfrastructureError} that names every service which is missing, with its own words
  */
-export async function requireServices(url: string, environment: Environment, watch: "wake" | "poll"): Promise<void> {
-  const missingOf = async (probes: readonly Probe[]) =>
-    (await Promise.all(probes.map((probe) => refusalOf(probe, url, environment)))).filter((answer) => answer !== null);
-  const [missing, forWakes] = await Promise.all([missingOf(PROBES), missingOf(watch === "wake" ? WAKE_PROBES : [])]);
+export async function requireServices(
+  url: string,
+  environment: Environment,
+  watch: "wake" | "poll",
+  pauseMs = 1_000,
+): Promise<void> {
+  // One after the other: LocalStack loads a service when it is first asked for, and two that are loaded at once may
+  // block each other.
+  const missingOf = async (probes: readonly Probe[]) => {
+    const refusals: string[] = [];
+    for (const probe of probes) {
+      const refusal = await refusalOf(probe, url, environment, pauseMs);
+      if (refusal !== null) refusals.push(refusal);
+    }
+    return refusals;
+  };
+  const missing = await missingOf(PROBES);
+  const forWakes = await missingOf(watch === "wake" ? WAKE_PROBES : []);
   if (missing.length === 0 && forWakes.length > 0)
     throw new InfrastructureError(
       `The endpoint ${url} lacks what watch: wake needs, a table's stream that calls a function: ${forWakes.join("; ")}.`,
@@ -73,18 +91,24 @@ export async function requireServices(url: string, environment: Environment, wat
 }
 
 /** Null where the service answers as it should. */
-async function refusalOf(probe: Probe, url: string, environment: Environment): Promise<string | null> {
+async function refusalOf(probe: Probe, url: string, environment: Environment, pauseMs: number): Promise<string | null> {
   const { service, variable, method = "POST", path = "/", headers = {}, body } = probe;
   const own = environment[`AWS_ENDPOINT_URL_${variable}`];
   const region = environment.AWS_REGION ?? "";
   const authorization = unsignedAuthorization(service, region, environment.AWS_ACCESS_KEY_ID);
-  try {
-    const answer = await fetch(`${(own ?? url).replace(/\/+$/, "")}${path}`, {
+  const ask = () =>
+    fetch(`${(own ?? url).replace(/\/+$/, "")}${path}`, {
       method,
       headers: { ...headers, authorization },
       ...(body === undefined ? {} : { body }),
       signal: AbortSignal.timeout(ANSWERED_WITHIN_MS),
     });
+  try {
+    let answer = await ask();
+    for (let again = 1; again < TRIES && PASSING.has(answer.status); again += 1) {
+      await sleep(again * pauseMs);
+      answer = await ask();
+    }
     const text = await answer.text();
     return answer.ok ? null : `${service} (HTTP ${answer.status}${wordsOf(text)})`;
   } catch {

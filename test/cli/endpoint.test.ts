@@ -110,6 +110,32 @@ describe("an engine that can not serve a stack", () => {
   });
 });
 
+describe("an engine that fails while it loads a service", () => {
+  let engine: Server;
+  let url: string;
+  let failuresLeft = 0;
+  beforeAll(async () => {
+    engine = createServer((request, response) => {
+      const fails = String(request.headers["x-amz-target"]).startsWith("Logs") && failuresLeft > 0;
+      if (fails) failuresLeft -= 1;
+      response.writeHead(fails ? 500 : 200);
+      response.end(fails ? '{"message":"deadlock detected"}' : "{}");
+    });
+    await new Promise<void>((resolve) => engine.listen(0, "127.0.0.1", resolve));
+    url = `http://127.0.0.1:${(engine.address() as AddressInfo).port}`;
+  });
+  afterAll(() => engine.close());
+
+  test("is asked again, and refused where that does not pass", async () => {
+    failuresLeft = 2;
+    await requireServices(url, {}, "wake", 1);
+    expect(failuresLeft).toBe(0);
+    failuresLeft = Number.POSITIVE_INFINITY;
+    const failure = await failed(requireServices(url, {}, "wake", 1));
+    expect(failure.message).toMatch(/lacks what stepwatch needs: logs \(HTTP 500: deadlock detected\)\.$/);
+  });
+});
+
 describe("an engine whose streams call no function", () => {
   let engine: Server;
   let url: string;

@@ -20,18 +20,32 @@ const ROOT = join(import.meta.dirname, "..", "..");
 /** Somebody's empty folder, with the package as npm installs it: nothing of this checkout is in reach. */
 let folder: string;
 
-/** As a shell of theirs would: without the variables that npm and vitest have set for this process. */
+/** What npm and vitest have set for this process. How this machine reaches its registry is whoever runs it to say. */
+const OF_THIS_PROCESS =
+  /^(npm_(?!config_)|npm_config_(local_|global_)?prefix$|NODE_(?!EXTRA_CA_CERTS$)|VITEST|STEPWATCH_|AWS_|INIT_CWD$|HOME$)/i;
+
+/** As a shell of theirs would. A command that hangs, on a registry that is not reached for example, is a failed one. */
 function shell(command: string, args: readonly string[], cwd = folder): SpawnSyncReturns<string> {
-  const own = Object.entries(process.env).filter(
-    ([name]) => !/^(npm_|NODE_|VITEST|STEPWATCH_|AWS_|INIT_CWD|HOME$)/i.test(name),
-  );
-  const env = { ...Object.fromEntries(own), HOME: join(folder, "home"), NPM_CONFIG_CACHE: npmCache };
-  return spawnSync(command, args, { cwd, env, encoding: "utf8", maxBuffer: 64 * 1024 * 1024 });
+  const own = Object.entries(process.env).filter(([name]) => !OF_THIS_PROCESS.test(name));
+  const env = { ...Object.fromEntries(own), HOME: join(folder, "home"), ...NPM_OF_THIS_MACHINE };
+  return spawnSync(command, args, { cwd, env, encoding: "utf8", maxBuffer: 64 * 1024 * 1024, timeout: FIVE_MINUTES });
 }
 
-const npmCache = spawnSync("npm", ["config", "get", "cache"], { encoding: "utf8" }).stdout.trim();
-const failed = ({ status, stdout, stderr }: SpawnSyncReturns<string>) =>
-  status === 0 ? "" : `${status} ${stdout} ${stderr}`;
+const FIVE_MINUTES = 300_000;
+const npmSetting = (name: string) => spawnSync("npm", ["config", "get", name], { encoding: "utf8" }).stdout.trim();
+// They stand in the home folder, which is another one there.
+const NPM_OF_THIS_MACHINE = {
+  NPM_CONFIG_CACHE: npmSetting("cache"),
+  NPM_CONFIG_USERCONFIG: npmSetting("userconfig"),
+};
+const failed = ({ status, error, stdout, stderr }: SpawnSyncReturns<string>) =>
+  status === 0 ? "" : `${error?.message ?? status} ${stdout} ${stderr}`;
+
+/** The versions that this checkout has: the same install on every day, of what `npm ci` has fetched already. */
+function lockOfTheirs(): string {
+  const { lockfileVersion, packages } = JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8"));
+  return JSON.stringify({ name: "theirs", lockfileVersion, packages: { ...packages, "": { name: "theirs" } } });
+}
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "stepwatch-package-"));
@@ -39,13 +53,14 @@ beforeAll(() => {
   expect(failed(shell("npm", ["pack", "--silent", "--pack-destination", folder], ROOT))).toBe("");
   const [tarball] = globSync("stepwatch-*.tgz", { cwd: folder });
   writeFileSync(join(folder, "package.json"), '{"name": "theirs", "private": true}');
-  expect(failed(shell("npm", ["install", "--no-audit", "--no-fund", `./${tarball}`]))).toBe("");
+  writeFileSync(join(folder, "package-lock.json"), lockOfTheirs());
+  expect(failed(shell("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", `./${tarball}`]))).toBe("");
   // The Python environments are the same; to make them again would take a minute and show nothing of the package.
   mkdirSync(join(folder, ".stepwatch"));
   symlinkSync(join(DEFAULT_STATE_DIR, "venvs"), join(folder, ".stepwatch", "venvs"));
 });
 afterAll(() => {
-  shell("npx", ["stepwatch", "local", "down"]);
+  shell("npx", ["--no", "stepwatch", "local", "down"]);
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -60,12 +75,12 @@ test("the package has no TypeScript to run, no tests, and no script that runs at
 
 test("init beside a dbt project, deploy --local and run are a green run in a folder that has the package alone", () => {
   cpSync(join(ROOT, "examples", "jaffle-shop"), join(folder, "jaffle-shop"), { recursive: true });
-  const init = shell("npx", ["stepwatch", "init"]);
+  const init = shell("npx", ["--no", "stepwatch", "init"]);
   expect(failed(init)).toBe("");
   expect(init.stdout).toContain("→ npx stepwatch deploy --local");
-  expect(failed(shell("npx", ["stepwatch", "deploy", "--local"]))).toBe("");
+  expect(failed(shell("npx", ["--no", "stepwatch", "deploy", "--local"]))).toBe("");
   // From a folder below, as people do.
-  const run = shell("npx", ["stepwatch", "run", "jaffle_shop", "--json"], join(folder, "jaffle-shop"));
+  const run = shell("npx", ["--no", "stepwatch", "run", "jaffle_shop", "--json"], join(folder, "jaffle-shop"));
   expect(run.stderr).toContain("Started run");
   expect(JSON.parse(run.stdout)).toMatchObject({ state: "green", counts: { good: 51 } });
   expect(existsSync(join(folder, "node_modules", "stepwatch", "dist", ".stepwatch"))).toBe(false);
@@ -83,9 +98,9 @@ test("the constructs are used with types from a CDK app of one's own, which is s
   writeFileSync(join(app, "tsconfig.json"), JSON.stringify({ compilerOptions: COMPILER_OPTIONS, files: ["app.mts"] }));
   const compiler = join(ROOT, "node_modules", "typescript", "bin", "tsc");
   expect(failed(shell(process.execPath, [compiler, "-p", app]))).toBe("");
-  expect(failed(shell("npx", ["cdk", "synth", "--quiet", "--app", "node app.mjs", "--output", "cdk.out"], app))).toBe(
-    "",
-  );
+  expect(
+    failed(shell("npx", ["--no", "cdk", "synth", "--quiet", "--app", "node app.mjs", "--output", "cdk.out"], app)),
+  ).toBe("");
   const template = readFileSync(join(app, "cdk.out", "shop-dbt.template.json"), "utf8");
   expect(template).toContain("shop-dbt-run");
   expect(template).toContain("lake/Landing");

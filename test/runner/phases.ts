@@ -55,15 +55,23 @@ export function vitest(root: string, project: string, filters: readonly string[]
   };
 }
 
+/** A worker that waits in a synchronous call is out of vitest's own reach: no phase takes half of it. */
+const PHASE_BOUND_MS = 45 * 60_000;
+
 /** Runs a Node program on this terminal. Ctrl-C reaches it by itself; a signal sent to us alone is passed on. */
 function exitCodeOf(cwd: string, programArguments: readonly string[]): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, programArguments, { cwd, stdio: ["ignore", "inherit", "inherit"] });
     const passOn = () => child.kill("SIGTERM");
+    const bound = setTimeout(() => {
+      process.stdout.write(`It has not ended within ${PHASE_BOUND_MS / 60_000} minutes, and is ended.\n`);
+      child.kill("SIGKILL");
+    }, PHASE_BOUND_MS);
     process.once("SIGTERM", passOn);
     child.once("error", reject);
     child.once("exit", (code) => {
       process.off("SIGTERM", passOn);
+      clearTimeout(bound);
       resolve(code ?? 1);
     });
   });
