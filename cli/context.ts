@@ -19,6 +19,8 @@ export interface DeployedStack {
   readonly ledger: Ledger;
   readonly artefacts: Artefacts;
   readonly executions: Executions;
+  /** Names of a machine's newest executions, newest first. */
+  readonly executionNames: (stateMachineArn: string) => Promise<readonly string[]>;
   /** Asks stop-run to end what is left of a run whose execution is gone. */
   readonly askToStop: (executionArn: string) => Promise<void>;
   readonly readPlan: (planKey: string) => Promise<Plan | null>;

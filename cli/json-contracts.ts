@@ -232,6 +232,25 @@ const ANSWERS = {
       runs: z.array(object({ runId: text, state: text, startedAt: time, tookMs: z.number().nullable() })),
     }),
   ],
+  backfill: [
+    object({
+      contract,
+      backfill: text,
+      project: text,
+      by: text,
+      state: z.enum(["running", "green", "red", "stopped"]),
+      windows: z.array(
+        object({
+          window: text,
+          scheduledTime: time,
+          state: z.enum(["waiting", "running", "green", "red", "stopped", "not built"]),
+          runId: maybe,
+          verdict: maybe,
+        }),
+      ),
+    }),
+    object({ contract, project: text, backfills: ids }),
+  ],
   unlock: [object({ contract, project: text, unlocked: z.boolean() })],
   pause: [object({ contract, project: text, changed: z.boolean(), paused: pause })],
   resume: [object({ contract, project: text, changed: z.boolean(), paused: pause })],

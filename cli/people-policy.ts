@@ -29,7 +29,7 @@ export function peoplePolicy(level: PolicyLevel, resources: Resources) {
 }
 
 function reads(resources: Resources): PolicyStatement[] {
-  const { stackName, table, bucket, dataKeyArn } = resources;
+  const { stackName, table, bucket, dataKeyArn, backfillMachineArn } = resources;
   const arn = arnsOf(resources);
   const bucketArn = `arn:${arn.partition}:s3:::${bucket}`;
   const key: PolicyStatement[] =
@@ -45,7 +45,10 @@ function reads(resources: Resources): PolicyStatement[] {
         ];
   return [
     allow("FindTheStack", ["cloudformation:DescribeStacks"], [arn.of("cloudformation", `stack/${stackName}/*`)]),
-    allow("LookAtRuns", ["states:DescribeExecution"], [arn.executions]),
+    allow("LookAtRuns", ["states:DescribeExecution"], [arn.executions, ...arn.backfills]),
+    ...(backfillMachineArn === undefined
+      ? []
+      : [allow("ListBackfills", ["states:ListExecutions"], [backfillMachineArn])]),
     allow("ReadTheLedger", dynamodb("GetItem", "BatchGetItem", "Query"), [arn.of("dynamodb", `table/${table}`)]),
     allow("ReadArtefacts", ["s3:GetObject"], [`${bucketArn}/runs/*`, `${bucketArn}/latest/*`]),
     // Without it S3 answers 403 instead of 404 for what is not there.
@@ -58,8 +61,14 @@ function reads(resources: Resources): PolicyStatement[] {
 function runs(resources: Resources): PolicyStatement[] {
   const arn = arnsOf(resources);
   return [
-    allow("StartRuns", ["states:StartExecution"], [resources.runMachineArn]),
-    allow("GoOnAndStopWhatWaits", ["states:RedriveExecution", "states:StopExecution"], [arn.executions]),
+    allow("StartRuns", ["states:StartExecution"], [resources.runMachineArn, ...given(resources.backfillMachineArn)]),
+    // What a backfill's runs are told beside their windows.
+    allow("ReadSettings", ["states:DescribeStateMachine"], [resources.runMachineArn]),
+    allow(
+      "GoOnAndStopWhatWaits",
+      ["states:RedriveExecution", "states:StopExecution"],
+      [arn.executions, ...arn.backfills],
+    ),
     // A wish for a round, or for a stop, on the run's own row.
     {
       ...allow("AskOfRuns", dynamodb("UpdateItem"), [arn.of("dynamodb", `table/${resources.table}`)]),
@@ -86,12 +95,11 @@ function operates(resources: Resources): PolicyStatement[] {
 
 /** For `image`: a revision of both task definitions that differs in the image. */
 function releases(resources: Resources): PolicyStatement[] {
-  const { stackName, runMachineArn } = resources;
+  const { stackName } = resources;
   const { of, partition, account } = arnsOf(resources);
   const families = [of("ecs", `task-definition/${stackName}-*`)];
   const roles = [`arn:${partition}:iam::${account}:role/stepwatch/${stackName}/*`];
   return [
-    allow("ReadSettings", ["states:DescribeStateMachine"], [runMachineArn]),
     // IAM knows no resource of this call.
     allow("ReadDefinitions", ["ecs:DescribeTaskDefinition"], ["*"]),
     allow("RegisterRevisions", ["ecs:RegisterTaskDefinition"], families),
@@ -117,6 +125,9 @@ const KEY_ACTIONS = [
   "kms:DescribeKey",
 ];
 
+/** Of a stack of an earlier version there is none. */
+const given = (arn: string | undefined): string[] => (arn === undefined ? [] : [arn]);
+
 const allow = (Sid: string, Action: readonly string[], Resource: readonly string[]): PolicyStatement => ({
   Sid,
   Effect: "Allow",
@@ -135,8 +146,10 @@ const rows = (...partitions: readonly string[]) => ({
 });
 
 /** ARNs in the account, region and partition of the run machine. */
-function arnsOf({ runMachineArn }: Resources) {
+function arnsOf({ runMachineArn, backfillMachineArn }: Resources) {
   const [, partition = "aws", , region = "", account = "", , machine = ""] = runMachineArn.split(":");
   const of = (service: string, resource: string) => `arn:${partition}:${service}:${region}:${account}:${resource}`;
-  return { partition, region, account, of, executions: of("states", `execution:${machine}:*`) };
+  const executionsOf = (name: string) => of("states", `execution:${name}:*`);
+  const backfills = given(backfillMachineArn).map((one) => executionsOf(one.split(":")[6] ?? ""));
+  return { partition, region, account, of, executions: executionsOf(machine), backfills };
 }

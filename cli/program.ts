@@ -1,5 +1,13 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { periods } from "#core/schedule/local-time.ts";
 import { addBuildOptions, notEmpty } from "./build-options.ts";
+import {
+  type BackfillFlags,
+  backfillCommand,
+  backfillRetry,
+  backfillStatus,
+  backfillStop,
+} from "./commands/backfill.ts";
 import { completionCommand } from "./commands/completion.ts";
 import { dbtCommand } from "./commands/dbt.ts";
 import { deployCommand } from "./commands/deploy.ts";
@@ -82,6 +90,7 @@ const COMMANDS = [
   "plan",
   "runs",
   "history",
+  "backfill",
   "status",
   "why",
   "stop",
@@ -102,6 +111,8 @@ function program(context: Context, exit: { code: number }): Command {
   const top = new Command("stepwatch")
     .description("One `dbt build` on ECS, every dbt node a named Step Functions execution.")
     .exitOverride()
+    // What stands behind the name of a command's own command (backfill stop) is that one's.
+    .enablePositionalOptions()
     .configureOutput({
       writeOut: (text) => context.out.write(text),
       writeErr: (text) => context.err.write(text),
@@ -202,6 +213,42 @@ function program(context: Context, exit: { code: number }): Command {
     .action((project: string, node: string | undefined, flags: HistoryFlags) =>
       ends(historyCommand(context, project, node, flags)),
     );
+  const backfill = addBuildOptions(
+    deployed(add("backfill <project>", "one run for each window of a range; without a range, the backfills there are")),
+  );
+  backfill
+    .enablePositionalOptions()
+    .option("--from <time>", "where the first window begins: a date, or date and time", notEmpty)
+    .option("--to <time>", "where the last window ends, as in dbt's own --event-time-end", notEmpty)
+    .addOption(new Option("--by <period>", "of a window").choices(periods).default("day"))
+    .option("--parallel <n>", "runs at once, of a job with lock: none", wholeNumber, 1)
+    .addOption(
+      new Option("--at <end>", "the moment of its window that a run works on")
+        .choices(["start", "end"])
+        .default("start"),
+    )
+    .option("--no-event-time", "dbt is not told the window, only the scheduled time: for dbt before 1.9")
+    .option("--job <name>", "a job of the project", notEmpty)
+    .option("--lock-key <key>", "of a job with lock: schema: what tells the schema apart", notEmpty)
+    .option("--allow-empty", "a selection that finds nothing is green")
+    .option("--policy <name=value>", "changes a field of the project's policy, repeatable", collectPolicy)
+    .option("--even-if-paused", "although somebody has paused the project")
+    .option("--no-follow", "only start it")
+    .action((project: string, flags: BackfillFlags) => ends(backfillCommand(context, project, flags)));
+  const ofBackfill = (name: string, description: string) =>
+    deployed(
+      backfill.command(name).description(description).option("--json", "the result as one JSON value on stdout"),
+    );
+  ofBackfill("status <backfill>", "each window and its run").action((id: string, flags) =>
+    ends(backfillStatus(context, id, flags)),
+  );
+  ofBackfill("stop <backfill>", "lets no further window begin, and stops the runs at work")
+    .requiredOption("--reason <text>", "why: it stands in the runs' verdicts", reasonText)
+    .option("--no-follow", "only ask for it")
+    .action((id: string, flags: StopFlags) => ends(backfillStop(context, id, flags)));
+  ofBackfill("retry <backfill>", "the windows that are not green once more, going on with what is good")
+    .option("--no-follow", "only start it")
+    .action((id: string, flags: StopFlags) => ends(backfillRetry(context, id, flags)));
   deployed(add("status <run>", "nodes, tests, tasks and verdict of a run")).action((run: string, flags) =>
     ends(statusCommand(context, run, flags)),
   );

@@ -4,6 +4,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { deployedSettings } from "#clients/deployed-settings.ts";
 import { dynamoLedger } from "#clients/dynamo-ledger.ts";
 import { eventBridgeEvents } from "#clients/eventbridge-events.ts";
+import { executionNames } from "#clients/execution-names.ts";
 import { cloudWatchLogs } from "#clients/logs.ts";
 import { planReader } from "#clients/plan-reader.ts";
 import { s3Artefacts } from "#clients/s3-artefacts.ts";
@@ -101,6 +102,7 @@ export function connect(resources: Resources, place: DeployedStack["place"]): De
     ledger: dynamoLedger({ table: resources.table }),
     artefacts,
     executions: sfnExecutions(),
+    executionNames: (stateMachineArn) => executionNames(stateMachineArn),
     askToStop: (executionArn) =>
       eventBridgeEvents().publish([
         {

@@ -7,6 +7,8 @@ const outputsSchema = z.object({
   BucketName: z.string().min(1),
   RunMachineArn: z.string().min(1),
   ConsumerMachineArn: z.string().min(1),
+  // Of a stack of an earlier version it is not there.
+  BackfillMachineArn: z.string().min(1).optional(),
   DataKeyArn: z.string().min(1).optional(),
 });
 
@@ -16,6 +18,8 @@ export interface Resources {
   readonly bucket: string;
   readonly runMachineArn: string;
   readonly consumerMachineArn: string;
+  /** Not there before the stack is deployed by this version. */
+  readonly backfillMachineArn?: string | undefined;
   /** The account's own key of table and bucket, where there is one. */
   readonly dataKeyArn?: string | undefined;
 }
@@ -30,13 +34,14 @@ export function resourcesOf(stackName: string, outputs: Readonly<Record<string, 
       "npx stepwatch deploy",
     );
   }
-  const { TableName, BucketName, RunMachineArn, ConsumerMachineArn, DataKeyArn } = parsed.data;
+  const { TableName, BucketName, RunMachineArn, ConsumerMachineArn, BackfillMachineArn, DataKeyArn } = parsed.data;
   return {
     stackName,
     table: TableName,
     bucket: BucketName,
     runMachineArn: RunMachineArn,
     consumerMachineArn: ConsumerMachineArn,
+    backfillMachineArn: BackfillMachineArn,
     dataKeyArn: DataKeyArn,
   };
 }

@@ -45,7 +45,7 @@ export function endedBadly(
 }
 
 /** Step Functions wraps what a Lambda threw in JSON. */
-function causeSentence(cause: string | null): string | null {
+export function causeSentence(cause: string | null): string | null {
   if (cause === null || cause === "") return null;
   try {
     const parsed: unknown = JSON.parse(cause);

@@ -34,6 +34,9 @@ export const PROJECT_NAME = /^[A-Za-z][A-Za-z0-9_-]{0,62}$/;
 /** A run's id is its execution's name: letters, digits, `-`, `_`, at most 80 characters. */
 export const RUN_ID = /^[A-Za-z0-9_-]{1,80}$/;
 
+/** Under which the ledger's triggers have the run of a `runKey`; no trigger's own key begins so. */
+export const workKey = (runKey: string): string => `run key ${runKey}`;
+
 /** A commit as an object's key names it: a hash, or a tag. */
 export const COMMIT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 

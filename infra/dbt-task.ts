@@ -1,5 +1,5 @@
-import { Arn, ArnFormat, Aws, Stack, Token } from "aws-cdk-lib";
-import { PolicyStatement } from "aws-cdk-lib/aws-iam";
+import { Aws, Stack, Token } from "aws-cdk-lib";
+import type { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import {
   JsonPath,
   QueryLanguage,
@@ -14,9 +14,10 @@ import { runOutputSchema } from "#core/contracts/payloads.ts";
 import { commandProblems, runInputSchema, STARTED_BY } from "#core/contracts/run-input.ts";
 import { InputError } from "#core/errors.ts";
 import { parseInput } from "#core/input-problems.ts";
+import { nestedExecutions } from "./permissions.ts";
 
 /** What a run can be asked for by a larger machine: the run input, but for what that machine's own repetition does. */
-const taskInputSchema = runInputSchema.omit({ project: true, resume: true, dedupeKey: true });
+const taskInputSchema = runInputSchema.omit({ project: true, resume: true, dedupeKey: true, backfill: true });
 
 /** Options of the run. Any of them may hold a path or an expression of the machine's own language. */
 export type DbtRunOptions = z.input<typeof taskInputSchema>;
@@ -63,7 +64,7 @@ export class DbtTask extends TaskStateBase {
     check(id, options);
     this.#machine = machine;
     this.#options = options;
-    this.taskPolicies = policiesOf(Stack.of(this), machine.runMachineArn);
+    this.taskPolicies = nestedExecutions(Stack.of(this), machine.runMachineArn);
   }
 
   protected override _renderTask(topLevel?: QueryLanguage): object {
@@ -146,21 +147,3 @@ const isLate = (value: unknown): boolean => {
   if (typeof value === "string") return value.startsWith("{%");
   return typeof value === "object" && value !== null && Object.values(value).some(isLate);
 };
-
-/** As CDK's own task for nested executions: start, look, stop, and the rule by which Step Functions hears of the end. */
-function policiesOf(stack: Stack, runMachineArn: string): PolicyStatement[] {
-  const { resourceName } = stack.splitArn(runMachineArn, ArnFormat.COLON_RESOURCE_NAME);
-  const execution = { service: "states", resource: "execution", arnFormat: ArnFormat.COLON_RESOURCE_NAME };
-  const rule = { service: "events", resource: "rule" };
-  return [
-    new PolicyStatement({ actions: ["states:StartExecution"], resources: [runMachineArn] }),
-    new PolicyStatement({
-      actions: ["states:DescribeExecution", "states:StopExecution"],
-      resources: [Arn.format({ ...execution, resourceName: `${resourceName}:*` }, stack)],
-    }),
-    new PolicyStatement({
-      actions: ["events:PutTargets", "events:PutRule", "events:DescribeRule"],
-      resources: [Arn.format({ ...rule, resourceName: "StepFunctionsGetEventsForStepFunctionsExecutionRule" }, stack)],
-    }),
-  ];
-}

@@ -29,6 +29,7 @@ export const deployedNames = {
   /** Step Functions allows 80. */
   runMachine: (stackName: string) => `${stackName}-run`,
   consumerMachine: (stackName: string) => `${stackName}-consumer`,
+  backfillMachine: (stackName: string) => `${stackName}-backfill`,
   cluster: (stackName: string) => stackName,
   /** ECS allows 255; a project has at most 63. */
   taskFamily: (stackName: string, project: string, role: TaskRole) => `${stackName}-${project}-${role}`,

@@ -107,8 +107,8 @@ export class Functions extends Construct {
       "start-run": [
         ledgerRows(table, runsAndProjects, ["GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"]),
         answerTokens(stack, runMachine),
-        // Is the holder of the lock, or who stands before us in its queue, still there?
-        describeExecutions(stack, runMachine),
+        // Is the holder of the lock, who stands before us in its queue, or the backfill that has started us, still there?
+        describeExecutions(stack, runMachine, deployedNames.backfillMachine(stackName)),
       ],
       "check-run": [
         ledgerRows(table, runs, ["GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"]),

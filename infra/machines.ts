@@ -7,9 +7,10 @@ import { DefinitionBody, LogLevel, StateMachine, StateMachineType } from "aws-cd
 import { Construct } from "constructs";
 import { longestRunMinutes } from "#core/contracts/run-job.ts";
 import type { ProjectSettings } from "#core/contracts/settings.ts";
+import { backfillStates } from "./backfills.ts";
 import { deployedNames } from "./deployed-names.ts";
 import type { Functions } from "./functions.ts";
-import { machineArn } from "./permissions.ts";
+import { machineArn, nestedExecutions } from "./permissions.ts";
 import type { AslDefinition } from "./state-machines/asl.ts";
 import { consumerMachineDefinition } from "./state-machines/consumer-machine.ts";
 import { runMachineDefinition } from "./state-machines/run-machine.ts";
@@ -26,9 +27,10 @@ export interface MachinesProps {
   readonly key: IKey | undefined;
 }
 
-/** The run machine and the consumer machine: Standard, JSONPath, functions only. */
+/** The run machine and the consumer machine: Standard, JSONPath, functions only; and the one that starts runs of windows. */
 export class Machines extends Construct {
   readonly run: StateMachine;
+  readonly backfill: StateMachine;
   readonly #key: IKey | undefined;
   readonly consumer: StateMachine;
 
@@ -52,27 +54,48 @@ export class Machines extends Construct {
     });
     const consumer = consumerMachineDefinition({ ...timing, watchNodeArn: byName["watch-node"].functionArn });
     const runFunctions = [byName["start-run"], byName["check-run"], byName["settle-run"]];
-    this.run = this.#machine("Run", deployedNames.runMachine(props.stackName), run, runFunctions);
-    this.consumer = this.#machine("Consumer", deployedNames.consumerMachine(props.stackName), consumer, [
-      byName["watch-node"],
-    ]);
+    this.run = this.#machine("Run", deployedNames.runMachine(props.stackName), ...this.#written(run, runFunctions));
+    this.consumer = this.#machine(
+      "Consumer",
+      deployedNames.consumerMachine(props.stackName),
+      ...this.#written(consumer, [byName["watch-node"]]),
+    );
+    const backfill = DefinitionBody.fromChainable(backfillStates(this, this.run.stateMachineArn));
+    const startRuns = new PolicyDocument({ statements: nestedExecutions(Stack.of(this), this.run.stateMachineArn) });
+    this.backfill = this.#machine("Backfill", deployedNames.backfillMachine(props.stackName), backfill, { startRuns });
   }
 
-  #machine(id: string, name: string, definition: AslDefinition, functions: readonly IFunction[]): StateMachine {
-    const stack = Stack.of(this);
+  /** A definition that is written out, and the right to call its functions. */
+  #written(
+    definition: AslDefinition,
+    functions: readonly IFunction[],
+  ): [DefinitionBody, Record<string, PolicyDocument>] {
     const invoke = new PolicyStatement({
       sid: "InvokeFunctions",
       actions: ["lambda:InvokeFunction"],
       resources: functions.map((called) => called.functionArn),
     });
+    return [
+      DefinitionBody.fromString(Stack.of(this).toJsonString(definition)),
+      { invoke: new PolicyDocument({ statements: [invoke] }) },
+    ];
+  }
+
+  #machine(
+    id: string,
+    name: string,
+    definitionBody: DefinitionBody,
+    inlinePolicies: Record<string, PolicyDocument>,
+  ): StateMachine {
+    const stack = Stack.of(this);
     const role = new Role(this, `${id}Role`, {
       assumedBy: trusted(stack, "states.amazonaws.com", machineArn(stack, name)),
-      inlinePolicies: { invoke: new PolicyDocument({ statements: [invoke] }) },
+      inlinePolicies,
     });
     const machine = new StateMachine(this, id, {
       stateMachineName: name,
       stateMachineType: StateMachineType.STANDARD,
-      definitionBody: DefinitionBody.fromString(stack.toJsonString(definition)),
+      definitionBody,
       role,
       tracingEnabled: false,
       logs: {

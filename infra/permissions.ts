@@ -1,4 +1,4 @@
-import { ArnFormat, type Stack } from "aws-cdk-lib";
+import { Arn, ArnFormat, type Stack } from "aws-cdk-lib";
 import type { Table } from "aws-cdk-lib/aws-dynamodb";
 import { Effect, PolicyStatement } from "aws-cdk-lib/aws-iam";
 import type { Bucket } from "aws-cdk-lib/aws-s3";
@@ -201,11 +201,11 @@ export function startExecutions(stack: Stack, machineName: string): PolicyStatem
   });
 }
 
-export function describeExecutions(stack: Stack, machineName: string): PolicyStatement {
+export function describeExecutions(stack: Stack, ...machineNames: readonly string[]): PolicyStatement {
   return new PolicyStatement({
     sid: "DescribeExecutions",
     actions: ["states:DescribeExecution"],
-    resources: [executionsOf(stack, machineName)],
+    resources: machineNames.map((name) => executionsOf(stack, name)),
   });
 }
 
@@ -234,4 +234,25 @@ export function publishEvents(stack: Stack, source: string): PolicyStatement {
     resources: [stack.formatArn({ service: "events", resource: "event-bus", resourceName: "default" })],
     conditions: { StringEquals: { "events:source": source } },
   });
+}
+
+/**
+ * Starting executions of another machine and waiting for their ends, as CDK's own task has it: start, look, stop, and the
+ * rule by which Step Functions hears of the end.
+ */
+export function nestedExecutions(stack: Stack, runMachineArn: string): PolicyStatement[] {
+  const { resourceName } = stack.splitArn(runMachineArn, ArnFormat.COLON_RESOURCE_NAME);
+  const execution = { service: "states", resource: "execution", arnFormat: ArnFormat.COLON_RESOURCE_NAME };
+  const rule = { service: "events", resource: "rule" };
+  return [
+    new PolicyStatement({ actions: ["states:StartExecution"], resources: [runMachineArn] }),
+    new PolicyStatement({
+      actions: ["states:DescribeExecution", "states:StopExecution"],
+      resources: [Arn.format({ ...execution, resourceName: `${resourceName}:*` }, stack)],
+    }),
+    new PolicyStatement({
+      actions: ["events:PutTargets", "events:PutRule", "events:DescribeRule"],
+      resources: [Arn.format({ ...rule, resourceName: "StepFunctionsGetEventsForStepFunctionsExecutionRule" }, stack)],
+    }),
+  ];
 }

@@ -217,6 +217,7 @@ export class StepwatchStack extends Stack {
       new CfnOutput(this, name, { value, description });
     output("RunMachineArn", machines.run.stateMachineArn, 'Start a run here: {"project": …}');
     output("ConsumerMachineArn", machines.consumer.stateMachineArn, "One execution per dbt node of a run");
+    output("BackfillMachineArn", machines.backfill.stateMachineArn, "Starts one run for each window of a range");
     output("TableName", ledger.table.tableName, "The ledger");
     output("BucketName", artefacts.bucket.bucketName, "Artefacts of runs");
     output("ClusterName", cluster.name, "Where tasks run");

@@ -74,12 +74,13 @@ async function againAs(context: Context, project: string | undefined, flags: Run
     throw new UsageError(`The run ${flags.rerun} is not in the ledger: its options are not known.`, again);
   if (project !== undefined && project !== key.project)
     throw new UsageError(`The run ${flags.rerun} is of ${key.project}, not of ${project}.`, again);
-  const { resume: _resume, dedupeKey: _dedupeKey, evenIfPaused: _even, runKey: _key, ...input } = row.input as RunInput;
-  return input;
+  const { resume: _resume, dedupeKey: _dedupeKey, evenIfPaused: _even, ...input } = row.input as RunInput;
+  const { runKey: _key, backfill: _backfill, ifLeftOut: _ifLeftOut, ...work } = input;
+  return work;
 }
 
 /** What the flags say beside the options of `dbt build`, as the run input has it. */
-function runFields(flags: RunFlags) {
+export function runFields(flags: RunFlags) {
   const { allowEmpty, commit, policy, overlap, dependsOnPast, dedupeKey, evenIfPaused, job, lockKey, scheduledTime } =
     flags;
   const own = { ...policy, ...stated({ overlap, dependsOnPast }) };

@@ -58,6 +58,8 @@ export const runInputSchema = buildOptionsSchema.extend({
    * was not green, and has nothing to do after one that was.
    */
   runKey: z.string().min(1).max(1_000).optional(),
+  /** The execution of the backfill machine that starts it: once that is over, a run that has not begun does not begin. */
+  backfill: z.string().min(1).max(2_000).optional(),
   /** The commit that is built: its manifest is kept under that name, for later runs to compare with. */
   commit: z.string().regex(COMMIT, "is no name of a commit: letters, digits, ., _ and -, at most 100.").optional(),
   /** Begins although a person has paused the project. */
@@ -147,7 +149,7 @@ export function effectiveOptions(settings: ProjectSettings, input: Record<string
  * given it by the project's settings: yesterday's run is then no other word for today's.
  */
 export function workOf(asked: RunInput, dates?: Dates): string {
-  const { dedupeKey: _key, ifLeftOut: _ifLeftOut, scheduledTime, policy, ...input } = asked;
+  const { dedupeKey: _key, ifLeftOut: _ifLeftOut, backfill: _backfill, scheduledTime, policy, ...input } = asked;
   const { overlap: _overlap, ...own } = policy ?? {};
   const isDated = dates?.variable !== undefined || dates?.eventTime !== undefined;
   return workHash(JSON.stringify(sorted({ ...input, ...(isDated && { scheduledTime }), policy: own })));

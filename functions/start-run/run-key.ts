@@ -3,6 +3,7 @@ import type { RunRow } from "#core/contracts/ledger.ts";
 import type { TriggerRow } from "#core/contracts/project-rows.ts";
 import { type RunInput, workOf } from "#core/contracts/run-input.ts";
 import { InputError, StillRunning } from "#core/errors.ts";
+import { workKey } from "#core/names.ts";
 import { rowsLastUntilMs } from "#core/run/judging/rounds.ts";
 import type { TriggerDeps } from "./trigger.ts";
 
@@ -17,9 +18,6 @@ export type EarlierAttempt =
   /** Its execution has ended, as when the larger machine ran out of time, and its verdict is on its way. */
   | { readonly ending: string };
 
-/** Keys of runs stand beside those of triggers, and never for the same thing. */
-const keyed = (runKey: string): string => `run key ${runKey}`;
-
 /**
  * A step of a larger machine that is repeated by that machine's own Retry starts the same work under another name
  * (behaviour G13): by its `runKey` it goes on with the attempt before, and builds nothing again that is good. Null: it
@@ -32,8 +30,8 @@ export async function earlierAttempt(
   deps: RunKeyDeps,
 ): Promise<EarlierAttempt | null> {
   const { project, runKey } = input;
-  const first = await deps.ledger.claimTrigger(project, keyed(runKey), attempt);
-  if (first === null) return before(await deps.ledger.readTrigger(project, keyed(runKey)));
+  const first = await deps.ledger.claimTrigger(project, workKey(runKey), attempt);
+  if (first === null) return before(await deps.ledger.readTrigger(project, workKey(runKey)));
   const past = await deps.ledger.readRun({ project, runId: first.runId });
   const status = (await deps.executions.describe(first.executionArn))?.status;
   const isLive = past === null || past.state === "running";
@@ -47,7 +45,7 @@ export async function earlierAttempt(
     return { done: `Run ${first.runId} of the same runKey is green: nothing is left to do.` };
   const goesOn = past !== null && attempt.atMs <= rowsLastUntilMs(past);
   const next = goesOn ? { ...attempt, goesOnWith: first.runId } : attempt;
-  if (!(await deps.ledger.replaceTrigger(project, keyed(runKey), next, first)))
+  if (!(await deps.ledger.replaceTrigger(project, workKey(runKey), next, first)))
     return await earlierAttempt(input, attempt, deps);
   return before(next);
 }
@@ -64,9 +62,9 @@ export async function takeKeyOver(
 ): Promise<void> {
   const { project, runKey } = input;
   if (runKey === undefined || asked(input) !== asked(past.input as RunInput)) return;
-  const holder = await ledger.readTrigger(project, keyed(runKey));
+  const holder = await ledger.readTrigger(project, workKey(runKey));
   if (holder?.runId !== past.runId) return;
-  await ledger.replaceTrigger(project, keyed(runKey), { ...attempt, goesOnWith: past.runId }, holder);
+  await ledger.replaceTrigger(project, workKey(runKey), { ...attempt, goesOnWith: past.runId }, holder);
 }
 
 /** The work, whatever was adopted for it. Of another scheduled time it is another: dbt is told that one, by its environment at least. */

@@ -64,7 +64,7 @@ export async function startRun(payload: StartRunPayload, deps: StartRunDeps): Pr
   // What was to be built has been: that is no failure.
   if (earlier !== null && "done" in earlier) return await leftOut(earlier.done, false);
   const hadIt = await isMine(lock, deps);
-  const against = hadIt ? null : await reasonAgainst(input, lock, deps);
+  const against = hadIt ? null : await reasonAgainst(input, asked.backfill, lock, deps);
   if (against !== null) {
     await stepAside(lock, deps);
     return await leftOut(against);
@@ -125,9 +125,17 @@ function deployedOf(payload: StartRunPayload, input: RunInput): ProjectSettings 
   return settings;
 }
 
-/** Why this run is not even to wait: a person has paused the project, or its trigger has started a run before. */
-async function reasonAgainst(input: RunInput, lock: LockRow, deps: StartRunDeps): Promise<string | null> {
+/** Why this run is not even to wait: its backfill is over, a person has paused the project, or its trigger has started a run before. */
+async function reasonAgainst(
+  input: RunInput,
+  backfill: string | undefined,
+  lock: LockRow,
+  deps: StartRunDeps,
+): Promise<string | null> {
   const { project, evenIfPaused } = input;
+  // Stopped, it may be waiting for its end here: not every engine ends the executions that one has started.
+  if (backfill !== undefined && (await deps.executions.describe(backfill))?.status !== "RUNNING")
+    return "The backfill that has started this run is over.";
   const pause = evenIfPaused === true ? null : await deps.ledger.readPause(project);
   if (pause !== null) return pausedSentence(pause);
   const trigger = triggerOf(input);

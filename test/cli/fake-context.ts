@@ -13,6 +13,7 @@ import { FakeExecutions } from "../support/fake-clients.ts";
 import { memoryLedger } from "../support/memory-ledger.ts";
 import { exampleSettings } from "../support/projects.ts";
 
+export const BACKFILL_MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:stepwatch-backfill";
 export const RUN_MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:stepwatch-run";
 
 /** One look at a run; the last of a list stays. */
@@ -45,7 +46,14 @@ export function fakeStack(looks: readonly Look[], overrides: Partial<Ledger> = {
   return {
     projects: null,
     outdated: false,
-    resources: { stackName: "stepwatch", table: "t", bucket: "b", runMachineArn: RUN_MACHINE, consumerMachineArn: "c" },
+    resources: {
+      stackName: "stepwatch",
+      table: "t",
+      bucket: "b",
+      runMachineArn: RUN_MACHINE,
+      consumerMachineArn: "c",
+      backfillMachineArn: BACKFILL_MACHINE,
+    },
     place: "embedded",
     ledger,
     artefacts: {
@@ -60,6 +68,7 @@ export function fakeStack(looks: readonly Look[], overrides: Partial<Ledger> = {
       list: never,
     },
     executions: new FakeExecutions(),
+    executionNames: async () => [],
     askToStop: async () => undefined,
     readSettings: async (project) => (project === "shop" ? exampleSettings() : null),
     taskDefinitions: {

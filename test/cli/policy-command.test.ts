@@ -9,6 +9,7 @@ const outputs = {
   BucketName: "stepwatch-bucket-1",
   RunMachineArn: "arn:aws-cn:states:cn-north-1:123456789012:stateMachine:night-run",
   ConsumerMachineArn: "arn:aws-cn:states:cn-north-1:123456789012:stateMachine:night-consumer",
+  BackfillMachineArn: "arn:aws-cn:states:cn-north-1:123456789012:stateMachine:night-backfill",
 };
 const resources = resourcesOf("night", outputs);
 
@@ -19,6 +20,7 @@ describe("the policy of people", () => {
       expect.arrayContaining([
         "arn:aws-cn:cloudformation:cn-north-1:123456789012:stack/night/*",
         "arn:aws-cn:states:cn-north-1:123456789012:execution:night-run:*",
+        "arn:aws-cn:states:cn-north-1:123456789012:execution:night-backfill:*",
         "arn:aws-cn:dynamodb:cn-north-1:123456789012:table/stepwatch-LedgerTable-1",
         "arn:aws-cn:s3:::stepwatch-bucket-1/runs/*",
         "arn:aws-cn:s3:::stepwatch-bucket-1/latest/*",
@@ -29,7 +31,6 @@ describe("the policy of people", () => {
       ({ Sid }) => !Statement.some((one) => one.Sid === Sid),
     );
     expect(released.flatMap(({ Resource }) => Resource)).toEqual([
-      "arn:aws-cn:states:cn-north-1:123456789012:stateMachine:night-run",
       // DescribeTaskDefinition has no resource in IAM.
       "*",
       "arn:aws-cn:ecs:cn-north-1:123456789012:task-definition/night-*",

@@ -87,6 +87,12 @@ test("people's policies allow every call that the commands make, level by level,
   for (const look of ["status", "why", "tasks"]) await by("read", [0, 1], look, runId);
   await by("read", [0], "logs", runId);
   await by("run", [1], "retry", runId, "--force");
+  const days = ["--from", "2026-01-01", "--to", "2026-01-03"];
+  const begun = await by("run", [0], "backfill", PROJECT, ...days, "--no-follow", "--json");
+  const { backfill } = JSON.parse(begun);
+  await by("read", [0], "backfill", PROJECT);
+  await by("read", [0, 1], "backfill", "status", backfill);
+  await by("run", [0], "backfill", "stop", backfill, "--reason", "looked at");
   const node = summary.nodes.find((one: { class: string }) => one.class === "failed").uniqueId;
   await by("operate", [0], "mark", runId, "good", "--node", node, "--reason", "looked at it");
   await by("operate", [0], "pause", PROJECT, "--reason", "the warehouse moves");

@@ -349,6 +349,36 @@ describe("G13: a run that a step of a larger machine waits for", () => {
     expect(await start("run-3", {}, keyed)).toMatchObject({ skipped: said });
   });
 
+  it("H12: begins for a backfill that goes on, and not any more once that is over, also where it waited", async () => {
+    const backfill = arnOf("a-backfill");
+    const keyed = { ...asked, runKey: "a day of it", backfill };
+    executions.set(backfill, { status: "RUNNING" });
+    await start("holder");
+    running("holder");
+    running("run-1");
+    expect(await start("run-1", {}, keyed)).toBeNull();
+    executions.set(backfill, { status: "ABORTED" });
+    await expect(start("run-1", {}, keyed)).rejects.toThrow("The backfill that has started this run is over.");
+    expect(await ledger.readQueue("shop", "default")).toEqual([]);
+    expect(await ledger.readRun(keyOf("run-1"))).toBeNull();
+  });
+
+  it("H12: a later execution of the same backfill goes on with the run of the same window, which is the same work", async () => {
+    const [first, second] = [arnOf("a-backfill"), arnOf("a-backfill-r2")];
+    const keyed = { ...asked, runKey: "a day of it" };
+    for (const one of [first, second]) executions.set(one, { status: "RUNNING" });
+    await start("run-1", {}, { ...keyed, backfill: first });
+    await ledger.endRun(
+      { ...keyOf("run-1"), round: 1 },
+      { state: "red", verdict: "No.", summaryKey: null, endedAtMs: NOW },
+    );
+    ended("run-1");
+    await ledger.releaseLock("shop", "default", "run-1");
+    executions.set(first, { status: "FAILED" });
+    expect(await start("run-2", {}, { ...keyed, backfill: second })).toMatchObject({ runId: "run-2" });
+    expect(await ledger.readRun(keyOf("run-2"))).toMatchObject({ resumed: "run-1" });
+  });
+
   it("H8: Step Functions' own word on who has started it is no option of dbt, and is passed over", async () => {
     const input = { ...asked, AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID: arnOf("parent") };
     expect(await start("run-1", {}, input)).toMatchObject({ runId: "run-1" });

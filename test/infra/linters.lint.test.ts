@@ -40,6 +40,7 @@ const STACK = {
   bucket: "artefacts",
   runMachineArn: `arn:aws:states:${ACCOUNT}:stateMachine:stepwatch-run`,
   consumerMachineArn: `arn:aws:states:${ACCOUNT}:stateMachine:stepwatch-consumer`,
+  backfillMachineArn: `arn:aws:states:${ACCOUNT}:stateMachine:stepwatch-backfill`,
   dataKeyArn: `arn:aws:kms:${ACCOUNT}:key/1`,
 };
 

@@ -16,7 +16,10 @@ const ACCEPTED_WILDCARDS: readonly { finding: RegExp; reason: string }[] = [
     finding: /^Resource::<ArtefactsBucket\w+\.Arn>\/(latest|latest-green|commits)\/(shop\/)?\*$/,
     reason: "what lies beside the runs is named by project and file, or by a commit",
   },
-  { finding: /:execution:stepwatch-(run|consumer):\*$/, reason: "executions are named at run time" },
+  {
+    finding: /:execution:(stepwatch-(run|consumer|backfill)|.*"MachinesRun\w+".*):\*$/,
+    reason: "executions are named at run time",
+  },
   {
     finding: /:task-definition\/stepwatch-\*-(producer|queue):\*$/,
     reason: "policies must not grow with the projects; a live run keeps the revision it began with",
@@ -33,6 +36,7 @@ const ACCEPTED_WILDCARDS: readonly { finding: RegExp; reason: string }[] = [
 const ACCEPTED_STARS = [
   "stepwatch/Machines/RunRole/DefaultPolicy/Resource",
   "stepwatch/Machines/ConsumerRole/DefaultPolicy/Resource",
+  "stepwatch/Machines/BackfillRole/DefaultPolicy/Resource",
   "stepwatch/Functions/wake-role/DefaultPolicy/Resource",
   "stepwatch/Functions/publish-role/DefaultPolicy/Resource",
 ];

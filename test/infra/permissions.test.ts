@@ -72,6 +72,7 @@ describe("what each function may do", () => {
       "states:SendTaskSuccess on states:stateMachine:stepwatch-run",
       "states:SendTaskFailure on states:stateMachine:stepwatch-run",
       "states:DescribeExecution on states:execution:stepwatch-run:*",
+      "states:DescribeExecution on states:execution:stepwatch-backfill:*",
     ]);
     expect(conditionOf(role, "LedgerRows")).toEqual(rowsOf("RUN#*", "BUILD#*", "PROJECT#*"));
   });
@@ -260,6 +261,15 @@ test("each machine invokes its own functions; the schedule starts the run machin
     ["startrun", "checkrun", "settlerun"].map((name) => `lambda:InvokeFunction on Functions${name}`),
   );
   expect(invoked("MachinesConsumerRole")).toEqual(["lambda:InvokeFunction on Functionswatchnode"]);
+  const withoutLog = allowed(owner("MachinesBackfillRole")).filter((entry) => !entry.startsWith("logs:"));
+  expect(withoutLog).toEqual([
+    expect.stringMatching(/^states:StartExecution on <MachinesRun\w+>$/),
+    expect.stringMatching(/^states:DescribeExecution on states:execution:/),
+    expect.stringMatching(/^states:StopExecution on states:execution:/),
+    ...["PutTargets", "PutRule", "DescribeRule"].map(
+      (action) => `events:${action} on events:rule/StepFunctionsGetEventsForStepFunctionsExecutionRule`,
+    ),
+  ]);
   expect(allowed(owner("ProjectshopScheduleRole"))).toEqual([
     expect.stringMatching(/^states:StartExecution on <MachinesRun\w+>$/),
     "sqs:SendMessage on DeadLettersQueue",
@@ -281,6 +291,7 @@ test("each role is assumed for this account's own resources alone, where the ser
     ["ecs-tasks.amazonaws.com", ours("ecs:<AWS::Region>:<AWS::AccountId>:*")],
     ["states.amazonaws.com", ours("states:<AWS::Region>:<AWS::AccountId>:stateMachine:stepwatch-run")],
     ["states.amazonaws.com", ours("states:<AWS::Region>:<AWS::AccountId>:stateMachine:stepwatch-consumer")],
+    ["states.amazonaws.com", ours("states:<AWS::Region>:<AWS::AccountId>:stateMachine:stepwatch-backfill")],
     ["scheduler.amazonaws.com", ours("scheduler:<AWS::Region>:<AWS::AccountId>:schedule-group/default")],
     ["lambda.amazonaws.com", undefined],
   ];
@@ -302,7 +313,7 @@ test("no action is a wildcard, and no resource but the log delivery of Step Func
     if (listOf(statement.Resource).some((resource) => resource === "*")) {
       // Lambda looks for the table's stream by its name.
       const isStream = /^Functions(wake|publish)role/.test(owner);
-      if (!isStream) expect(owner).toMatch(/^Machines(Run|Consumer)RoleDefaultPolicy/);
+      if (!isStream) expect(owner).toMatch(/^Machines(Run|Consumer|Backfill)RoleDefaultPolicy/);
       for (const action of listOf(statement.Action))
         expect(action).toMatch(isStream ? /^dynamodb:ListStreams$/ : /^logs:/);
     }

@@ -530,6 +530,7 @@ describe("the stack", () => {
   test("says what the CLI needs to find it", () => {
     const outputs = full.template.toJSON().Outputs;
     expect(Object.keys(outputs).sort()).toEqual([
+      "BackfillMachineArn",
       "BucketName",
       "ClusterName",
       "ConsumerMachineArn",

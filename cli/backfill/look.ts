@@ -1,0 +1,134 @@
+import {
+  attemptName,
+  type BackfillInput,
+  type BackfillState,
+  type BackfillWindow,
+  backfillIdOf,
+  backfillInputSchema,
+  backfillState,
+  triggerOfWindow,
+  type WindowState,
+  windowsIn,
+} from "#core/backfill.ts";
+import { executionArn } from "#core/names.ts";
+import { sameOptions } from "../command-line.ts";
+import type { CommonOptions, DeployedStack } from "../context.ts";
+import { InfrastructureError, UsageError } from "../failure.ts";
+import { causeSentence } from "../run-end.ts";
+
+/** One window as it stands. */
+export interface WindowLook {
+  readonly window: BackfillWindow;
+  readonly state: WindowState;
+  /** The newest run that works on it; null: none has begun to wait for its lock. */
+  readonly runId: string | null;
+  readonly verdict: string | null;
+  readonly tookMs: number | null;
+}
+
+/** A backfill as it stands. */
+export interface BackfillLook {
+  /** Of all of its windows, by its first execution. */
+  readonly input: BackfillInput;
+  /** Of executions that have been started for it; the newest is the one that counts. */
+  readonly attempt: number;
+  readonly status: string;
+  readonly state: BackfillState;
+  readonly windows: readonly WindowLook[];
+}
+
+/** @throws {InfrastructureError} of a stack whose deployment knows no backfills yet */
+export function backfillMachineOf({ resources }: DeployedStack, flags: CommonOptions): string {
+  if (resources.backfillMachineArn !== undefined) return resources.backfillMachineArn;
+  throw new InfrastructureError(
+    `The stack ${resources.stackName} was deployed by a version of stepwatch that had no backfills.`,
+    `npx stepwatch deploy${sameOptions(flags)}`,
+  );
+}
+
+/**
+ * Reads what became of each window from the ledger, where each is known by its `runKey`.
+ * @param known windows that were green before, which they stay
+ * @throws {UsageError} if there is no such backfill
+ */
+export async function lookAtBackfill(
+  stack: DeployedStack,
+  named: string,
+  flags: CommonOptions,
+  known: ReadonlyMap<string, WindowLook> = new Map(),
+): Promise<BackfillLook> {
+  const machine = backfillMachineOf(stack, flags);
+  const id = backfillIdOf(named);
+  const first = await stack.executions.describe(executionArn(machine, id));
+  const input = backfillInputSchema.safeParse(first?.input);
+  if (first === null || !input.success)
+    throw new UsageError(
+      `There is no backfill ${named} in the stack ${stack.resources.stackName}, or it has expired.`,
+      `npx stepwatch backfill <project>${sameOptions(flags)}`,
+    );
+  const { attempt, status } = await newestAttempt(stack, machine, id, first.status);
+  const windows = await lookAtWindows(stack, input.data, status === "RUNNING", known);
+  return { input: input.data, attempt, status, state: backfillState(status, windows), windows };
+}
+
+async function newestAttempt(
+  stack: DeployedStack,
+  machine: string,
+  id: string,
+  firstStatus: string,
+): Promise<{ attempt: number; status: string }> {
+  for (let attempt = 1, status = firstStatus; ; attempt += 1) {
+    const next = await stack.executions.describe(executionArn(machine, attemptName(id, attempt + 1)));
+    if (next === null) return { attempt, status };
+    status = next.status;
+  }
+}
+
+/**
+ * Each lane goes through its windows in their order: where as many as there are lanes have no run, one after the other,
+ * no later one has.
+ */
+async function lookAtWindows(
+  stack: DeployedStack,
+  input: BackfillInput,
+  isLive: boolean,
+  known: ReadonlyMap<string, WindowLook>,
+): Promise<WindowLook[]> {
+  const looks: WindowLook[] = [];
+  let without = 0;
+  for (const window of windowsIn(input)) {
+    const isPassed = without >= input.lanes.length;
+    const look = isPassed
+      ? waiting(window, isLive)
+      : (known.get(window.window) ?? (await lookAt(stack, input, window, isLive)));
+    without = look.runId === null ? without + 1 : 0;
+    looks.push(look);
+  }
+  return looks;
+}
+
+const waiting = (window: BackfillWindow, isLive: boolean): WindowLook => ({
+  ...{ window, state: isLive ? "waiting" : "not built", runId: null, verdict: null, tookMs: null },
+});
+
+async function lookAt(
+  stack: DeployedStack,
+  { backfill: { project } }: BackfillInput,
+  window: BackfillWindow,
+  isLive: boolean,
+): Promise<WindowLook> {
+  const trigger = await stack.ledger.readTrigger(project, triggerOfWindow(window));
+  if (trigger === null) return waiting(window, isLive);
+  const { runId } = trigger;
+  const run = await stack.ledger.readRun({ project, runId });
+  if (run !== null) {
+    const { state, verdict = null, startedAtMs, endedAtMs } = run;
+    const tookMs = endedAtMs === undefined ? null : endedAtMs - startedAtMs;
+    return { window, runId, state: state === "skipped" ? "not built" : state, verdict, tookMs };
+  }
+  const execution = await stack.executions.describe(trigger.executionArn);
+  if (execution?.status === "RUNNING")
+    return { window, runId, state: "running", verdict: "It waits for its lock.", tookMs: null };
+  const why = causeSentence(execution?.cause ?? null) ?? execution?.error ?? "its rows have expired";
+  return { window, runId, state: "not built", verdict: why, tookMs: null };
+}
