@@ -72,6 +72,8 @@ const summary = object({
   stop: object({ requestedAt: time, by: maybe, reason: text, afterCurrent: z.boolean() }).nullable(),
   causes: z.array(object({ kind: z.enum(["vertex", "run"]), sentence: text, lines: ids, gates: count })),
   counts: object(Object.fromEntries(reportClass.options.map((name) => [name, count]))),
+  reused: count,
+  savedMs: z.number().min(0).nullable(),
   timings: object({
     startedAt: time,
     finishedAt: maybeTime,

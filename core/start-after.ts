@@ -9,6 +9,8 @@ const EVENT_FIELDS = ["source", "detail-type", "detail", "account", "region", "r
 
 const afterProjectSchema = z.strictObject({
   project: z.string().regex(PROJECT_NAME, "is no project name."),
+  /** Runs of this job of it alone; unset: of any, and those of none. */
+  job: z.string().regex(PROJECT_NAME, "is no job name.").optional(),
   /** Of another stack of the same account and region; unset: this one. */
   stack: z.string().min(1).optional(),
 });
@@ -68,13 +70,14 @@ export const RUN_ENDED: DetailType = "Run ended";
  */
 export function eventStart(after: StartAfter, ownStack: string): EventStart {
   if ("project" in after) {
-    const { project, stack = ownStack } = after;
-    // A command of dbt's that went well has built nothing that anything could follow.
-    const detail = { project: [project], state: ["green"], stack: [stack], kind: ["build"] };
+    const { project, job, stack = ownStack } = after;
+    // What somebody builds of it by hand, one model or another target, is nothing that all the rest could follow.
+    const run = { project: [project], state: ["green"], stack: [stack], kind: ["build"], asConfigured: [true] };
+    const detail = job === undefined ? run : { ...run, job: [job] };
     return {
       pattern: { source: [EVENT_SOURCE], "detail-type": [RUN_ENDED], detail },
       identity: ["$.detail.id"],
-      words: `a green run of ${project}`,
+      words: `a green run of ${job === undefined ? "" : `the job ${job} of `}${project}`,
     };
   }
   if ("event" in after) return { pattern: after.event, identity: ["$.id"], words: "an event" };
@@ -113,15 +116,18 @@ export function startProblems(projects: Readonly<Record<string, Started>>): (rea
     );
     const own = startAfter.map((one, at) => ({ name, one, path: ["projects", name, "startAfter", at, "project"] }));
     return [...own, ...ofJobs].flatMap(({ one, ...edge }) =>
-      "project" in one && one.stack === undefined ? [{ ...edge, after: one.project }] : [],
+      "project" in one && one.stack === undefined ? [{ ...edge, after: one.project, afterJob: one.job }] : [],
     );
   });
   const before = Map.groupBy(edges, ({ name }) => name);
   const parentsOf = (name: string) => (before.get(name) ?? []).map(({ after }) => after);
-  return edges.flatMap(({ name, after, path }) => {
-    const problem = Object.hasOwn(projects, after)
-      ? circleProblem(name, wayBetween(after, name, parentsOf))
-      : "is no project of this file; name the stack beside it if it is another one's.";
+  return edges.flatMap(({ name, after, afterJob, path }) => {
+    const project = Object.hasOwn(projects, after) ? projects[after] : undefined;
+    if (project === undefined)
+      return [[path, "is no project of this file; name the stack beside it if it is another one's."] as const];
+    if (afterJob !== undefined && !Object.hasOwn(project.jobs, afterJob))
+      return [[[...path.slice(0, -1), "job"], `is no job of ${after}.`] as const];
+    const problem = circleProblem(name, wayBetween(after, name, parentsOf));
     return problem === null ? [] : [[path, problem] as const];
   });
 }

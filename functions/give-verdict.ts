@@ -12,6 +12,7 @@ import { tallyOf } from "#core/run/reporting/tally.ts";
 import { warningEvents } from "#core/run/reporting/warning-events.ts";
 import { silenceAfter, silenceSchema } from "#core/run/watching/quiet.ts";
 import { orTold } from "./or-told.ts";
+import { timeOfReused } from "./reused-time.ts";
 
 export interface GiveVerdictDeps {
   readonly ledger: Ledger;
@@ -35,9 +36,10 @@ export async function giveVerdict(before: RunRow, deps: GiveVerdictDeps): Promis
   const { state, sentence: verdict } = verdictOf(read);
   const key = artefactKeys.summary(before.project, before.runId, before.round);
   const end = { state, verdict, endedAtMs: read.nowMs };
-  const summary = summarise({ ...read, run: { ...before, ...end, summaryKey: key } });
+  const savedMs = await orTold(deps, "What was reused has no time", () => timeOfReused(before, read.rows, deps.ledger));
+  const summary = { ...summarise({ ...read, run: { ...before, ...end, summaryKey: key } }), savedMs };
   const summaryKey = (await putSummary(key, summary, deps)) ? key : null;
-  const tally = tallyOf(summary);
+  const tally = { ...tallyOf(summary), ...(savedMs === null ? {} : { savedMs }) };
   const run: RunRow = { ...before, ...end, tally, ...(summaryKey ? { summaryKey } : {}) };
   if (await deps.ledger.endRun(before, { ...end, summaryKey, tally })) {
     tell(verdict, { verdict: state });

@@ -88,13 +88,9 @@ const SPOKEN: Readonly<Record<string, string>> = { not_built: "not built", doome
 
 /** `26 good, 1 failed, 4 upstream failed (12 models, 3 seeds, 20 tests)`: zeroes are left out. */
 export function countsLine(summary: RunSummary): string {
-  const { reused } = summary;
   const counts = Object.entries(summary.counts)
     .filter(([, count]) => count > 0)
-    .map(
-      ([word, count]) =>
-        `${count} ${SPOKEN[word] ?? word}${word === "good" && reused > 0 ? `, ${reused} of them reused` : ""}`,
-    );
+    .map(([word, count]) => `${count} ${SPOKEN[word] ?? word}${word === "good" ? reusedWords(summary) : ""}`);
   const types = new Map<string, number>();
   for (const vertex of [...summary.nodes, ...summary.tests, ...summary.others]) {
     const type = vertex.resourceType.replace("_", " ");
@@ -105,6 +101,12 @@ export function countsLine(summary: RunSummary): string {
   if (counts.length === 0 && isCommand) return counted(summary.tasks.length, "command of dbt's", "commands of dbt's");
   if (counts.length === 0 && summary.state === "running") return "not planned yet: dbt reads the project";
   return counts.length === 0 ? "nothing planned" : `${counts.join(", ")} (${parts.join(", ")})`;
+}
+
+/** What dbt had already, and how long that took when it was last built. */
+function reusedWords({ reused, savedMs }: RunSummary): string {
+  if (reused === 0) return "";
+  return `, ${reused} of them reused${savedMs === null ? "" : ` (${duration(savedMs)} of building saved)`}`;
 }
 
 /** Sign of life that is late by so much is worth a line: six heartbeats by default. Milliseconds. */

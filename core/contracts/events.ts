@@ -92,6 +92,8 @@ export const runEndedDetailSchema = z.object({
   /** The first twenty, those first that gate most. */
   causes: z.array(eventCauseSchema),
   causeCount: z.int(),
+  /** It built what its project or its job says, not a part or another target that somebody named, nor a backfill's window. */
+  asConfigured: z.boolean(),
   /** Key of the whole summary in the bucket of artefacts. */
   summaryKey: z.string().nullable(),
   /** Of the project's own log group. */

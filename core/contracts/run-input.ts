@@ -143,6 +143,16 @@ export function effectiveOptions(settings: ProjectSettings, input: Record<string
   return parseInput(`Options of project ${settings.project} refused`, buildOptionsSchema, merged);
 }
 
+/** Fields of a run's own input by which it builds less, or elsewhere, than its project or its job says. */
+const OTHERWISE = [
+  ...["command", "select", "exclude", "selector", "resourceTypes", "excludeResourceTypes", "target", "profile"],
+  ...["sample", "empty", "eventTimeStart", "eventTimeEnd", "lockKey", "backfill"],
+] as const;
+
+/** Whether a run builds what its project or its job says, all of it and where it says: not a part that a person names. */
+export const isAsConfigured = (input: Readonly<Record<string, unknown>>): boolean =>
+  OTHERWISE.every((field) => input[field] === undefined) && (input.resume as RunInput["resume"])?.nodes === undefined;
+
 /**
  * What a run would build, when it would not, and who waits for it (`runKey`), as one text for all inputs that ask for the
  * same: its trigger, and what it does where another run is live, make no difference. Its scheduled time does where dbt is

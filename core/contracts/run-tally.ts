@@ -43,6 +43,8 @@ export const runTallySchema = z.object({
   retried: z.int().min(0),
   /** Wall milliseconds of all dbt processes together. */
   dbtMs: z.number().min(0),
+  /** What the vertices that dbt reused took when they were last built. Milliseconds; absent where nobody knows. */
+  savedMs: z.number().min(0).optional(),
   /** What it cost, estimated (core/run/reporting/estimate). US dollars. */
   usd: z.number().min(0).optional(),
 });

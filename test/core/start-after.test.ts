@@ -45,6 +45,7 @@ describe("startAfter", () => {
 
   it.each([
     [follows({ project: "nowhere" }), 'projects.shop.startAfter[0].project = "nowhere": is no project of this file'],
+    [follows({ project: "raw", job: "gone" }), 'projects.shop.startAfter[0].job = "gone": is no job of raw.'],
     [follows({ file: "x" }), "is none of {project: …}"],
     [follows({ s3: { bucket: "A" } }), 'startAfter[0].s3.bucket = "A": is no name of a bucket.'],
     [follows({ event: { detail: { a: ["b"] } } }), "names neither source nor detail-type"],
@@ -85,20 +86,26 @@ describe("startAfter", () => {
     const words = 'events.publish = "warnings": startAfter of a project hears of the ends of its runs';
     expect(() => config({ raw: {}, shop: follows({ project: "raw" }) }, events)).toThrow(words);
     expect(() => config({ shop: follows({ project: "raw", stack: "other" }) }, events)).not.toThrow();
-    const { project, state, stack, kind, id } = runEndedDetailSchema.shape;
-    expect([project, state, stack, kind, id], "what the pattern and the key read").not.toContain(undefined);
+    const { project, state, stack, kind, id, job, asConfigured } = runEndedDetailSchema.shape;
+    expect([project, state, stack, kind, id, job, asConfigured], "what the pattern and the key read").not.toContain(
+      undefined,
+    );
   });
 
   it("is a pattern of EventBridge, and names an event by what is safe in JSON: never by an object's key", () => {
     expect(eventStart({ project: "raw" }, "prod")).toMatchObject({
       pattern: {
         ...{ source: ["stepwatch"], "detail-type": ["Run ended"] },
-        detail: { project: ["raw"], state: ["green"], stack: ["prod"], kind: ["build"] },
+        detail: { project: ["raw"], state: ["green"], stack: ["prod"], kind: ["build"], asConfigured: [true] },
       },
       identity: ["$.detail.id"],
     });
     expect(eventStart({ project: "raw", stack: "other" }, "prod").pattern).toMatchObject({
       detail: { stack: ["other"] },
+    });
+    expect(eventStart({ project: "raw", job: "nightly" }, "prod")).toMatchObject({
+      pattern: { detail: { project: ["raw"], job: ["nightly"] } },
+      words: "a green run of the job nightly of raw",
     });
     expect(eventStart({ s3: { bucket: "landing", prefix: "a/" } }, "prod")).toMatchObject({
       pattern: {

@@ -311,6 +311,25 @@ describe("H4: failures and what becomes of them", () => {
     const { pattern } = eventStart({ project: "shop" }, "stepwatch");
     expect((pattern.detail as { kind: string[] }).kind).not.toContain((detail as { kind: string }).kind);
   });
+
+  it.each([
+    [{}, true],
+    [{ job: "nightly", vars: { day: "x" }, scheduledTime: "2026-01-31" }, true],
+    [{ resume: { run: "run-0" } }, true],
+    [{ select: ["orders"] }, false],
+    [{ target: "staging" }, false],
+    [{ eventTimeStart: "2026-01-01", eventTimeEnd: "2026-01-02", backfill: "arn" }, false],
+    [{ resume: { run: "run-0", nodes: ["model.shop.orders"] } }, false],
+  ])("H8: a green run with the input %j is one that others follow: %s", async (more, asConfigured) => {
+    const run = {
+      ...(await presentRun()),
+      input: { project: "shop", ...more },
+      state: "green" as const,
+      verdict: "Well.",
+    };
+    await publish([{ project: "shop", runId: "run-1", atMs: 1, kind: "run ended", run }], deps());
+    expect(only("Run ended")[0]!.detail).toMatchObject({ asConfigured });
+  });
 });
 
 test("H4: every event is as its schema says, and none is larger than EventBridge takes", async () => {

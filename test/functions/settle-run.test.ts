@@ -64,6 +64,37 @@ async function built(status: string, end: Parameters<typeof buildEnd>[0] = {}): 
 }
 
 describe("a run that ends", () => {
+  it("B13: what dbt reused has the time that it took in the newest run which built it, as what this one has saved", async () => {
+    const before = { project: "shop", runId: "run-0" };
+    const older = { project: "shop", runId: "older" };
+    for (const [n, [past, status, executionSeconds]] of (
+      [
+        [older, "success", 90],
+        [before, "success", 75.5],
+        [{ ...before, runId: "between" }, "reused", 0.1],
+        [{ ...before, runId: "red" }, "error", 3],
+      ] as const
+    ).entries()) {
+      await ledger.putRunIndex({ ...past, executionArn: "arn", startedAtMs: n, state: "green" }, 60);
+      await ledger.createRun(runRow(past));
+      await ledger.createTask(past, 0, taskRow(1));
+      await ledger.markClaimed(past, 1);
+      await ledger.passFence(past, 1, { taskArn: "arn:1", startedAtMs: 1 });
+      await ledger.writeVertex(past, 1, { uniqueId: "a", status, executionSeconds, evidence: true, endedAtMs: 2 });
+    }
+    await built("reused");
+    await settle();
+    const run = await ledger.readRun(key);
+    expect(run?.tally).toMatchObject({ savedMs: 75_500 });
+    expect(JSON.parse(artefacts.texts.get(run!.summaryKey!)!)).toMatchObject({ reused: 1, savedMs: 75_500 });
+  });
+
+  it("B13: where nothing was reused, or nobody knows when that was built, nothing is said to be saved", async () => {
+    await built("reused");
+    await settle();
+    expect((await ledger.readRun(key))?.tally).not.toHaveProperty("savedMs");
+  });
+
   it("A25: what its builds have shown of the project's silences is kept for the next run", async () => {
     nowMs = 1_700_000_000_000 + 90 * 60_000;
     const longestQuietMs = 45 * 60_000;

@@ -51,13 +51,22 @@ it("a green run of another project and an event of one's own start runs that kno
   const ended = (state: string, more: object = {}) => ({
     Source: "stepwatch",
     DetailType: "Run ended",
-    Detail: JSON.stringify({ project: "raw", state, stack: "starts", id: `id of ${state}`, kind: "build", ...more }),
+    Detail: JSON.stringify({
+      project: "raw",
+      state,
+      stack: "starts",
+      id: `id of ${state}`,
+      kind: "build",
+      asConfigured: true,
+      ...more,
+    }),
   });
   const Entries = [
     ended("red"),
     ended("green", { stack: "another" }),
     ended("green", { project: "other" }),
     ended("green", { kind: "command" }),
+    ended("green", { asConfigured: false }),
     ended("green"),
     { Source: "my.app", DetailType: "Loaded", Detail: "{}" },
   ];

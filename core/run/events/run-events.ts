@@ -1,6 +1,7 @@
 import { logUrl } from "#core/console-links.ts";
 import type { EventOf } from "#core/contracts/events.ts";
 import type { RunRow } from "#core/contracts/ledger.ts";
+import { isAsConfigured } from "#core/contracts/run-input.ts";
 import { projectLogGroup } from "#core/names.ts";
 import { cut, type EventOrigin, headOf, ownerIn } from "#core/run/events/event-facts.ts";
 import type { NodeFacts } from "#core/run/planning/node-facts.ts";
@@ -67,6 +68,7 @@ export function runEndedEvent(
         owner: uniqueId === null ? null : ownerIn(facts, uniqueId),
       })),
       causeCount: causes.length,
+      asConfigured: isAsConfigured(run.input),
       summaryKey: run.summaryKey ?? null,
       logUrl: logUrl(run.executionArn, projectLogGroup(origin.stack, run.project)),
     },

@@ -53,6 +53,8 @@ export interface RunSummary {
   readonly counts: Readonly<Record<ReportClass, number>>;
   /** Of the good ones, those that dbt reused and did not build. */
   readonly reused: number;
+  /** What those took when they were last built: what this run has saved. Null until its verdict, and where nobody knows. */
+  readonly savedMs: number | null;
   readonly timings: {
     readonly startedAt: string;
     readonly finishedAt: string | null;
@@ -138,6 +140,7 @@ export function summarise(input: SummaryInput): RunSummary {
     causes: result?.causes ?? [],
     counts: countsOf([...reports.values()]),
     reused: [...reports.values()].filter((report) => report.reused).length,
+    savedMs: run.tally?.savedMs ?? null,
     timings: timingsOf(input),
     tasks: tasks.map(taskReport),
     nodes: all.filter(isNode).map((view) => nodeReport(view, plan, reports, views)),

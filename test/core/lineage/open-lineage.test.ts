@@ -58,7 +58,7 @@ const started: RunStartedDetail = { ...run, startedAt: "2026-03-01T03:00:00.000Z
 const ended: RunEndedDetail = {
   ...run,
   ...{ state: "red", verdict: "orders failed", startedAt: started.startedAt, endedAt: time, seconds: 246 },
-  ...{ counts: null, causes: [], causeCount: 1, summaryKey: null, logUrl: null },
+  ...{ counts: null, causes: [], causeCount: 1, asConfigured: true, summaryKey: null, logUrl: null },
 };
 const told = (type: LineageSource["detail-type"], detail: object) =>
   lineageEvents({ "detail-type": type, time, detail } as LineageSource, settings);

@@ -68,7 +68,8 @@ describe("the summary", () => {
     expect(told).toMatchObject({ reused: 1, counts: { good: 3 } });
     expect(told.nodes[0]).toMatchObject({ class: "good", status: "reused", reused: true });
     expect(told.warnings).toEqual([`${warns}: warned, 2 results`]);
-    expect(countsLine(told)).toContain("3 good, 1 of them reused");
+    expect(countsLine(told)).toContain("3 good, 1 of them reused (");
+    expect(countsLine({ ...told, savedMs: 185_000 })).toContain("1 of them reused (3 min 05 s of building saved) (");
   });
 
   test("C11: what a failed test found and where it is kept is told", () => {
