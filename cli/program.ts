@@ -3,6 +3,7 @@ import { periods } from "#core/schedule/local-time.ts";
 import { addBuildOptions, notEmpty } from "./build-options.ts";
 import {
   type BackfillFlags,
+  type BackfillRetryFlags,
   backfillCommand,
   backfillRetry,
   backfillStatus,
@@ -218,6 +219,15 @@ function program(context: Context, exit: { code: number }): Command {
   );
   backfill
     .enablePositionalOptions()
+    .hook("preAction", (_, command) => {
+      const misplaced = backfill.options.find(
+        (option) => backfill.getOptionValueSource(option.attributeName()) === "cli",
+      );
+      if (command !== backfill && misplaced !== undefined)
+        throw new InvalidArgumentError(
+          `${misplaced.long} stands behind: stepwatch backfill ${command.name()} <backfill> ${misplaced.long} …`,
+        );
+    })
     .option("--from <time>", "where the first window begins: a date, or date and time", notEmpty)
     .option("--to <time>", "where the last window ends, as in dbt's own --event-time-end", notEmpty)
     .addOption(new Option("--by <period>", "of a window").choices(periods).default("day"))
@@ -247,8 +257,12 @@ function program(context: Context, exit: { code: number }): Command {
     .option("--no-follow", "only ask for it")
     .action((id: string, flags: StopFlags) => ends(backfillStop(context, id, flags)));
   ofBackfill("retry <backfill>", "the windows that are not green once more, going on with what is good")
+    .addOption(
+      new Option("--image <which>", "current: with the image that is deployed now").choices(["same", "current"]),
+    )
+    .option("--even-if-paused", "although somebody has paused the project")
     .option("--no-follow", "only start it")
-    .action((id: string, flags: StopFlags) => ends(backfillRetry(context, id, flags)));
+    .action((id: string, flags: BackfillRetryFlags) => ends(backfillRetry(context, id, flags)));
   deployed(add("status <run>", "nodes, tests, tasks and verdict of a run")).action((run: string, flags) =>
     ends(statusCommand(context, run, flags)),
   );

@@ -246,11 +246,17 @@ export interface Ledger {
   putRunIndex(row: RunIndexRow, ttlDays: number): Promise<void>;
   /** Newest first. */
   listRuns(project: string, limit: number): Promise<RunIndexRow[]>;
-  /** Notes which run a trigger has started, for two weeks. Null: this one, now or already; otherwise the row of the run that it started before. */
-  claimTrigger(project: string, dedupeKey: string, trigger: TriggerRow): Promise<TriggerRow | null>;
+  /** Notes which run a trigger has started, for two weeks if not given. Null: this one, now or already; otherwise the row of the run that it started before. */
+  claimTrigger(project: string, dedupeKey: string, trigger: TriggerRow, days?: number): Promise<TriggerRow | null>;
   readTrigger(project: string, dedupeKey: string): Promise<TriggerRow | null>;
   /** Takes a trigger from a run that never began. False: it was no longer that run's. */
-  replaceTrigger(project: string, dedupeKey: string, trigger: TriggerRow, gone: { runId: string }): Promise<boolean>;
+  replaceTrigger(
+    project: string,
+    dedupeKey: string,
+    trigger: TriggerRow,
+    gone: { runId: string },
+    days?: number,
+  ): Promise<boolean>;
 
   /** Since when the schedule of a project, or of a job, is the one that is named: from now on, if it was another one. */
   knowSchedule(project: string, schedule: string, nowMs: number, job?: string): Promise<number>;

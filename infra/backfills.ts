@@ -31,6 +31,10 @@ export function backfillStates(scope: Construct, runMachineArn: string): IChaina
         "Name.$": "States.Format('{}-{}', $.window.name, States.UUID())",
         "Input.$": "States.JsonMerge($.input, $.window.input, false)",
       },
+      // Of the start alone: a run that is not green is States.TaskFailed. A start that came through is known by its runKey.
+      Retry: [
+        { ErrorEquals: START_ERRORS, IntervalSeconds: 5, MaxAttempts: 6, BackoffRate: 2, JitterStrategy: "FULL" },
+      ],
     },
   });
   const green = new Pass(scope, "Window is green", { result: Result.fromString(GREEN) });
@@ -56,6 +60,14 @@ export function backfillStates(scope: Construct, runMachineArn: string): IChaina
       .otherwise(new Succeed(scope, "All are green")),
   );
 }
+
+/** Step Functions' own errors where it can not take a start for the moment. */
+const START_ERRORS = [
+  "StepFunctions.ExecutionLimitExceededException",
+  "StepFunctions.ThrottlingException",
+  "StepFunctions.StepFunctionsException",
+  "StepFunctions.SdkClientException",
+];
 
 const GREEN = "green";
 const NOT_GREEN = "not green";

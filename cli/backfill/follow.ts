@@ -5,7 +5,7 @@ import type { CommonOptions, Context, DeployedStack } from "../context.ts";
 import { exitCodes } from "../failure.ts";
 import { printJson, printLines, say } from "../output.ts";
 import { paintFor } from "../view/style.ts";
-import { type BackfillLook, lookAtBackfill, type WindowLook } from "./look.ts";
+import { type BackfillLook, type KnownOfBackfill, lookAtBackfill, type WindowLook } from "./look.ts";
 import { backfillJson, backfillLines, windowLine } from "./text.ts";
 
 /** Between two looks, each a read for every window that is at work. Milliseconds. */
@@ -17,16 +17,21 @@ export async function followBackfill(
   stack: DeployedStack,
   id: string,
   flags: CommonOptions,
+  begun?: KnownOfBackfill["begun"],
 ): Promise<BackfillLook | null> {
   const paint = paintFor(context.err, context.environment);
   const told = new Map<string, string>();
   const green = new Map<string, WindowLook>();
+  const leftOut = new Map<string, WindowLook>();
   try {
     for (;;) {
-      const look = await unlessBusy(() => lookAtBackfill(stack, id, flags, green));
+      const look = await unlessBusy(() =>
+        lookAtBackfill(stack, id, flags, { green, leftOut, ...(begun && { begun }) }),
+      );
       for (const one of look?.windows ?? []) {
         const { window } = one.window;
         if (one.state === "green") green.set(window, one);
+        if (one.state === "not built" && one.runId !== null) leftOut.set(one.runId, one);
         const now = `${one.state} ${one.runId}`;
         if (one.state !== "waiting" && told.get(window) !== now) say(context, windowLine(one, paint));
         told.set(window, now);

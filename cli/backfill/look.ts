@@ -46,28 +46,41 @@ export function backfillMachineOf({ resources }: DeployedStack, flags: CommonOpt
   );
 }
 
+/** What somebody who has just looked, or has just begun it, knows beside the ledger. */
+export interface KnownOfBackfill {
+  /** Windows that were green before, which they stay. */
+  readonly green?: ReadonlyMap<string, WindowLook>;
+  /** Runs that never began, by their ids. */
+  readonly leftOut?: ReadonlyMap<string, WindowLook>;
+  /** The attempt that has just been started, which Step Functions may not know of yet. */
+  readonly begun?: { readonly input: BackfillInput; readonly attempt: number };
+}
+
 /**
  * Reads what became of each window from the ledger, where each is known by its `runKey`.
- * @param known windows that were green before, which they stay
  * @throws {UsageError} if there is no such backfill
  */
 export async function lookAtBackfill(
   stack: DeployedStack,
   named: string,
   flags: CommonOptions,
-  known: ReadonlyMap<string, WindowLook> = new Map(),
+  known: KnownOfBackfill = {},
 ): Promise<BackfillLook> {
   const machine = backfillMachineOf(stack, flags);
   const id = backfillIdOf(named);
-  const first = await stack.executions.describe(executionArn(machine, id));
+  const { begun } = known;
+  const started = begun === undefined ? null : { status: "RUNNING", input: begun.input };
+  const first = (await stack.executions.describe(executionArn(machine, id))) ?? (begun?.attempt === 1 ? started : null);
   const input = backfillInputSchema.safeParse(first?.input);
   if (first === null || !input.success)
     throw new UsageError(
       `There is no backfill ${named} in the stack ${stack.resources.stackName}, or it has expired.`,
       `npx stepwatch backfill <project>${sameOptions(flags)}`,
     );
-  const { attempt, status } = await newestAttempt(stack, machine, id, first.status);
-  const windows = await lookAtWindows(stack, input.data, status === "RUNNING", known);
+  const newest = await newestAttempt(stack, machine, id, first.status);
+  const isHidden = begun !== undefined && newest.attempt < begun.attempt;
+  const { attempt, status } = isHidden ? { attempt: begun.attempt, status: "RUNNING" } : newest;
+  const windows = await lookAtWindows(stack, input.data, status, known);
   return { input: input.data, attempt, status, state: backfillState(status, windows), windows };
 }
 
@@ -84,42 +97,50 @@ async function newestAttempt(
   }
 }
 
+/** Windows without a run that may lie before one with a run: where a start was refused, for example. */
+const MOST_GAP = 10;
+
 /**
- * Each lane goes through its windows in their order: where as many as there are lanes have no run, one after the other,
- * no later one has.
+ * Each lane goes through its windows in their order: where many more than there are lanes have no run, one after the
+ * other, no later one has, as long as the backfill goes on.
  */
 async function lookAtWindows(
   stack: DeployedStack,
   input: BackfillInput,
-  isLive: boolean,
-  known: ReadonlyMap<string, WindowLook>,
+  status: string,
+  known: KnownOfBackfill,
 ): Promise<WindowLook[]> {
   const looks: WindowLook[] = [];
   let without = 0;
   for (const window of windowsIn(input)) {
-    const isPassed = without >= input.lanes.length;
+    const isPassed = status === "RUNNING" && without >= input.lanes.length + MOST_GAP;
     const look = isPassed
-      ? waiting(window, isLive)
-      : (known.get(window.window) ?? (await lookAt(stack, input, window, isLive)));
+      ? withoutRun(window, status)
+      : (known.green?.get(window.window) ?? (await lookAt(stack, input, window, status, known)));
     without = look.runId === null ? without + 1 : 0;
     looks.push(look);
   }
   return looks;
 }
 
-const waiting = (window: BackfillWindow, isLive: boolean): WindowLook => ({
-  ...{ window, state: isLive ? "waiting" : "not built", runId: null, verdict: null, tookMs: null },
+/** An execution that succeeded has seen each window green, also where nobody knows its run any more. */
+const withoutRun = (window: BackfillWindow, status: string): WindowLook => ({
+  ...{ window, runId: null, verdict: null, tookMs: null },
+  state: status === "RUNNING" ? "waiting" : status === "SUCCEEDED" ? "green" : "not built",
 });
 
 async function lookAt(
   stack: DeployedStack,
   { backfill: { project } }: BackfillInput,
   window: BackfillWindow,
-  isLive: boolean,
+  status: string,
+  { leftOut }: KnownOfBackfill,
 ): Promise<WindowLook> {
   const trigger = await stack.ledger.readTrigger(project, triggerOfWindow(window));
-  if (trigger === null) return waiting(window, isLive);
+  if (trigger === null) return withoutRun(window, status);
   const { runId } = trigger;
+  const before = leftOut?.get(runId);
+  if (before !== undefined) return before;
   const run = await stack.ledger.readRun({ project, runId });
   if (run !== null) {
     const { state, verdict = null, startedAtMs, endedAtMs } = run;

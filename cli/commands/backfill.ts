@@ -10,11 +10,14 @@ import {
   newBackfillId,
   windowsIn,
 } from "#core/backfill.ts";
-import { parseRunInput } from "#core/contracts/run-input.ts";
+import { effectiveOptions, parseRunInput, type RunInput } from "#core/contracts/run-input.ts";
 import { settingsOfJob } from "#core/contracts/run-job.ts";
+import { policyOfRun } from "#core/contracts/run-policy.ts";
 import type { ProjectSettings } from "#core/contracts/settings.ts";
 import { counted } from "#core/counted.ts";
 import { executionArn } from "#core/names.ts";
+import { lockFor } from "#core/run/planning/lock-for.ts";
+import { refuseEarly } from "#core/run/planning/refuse-early.ts";
 import type { Period } from "#core/schedule/local-time.ts";
 import { windowsOf } from "#core/schedule/windows.ts";
 import { followBackfill, reportBackfill } from "../backfill/follow.ts";
@@ -46,7 +49,7 @@ export async function backfillCommand(context: Context, project: string, flags: 
   const given = (["eventTimeStart", "eventTimeEnd", "sample"] as const).find((name) => options[name] !== undefined);
   if (given !== undefined)
     throw new UsageError(`${FLAGS[given]}: the windows of a backfill say it.`, "npx stepwatch backfill --help");
-  const { project: _, ...input } = parseRunInput({ project, ...options, ...runFields(flags) });
+  const asking = parseRunInput({ project, ...options, ...runFields(flags) });
   refuseUnknown(context, project, flags, options);
   const stack = await context.openStack(flags);
   const machine = backfillMachineOf(stack, flags);
@@ -54,10 +57,12 @@ export async function backfillCommand(context: Context, project: string, flags: 
   if (deployed === null) throw notInStack(project, stack.projects?.join(", ") ?? "no such project", flags);
   const settings = settingsOfJob(deployed, flags.job);
   refuseSideBySide(settings, flags);
+  refuseForAll(asking, settings, flags, context.now());
   const { by, at, eventTime, parallel } = flags;
   const zone = settings.dates?.zone ?? "UTC";
   const windows = windowsOf({ from, to, by, timeZone: zone }, (end) => `--${end}`);
   await refusePaused(stack, project, flags);
+  const input = inLine(asking);
   const id = newBackfillId(project, context.now(), randomBytes(4).toString("hex"));
   const asked = { id, project, by, zone, who: context.person, input, windows, parallel, at, eventTime };
   return await begin(context, stack, machine, backfillInput(asked, machine), 1, flags);
@@ -74,6 +79,37 @@ function refuseSideBySide({ project, job }: ProjectSettings, { parallel }: Backf
     `--parallel ${parallel}: runs ${whose} share a lock, so that one follows the other.`,
     "Leave it out, or name a job with lock: none by --job.",
   );
+}
+
+/**
+ * A window waits for its lock, whatever the project's policy does beside a live run: left out, one after the other would
+ * be, within seconds.
+ */
+function inLine({ project: _, policy, ...input }: RunInput): Omit<RunInput, "project"> {
+  return { ...input, policy: { overlap: "queue", ...policy } };
+}
+
+/**
+ * What is wrong with each of the runs is said once, before any is started. @throws {UsageError | InputError}
+ */
+function refuseForAll(input: RunInput, settings: ProjectSettings, flags: BackfillFlags, nowMs: number): void {
+  const refused = (sentence: string) => new UsageError(sentence, "npx stepwatch backfill --help");
+  const options = effectiveOptions(settings, input);
+  const { project, dates = { format: "date" as const } } = settings;
+  if (options.fullRefresh === true)
+    throw refused("fullRefresh: each window's run would rebuild incremental models with its own rows alone.");
+  if (options.empty === true) throw refused("empty: no window's run would build a row.");
+  if (options.sample !== undefined) throw refused("sample: the windows of a backfill say which rows are read.");
+  if (dates.variable !== undefined && options.vars !== undefined && Object.hasOwn(options.vars, dates.variable))
+    throw refused(
+      `vars.${dates.variable}: it is the variable of ${project}'s dates, and would be the same in all windows.`,
+    );
+  const window = options.eventTimeStart ?? options.eventTimeEnd ?? dates.eventTime;
+  if (!flags.eventTime && window !== undefined)
+    throw refused(`--no-event-time: the settings of ${project} give its runs a window of their own (${window}).`);
+  const policy = policyOfRun(settings.policy, input.policy, Number.POSITIVE_INFINITY);
+  lockFor({ arn: "", name: "a-run" }, input, settings, nowMs);
+  refuseEarly(settings, input, policy, options);
 }
 
 async function begin(
@@ -98,12 +134,9 @@ async function begin(
       `npx stepwatch backfill status ${id}${sameOptions(flags)}`,
     );
   say(context, `Started the backfill ${id}.`);
-  if (flags.follow === false) return reportBackfill(context, await lookAtBackfill(stack, id, flags), flags);
-  return await followed(context, stack, id, flags);
-}
-
-async function followed(context: Context, stack: DeployedStack, id: string, flags: CommonOptions): Promise<number> {
-  const end = await followBackfill(context, stack, id, flags);
+  const begun = { input, attempt };
+  if (flags.follow === false) return reportBackfill(context, await lookAtBackfill(stack, id, flags, { begun }), flags);
+  const end = await followBackfill(context, stack, id, flags, begun);
   return end === null ? exitCodes.interrupted : reportBackfill(context, end, flags);
 }
 
@@ -144,7 +177,7 @@ export async function backfillStop(
 ): Promise<number> {
   const stack = await context.openStack(flags);
   const look = await lookAtBackfill(stack, named, flags);
-  const { id, project } = look.input.backfill;
+  const { id } = look.input.backfill;
   if (look.state !== "running")
     throw new UsageError(
       `The backfill ${id} is over already: ${look.state}.`,
@@ -152,10 +185,12 @@ export async function backfillStop(
     );
   const cause = `stopped by ${context.person}: ${flags.reason}`;
   // Where a run has been told why it is stopped, that stands in its verdict, whoever ends its execution.
-  const begun = await askRuns(context, stack, project, look, flags.reason);
+  const asked = new Set<string>();
+  await askRuns(context, stack, look, { asked, cause, reason: flags.reason });
   await stack.executions.stop(executionArn(backfillMachineOf(stack, flags), attemptName(id, look.attempt)), cause);
-  for (const runId of begun.waiting)
-    await stack.executions.stop(executionArn(stack.resources.runMachineArn, runId), cause);
+  // Whose runs have begun since that look.
+  const after = await lookAtBackfill(stack, id, flags);
+  await askRuns(context, stack, after, { asked, cause, reason: flags.reason });
   say(context, `The backfill ${id} is being stopped: no further window begins.`);
   if (flags.follow === false) return reportAsked(context, await lookAtBackfill(stack, id, flags), flags);
   const end = await followBackfill(context, stack, id, flags);
@@ -170,37 +205,57 @@ function reportAsked(context: Context, look: BackfillLook, flags: CommonOptions)
 async function askRuns(
   context: Context,
   stack: DeployedStack,
-  project: string,
-  { windows }: BackfillLook,
-  reason: string,
-): Promise<{ waiting: string[] }> {
-  const waiting: string[] = [];
+  { input, windows }: BackfillLook,
+  { asked, cause, reason }: { readonly asked: Set<string>; readonly cause: string; readonly reason: string },
+): Promise<void> {
+  const { project } = input.backfill;
   for (const { state, runId } of windows) {
-    if (state !== "running" || runId === null) continue;
+    if (state !== "running" || runId === null || asked.has(runId)) continue;
     const run = await stack.ledger.readRun({ project, runId });
-    if (run === null) waiting.push(runId);
-    else if (run.state === "running")
+    // One that waits for its lock has no row, and is asked again once it has.
+    if (run === null) await stack.executions.stop(executionArn(stack.resources.runMachineArn, runId), cause);
+    else asked.add(runId);
+    if (run?.state === "running")
       await stack.ledger.requestStop(run, { atMs: context.now(), reason, by: context.person, afterCurrent: false });
   }
-  return { waiting };
+}
+
+/** Flags of `backfill retry`. */
+export interface BackfillRetryFlags extends CommonOptions {
+  readonly follow?: boolean;
+  readonly image?: "same" | "current";
+  readonly evenIfPaused?: boolean;
 }
 
 /** `stepwatch backfill retry <id>`: the windows that are not green once more, each going on with what is good of it. */
-export async function backfillRetry(
-  context: Context,
-  named: string,
-  flags: CommonOptions & { readonly follow?: boolean },
-): Promise<number> {
+export async function backfillRetry(context: Context, named: string, flags: BackfillRetryFlags): Promise<number> {
   const stack = await context.openStack(flags);
   const machine = backfillMachineOf(stack, flags);
   const look = await lookAtBackfill(stack, named, flags);
-  const { id } = look.input.backfill;
+  const { id, project } = look.input.backfill;
   const next = `npx stepwatch backfill status ${id}${sameOptions(flags)}`;
   if (look.state === "running")
     throw new UsageError(`The backfill ${id} goes on: it is retried when it is over.`, next);
   const open = look.windows.filter(({ state }) => state !== "green").map(({ window }) => window);
   if (open.length === 0)
     throw new UsageError(`All windows of the backfill ${id} are green: nothing is left to do.`, next);
+  const { attemptImage: _, ...before } = look.input.input;
+  const input = {
+    ...before,
+    ...(flags.image === "current" && { attemptImage: "current" }),
+    ...(flags.evenIfPaused === true && { evenIfPaused: true }),
+  };
+  await refusePaused(stack, project, {
+    ...flags,
+    evenIfPaused: before.evenIfPaused === true || flags.evenIfPaused === true,
+  });
   const attempt = look.attempt + 1;
-  return await begin(context, stack, machine, backfillAgain(look.input, open, machine, attempt), attempt, flags);
+  return await begin(
+    context,
+    stack,
+    machine,
+    backfillAgain({ ...look.input, input }, open, machine, attempt),
+    attempt,
+    flags,
+  );
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { RunRow } from "#core/contracts/ledger.ts";
 import { parseRunInput } from "#core/contracts/run-input.ts";
-import { newRunId } from "#core/names.ts";
+import { newRunId, workKey } from "#core/names.ts";
 import { roundOf } from "#core/run/judging/rounds.ts";
 import { failedSteps, openSteps, stepsOf } from "#core/run/judging/run-steps.ts";
 import { currentProducer } from "#core/run/judging/vertex-view.ts";
@@ -33,6 +33,7 @@ export async function retryCommand(context: Context, runId: string, flags: Retry
   const seen = { run, plan, tasks, vertices };
   const retry = retryOf(seen, flags, context.person, context.now());
   refuseNothing(seen, retry, flags);
+  await refuseBeside(stack, run, flags);
   say(context, `Retry of run ${runId} of ${run.project} (${run.state}), by ${context.person}:`);
   for (const line of [...retryPlan(retry.next), ...(await newerRuns(stack, seen))]) say(context, line);
   await ignoreTests(context, stack, seen, retry);
@@ -86,6 +87,18 @@ const mayHealByHooks = ({ plan, tasks }: RunAsItStands): boolean =>
   plan?.endHooks === true || tasks.some((task) => (task.end?.hookFailures.length ?? 0) > 0);
 
 /** A run of the same lock that began later: its tables are newer than what this one would build. */
+/** Two that go on with one piece of work would build it twice. @throws {UsageError} */
+async function refuseBeside(stack: DeployedStack, { project, runId, input }: RunRow, flags: RetryFlags): Promise<void> {
+  if (typeof input.runKey !== "string") return;
+  const holder = await stack.ledger.readTrigger(project, workKey(input.runKey));
+  if (holder === null || holder.runId === runId) return;
+  if ((await stack.executions.describe(holder.executionArn))?.status !== "RUNNING") return;
+  throw new UsageError(
+    `The run ${holder.runId} of the same runKey goes on with ${runId} already.`,
+    `npx stepwatch status ${holder.runId}${sameOptions(flags)}`,
+  );
+}
+
 async function newerRuns(stack: DeployedStack, { run }: RunAsItStands): Promise<string[]> {
   const runs = await stack.ledger.listRuns(run.project, 10);
   const newer = runs.filter((one) => one.startedAtMs > run.startedAtMs && one.state !== "skipped");

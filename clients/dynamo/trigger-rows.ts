@@ -1,5 +1,5 @@
 import type { Ledger } from "#clients/ledger.ts";
-import { triggerRowSchema } from "#core/contracts/project-rows.ts";
+import { type TriggerRow, triggerRowSchema } from "#core/contracts/project-rows.ts";
 import { keys } from "#core/names.ts";
 import { absent, anyOf, atMost, equals } from "./expressions.ts";
 import { expiry, readRow } from "./rows.ts";
@@ -17,12 +17,16 @@ const triggerKey = (project: string, dedupeKey: string): Key => ({
 
 /** Triggers that have started a run. One that DynamoDB has not deleted yet counts as forgotten once it has expired. */
 export function triggerRows(table: DynamoTable): Triggers {
-  const set = (trigger: { atMs: number }) => ({ ...trigger, expiresAt: expiry(trigger.atMs, TRIGGER_DAYS) });
+  const written = (trigger: TriggerRow, days: number) => ({
+    set: { ...trigger, expiresAt: expiry(trigger.atMs, days) },
+    // What the row said before of another run's is none of this one's.
+    remove: trigger.goesOnWith === undefined ? ["goesOnWith"] : [],
+  });
   return {
-    async claimTrigger(project, dedupeKey, trigger) {
+    async claimTrigger(project, dedupeKey, trigger, days = TRIGGER_DAYS) {
       const forgotten = atMost("expiresAt", Math.floor(trigger.atMs / 1_000));
       const when = anyOf(absent("pk"), forgotten);
-      const refusal = await table.update(triggerKey(project, dedupeKey), { set: set(trigger), when });
+      const refusal = await table.update(triggerKey(project, dedupeKey), { ...written(trigger, days), when });
       if (refusal?.row == null || refusal.row.runId === trigger.runId) return null;
       return readRow(triggerRowSchema, refusal.row);
     },
@@ -32,9 +36,9 @@ export function triggerRows(table: DynamoTable): Triggers {
       return row === null ? null : readRow(triggerRowSchema, row);
     },
 
-    async replaceTrigger(project, dedupeKey, trigger, gone) {
+    async replaceTrigger(project, dedupeKey, trigger, gone, days = TRIGGER_DAYS) {
       const key = triggerKey(project, dedupeKey);
-      const refusal = await table.update(key, { set: set(trigger), when: equals("runId", gone.runId) });
+      const refusal = await table.update(key, { ...written(trigger, days), when: equals("runId", gone.runId) });
       return refusal === null || refusal.row?.runId === trigger.runId;
     },
   };

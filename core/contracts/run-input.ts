@@ -60,6 +60,8 @@ export const runInputSchema = buildOptionsSchema.extend({
   runKey: z.string().min(1).max(1_000).optional(),
   /** The execution of the backfill machine that starts it: once that is over, a run that has not begun does not begin. */
   backfill: z.string().min(1).max(2_000).optional(),
+  /** With which image an attempt with a `runKey` goes on with the one before: that one's, or the one deployed now. */
+  attemptImage: z.enum(["same", "current"]).optional(),
   /** The commit that is built: its manifest is kept under that name, for later runs to compare with. */
   commit: z.string().regex(COMMIT, "is no name of a commit: letters, digits, ., _ and -, at most 100.").optional(),
   /** Begins although a person has paused the project. */
@@ -159,7 +161,8 @@ export const isAsConfigured = (input: Readonly<Record<string, unknown>>): boolea
  * given it by the project's settings: yesterday's run is then no other word for today's.
  */
 export function workOf(asked: RunInput, dates?: Dates): string {
-  const { dedupeKey: _key, ifLeftOut: _ifLeftOut, backfill: _backfill, scheduledTime, policy, ...input } = asked;
+  const { dedupeKey: _, ifLeftOut: __, backfill: ___, attemptImage: ____, ...work } = asked;
+  const { scheduledTime, policy, ...input } = work;
   const { overlap: _overlap, ...own } = policy ?? {};
   const isDated = dates?.variable !== undefined || dates?.eventTime !== undefined;
   return workHash(JSON.stringify(sorted({ ...input, ...(isDated && { scheduledTime }), policy: own })));

@@ -66,7 +66,7 @@ export async function resumedRun(
     job,
     dates,
   };
-  const { resume: _, dedupeKey: __, evenIfPaused: ___, backfill: ____, ...options } = past.input as RunInput;
+  const { resume: _, dedupeKey: __, evenIfPaused: ___, ...options } = past.input as RunInput;
   return {
     past,
     settings,

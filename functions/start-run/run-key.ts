@@ -27,28 +27,39 @@ export type EarlierAttempt =
 export async function earlierAttempt(
   input: RunInput & { readonly runKey: string },
   attempt: TriggerRow,
+  keepDays: number,
   deps: RunKeyDeps,
 ): Promise<EarlierAttempt | null> {
   const { project, runKey } = input;
-  const first = await deps.ledger.claimTrigger(project, workKey(runKey), attempt);
-  if (first === null) return before(await deps.ledger.readTrigger(project, workKey(runKey)));
+  const first = await deps.ledger.claimTrigger(project, workKey(runKey), attempt, keepDays);
+  if (first === null) return before(input, await deps.ledger.readTrigger(project, workKey(runKey)));
   const past = await deps.ledger.readRun({ project, runId: first.runId });
   const status = (await deps.executions.describe(first.executionArn))?.status;
   const isLive = past === null || past.state === "running";
   if (isLive && status === "RUNNING") throw new StillRunning(first.runId, runKey);
-  if (past?.state === "running") return { ending: first.runId };
-  if (past !== null && asked(past.input as RunInput) !== asked(input))
+  // It has its verdict in a moment; or it has one, and its execution goes on: a person has redriven it.
+  if (past?.state === "running" || (past !== null && past.state !== "green" && status === "RUNNING"))
+    return { ending: first.runId };
+  const adopted = past ?? (await adoptedBy(project, first, deps));
+  if (adopted !== null && asked(adopted.input as RunInput) !== asked(input))
     throw new InputError("Run input refused", [
-      `runKey = "${runKey}": run ${first.runId} had it with other options; give each piece of work a key of its own`,
+      `runKey = "${runKey}": run ${adopted.runId} had it with other options; give each piece of work a key of its own`,
     ]);
   if (past?.state === "green")
     return { done: `Run ${first.runId} of the same runKey is green: nothing is left to do.` };
-  const goesOn = past !== null && attempt.atMs <= rowsLastUntilMs(past);
-  const next = goesOn ? { ...attempt, goesOnWith: first.runId } : attempt;
-  if (!(await deps.ledger.replaceTrigger(project, workKey(runKey), next, first)))
-    return await earlierAttempt(input, attempt, deps);
-  return before(next);
+  const goesOn = adopted !== null && attempt.atMs <= rowsLastUntilMs(adopted);
+  const next = goesOn ? { ...attempt, goesOnWith: adopted.runId } : attempt;
+  if (!(await deps.ledger.replaceTrigger(project, workKey(runKey), next, first, keepDays)))
+    return await earlierAttempt(input, attempt, keepDays, deps);
+  return before(input, next);
 }
+
+/** An attempt that never began has built nothing: the next one goes on with what that was to go on with. */
+const adoptedBy = async (
+  project: string,
+  { goesOnWith }: TriggerRow,
+  { ledger }: RunKeyDeps,
+): Promise<RunRow | null> => (goesOnWith === undefined ? null : await ledger.readRun({ project, runId: goesOnWith }));
 
 /**
  * A run by which a person goes on with an attempt takes its key over, once it has begun: the larger machine's next attempt
@@ -64,15 +75,16 @@ export async function takeKeyOver(
   if (runKey === undefined || asked(input) !== asked(past.input as RunInput)) return;
   const holder = await ledger.readTrigger(project, workKey(runKey));
   if (holder?.runId !== past.runId) return;
-  await ledger.replaceTrigger(project, workKey(runKey), { ...attempt, goesOnWith: past.runId }, holder);
+  const days = past.settings.policy.ttlDays;
+  await ledger.replaceTrigger(project, workKey(runKey), { ...attempt, goesOnWith: past.runId }, holder, days);
 }
 
 /** The work, whatever was adopted for it. Of another scheduled time it is another: dbt is told that one, by its environment at least. */
-const asked = ({ resume: _, runKey: __, ...input }: RunInput): string =>
+const asked = ({ resume: _, runKey: __, evenIfPaused: ___, ...input }: RunInput): string =>
   `${workOf(input)} ${input.scheduledTime ?? ""}`;
 
-function before(row: TriggerRow | null): EarlierAttempt | null {
+function before({ attemptImage: image = "same" }: RunInput, row: TriggerRow | null): EarlierAttempt | null {
   if (row?.goesOnWith === undefined) return null;
-  const nothingElse = { downstream: false, force: false, fullRefresh: false, image: "same" as const };
+  const nothingElse = { downstream: false, force: false, fullRefresh: false, image };
   return { resume: { ...nothingElse, run: row.goesOnWith, reason: "Another attempt with the same runKey." } };
 }

@@ -18,12 +18,12 @@ import type { Policy, ProjectSettings } from "#core/contracts/settings.ts";
 import { InputError, PastNotGreen, RunLeftOut } from "#core/errors.ts";
 import { RUN_ID } from "#core/names.ts";
 import { withChosenImage } from "#core/run/planning/chosen-image.ts";
+import { lockFor } from "#core/run/planning/lock-for.ts";
+import { refuseEarly } from "#core/run/planning/refuse-early.ts";
 import { scheduledAtMsOf } from "#core/run/planning/run-dates.ts";
 import { pausedSentence } from "#core/run/watching/pause.ts";
 import { giveLockBack, runKeyOf } from "../run-lock.ts";
-import { lockFor } from "./lock-for.ts";
 import { refuseAfterRed } from "./past.ts";
-import { refuseEarly } from "./refuse-early.ts";
 import { adoptRun, type Resumed, resumedRun } from "./resume.ts";
 import { type EarlierAttempt, earlierAttempt, takeKeyOver } from "./run-key.ts";
 import { duplicateOf } from "./trigger.ts";
@@ -41,7 +41,7 @@ export async function startRun(payload: StartRunPayload, deps: StartRunDeps): Pr
   const asked = parseRunInput(payload.input);
   const deployed = withChosenImage(deployedOf(payload, asked), await deps.ledger.readImage(asked.project));
   const current = settingsOfCommand(settingsOfJob(deployed, asked.job), asked);
-  const earlier = await attemptBefore(payload, asked, deps);
+  const earlier = await attemptBefore(payload, asked, current.policy.ttlDays, deps);
   if (earlier !== null && "ending" in earlier) return null;
   const resumed = await resumedBy(asked, earlier, deployed, deps);
   const { input, settings } = resumed ?? { input: asked, settings: current };
@@ -88,10 +88,11 @@ export async function startRun(payload: StartRunPayload, deps: StartRunDeps): Pr
 async function attemptBefore(
   { execution }: StartRunPayload,
   { runKey, resume, ...input }: RunInput,
+  keepDays: number,
   deps: StartRunDeps,
 ): Promise<EarlierAttempt | null> {
   if (runKey === undefined || resume !== undefined) return null;
-  return await earlierAttempt({ ...input, runKey }, attemptOf(execution, deps), deps);
+  return await earlierAttempt({ ...input, runKey }, attemptOf(execution, deps), keepDays, deps);
 }
 
 const attemptOf = ({ name, arn }: StartRunPayload["execution"], { nowMs }: Pick<StartRunDeps, "nowMs">) => ({
@@ -133,9 +134,10 @@ async function reasonAgainst(
   deps: StartRunDeps,
 ): Promise<string | null> {
   const { project, evenIfPaused } = input;
-  // Stopped, it may be waiting for its end here: not every engine ends the executions that one has started.
-  if (backfill !== undefined && (await deps.executions.describe(backfill))?.status !== "RUNNING")
-    return "The backfill that has started this run is over.";
+  // Stopped, it may be waiting for its end here: not every engine ends the executions that one has started. One that
+  // nobody knows has begun a moment ago.
+  const starter = backfill === undefined ? null : await deps.executions.describe(backfill);
+  if (starter !== null && starter.status !== "RUNNING") return "The backfill that has started this run is over.";
   const pause = evenIfPaused === true ? null : await deps.ledger.readPause(project);
   if (pause !== null) return pausedSentence(pause);
   const trigger = triggerOf(input);

@@ -86,12 +86,46 @@ describe("backfill", () => {
     [[...DAYS, "--parallel", "2"], "--parallel 2: runs of shop share a lock, so that one follows the other."],
     [[...DAYS, "--parallel", "0"], "It is no whole number from 1 on."],
     [[...DAYS, "--threads", "many"], "--threads"],
+    [[...DAYS, "--full-refresh"], "fullRefresh: each window's run would rebuild incremental models with its own rows"],
+    [[...DAYS, "--empty"], "empty: no window's run would build a row."],
+    [[...DAYS, "--lock-key", "pr-1"], 'lockKey = "pr-1": only a run of a job with lock: schema has one'],
   ])("H12: %j is refused by one sentence, and nothing is started", async (options, sentence) => {
     const stack = withRuns({});
     const end = await stepwatch(["backfill", "shop", ...options], { stack });
     expect(end.exitCode).toBe(2);
     expect(end.stderr).toContain(sentence);
     expect(stack.executions.started).toEqual([]);
+  });
+
+  it.each([
+    [["--vars", '{"run_date": "2026-01-01"}'], {}, "vars.run_date: it is the variable of shop's dates"],
+    [["--no-event-time"], {}, "--no-event-time: the settings of shop give its runs a window of their own (day)."],
+    [[], { sample: "1 day" }, "sample: the windows of a backfill say which rows are read."],
+    [[], { fullRefresh: true }, "fullRefresh"],
+  ])(
+    "H12: %j with the project's own settings would build another day, or nothing of it: refused",
+    async (options, build, sentence) => {
+      const dates = { format: "date", variable: "run_date", eventTime: "day" } as const;
+      const settings = { ...exampleSettings(), dates, build: { ...exampleSettings().build, ...build } };
+      const stack = { ...withRuns({}), readSettings: async () => settings };
+      const end = await stepwatch(["backfill", "shop", ...DAYS, ...options], { stack });
+      expect(end.exitCode).toBe(2);
+      expect(end.stderr).toContain(sentence);
+      expect(stack.executions.started).toEqual([]);
+    },
+  );
+
+  it("H12: each window waits for its lock, whatever the project does beside a live run, unless that is asked for", async () => {
+    expect((await begun(withRuns({}))).input.input.policy).toEqual({ overlap: "queue" });
+    const own = await begun(withRuns({}), "--policy", "overlap=skip", "--policy", "retries.node=0");
+    expect(own.input.input.policy).toEqual({ overlap: "skip", retries: { node: 0 } });
+  });
+
+  it("an option before the name of a command of it would be lost, and is refused", async () => {
+    const stack = withRuns({});
+    const end = await stepwatch(["backfill", "--stack", "prod", "status", "some-id"], { stack });
+    expect(end.exitCode).toBe(2);
+    expect(end.stderr).toContain("--stack stands behind: stepwatch backfill status <backfill> --stack …");
   });
 
   it("H12: several at a time where a job's runs have no lock, forty at most", async () => {
@@ -192,6 +226,20 @@ describe("backfill status", () => {
     expect(refused.exitCode).toBe(1);
   });
 
+  it("H12: a window whose start never came through hides none behind it; one that succeeded vouches for all", async () => {
+    const stack = withRuns({ "2026-01-01": GREEN, "2026-01-03": GREEN });
+    const { id, arn } = await begun(stack);
+    const live = await stepwatch(["backfill", "status", id, "--json"], { stack });
+    const states = (stdout: string) => JSON.parse(stdout).windows.map((one: { state: string }) => one.state);
+    expect(states(live.stdout)).toEqual(["green", "waiting", "green"]);
+    stack.executions.set(arn, { status: "FAILED" });
+    const over = await stepwatch(["backfill", "status", id, "--json"], { stack });
+    expect(states(over.stdout)).toEqual(["green", "not built", "green"]);
+    stack.executions.set(arn, { status: "SUCCEEDED" });
+    const green = await stepwatch(["backfill", "status", id, "--json"], { stack });
+    expect(states(green.stdout)).toEqual(["green", "green", "green"]);
+  });
+
   it("one that there is not is named, with the command that lists them", async () => {
     const end = await stepwatch(["backfill", "status", "nope"], { stack: withRuns({}) });
     expect(end.exitCode).toBe(2);
@@ -214,6 +262,21 @@ describe("backfill retry", () => {
     stack.executions.set(again.executionArn, { status: "FAILED" });
     await stepwatch(["backfill", "retry", `${id}-r2`, "--no-follow"], { stack });
     expect(stack.executions.started.at(-1)!.name).toBe(`${id}-r3`);
+  });
+
+  it("H12: with the image that is deployed now where that is asked for; not beside a pause, unless it is known", async () => {
+    const pause = { project: "shop", by: "ada", atMs: 0, reason: "the warehouse moves" };
+    const stack = withRuns({ "2026-01-01": RED });
+    const { id, arn } = await begun(stack);
+    stack.executions.set(arn, { status: "FAILED" });
+    const paused = { ...stack, ledger: { ...stack.ledger, readPause: async () => pause } };
+    const retry = ["backfill", "retry", id, "--no-follow"];
+    expect((await stepwatch(retry, { stack: paused })).stderr).toContain("npx stepwatch resume shop");
+    expect(stack.executions.started).toHaveLength(1);
+    await stepwatch([...retry, "--even-if-paused", "--image", "current"], { stack: paused });
+    expect((stack.executions.started.at(-1)!.input as BackfillInput).input).toMatchObject({
+      ...{ attemptImage: "current", evenIfPaused: true, policy: { overlap: "queue" } },
+    });
   });
 
   it("H12: is refused while it goes on, and where nothing is left to do", async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { VertexMark } from "#core/contracts/ledger.ts";
 import type { RoundRequest } from "#core/contracts/rounds.ts";
+import { workKey } from "#core/names.ts";
 import { row, runOf } from "../support/run-builders.ts";
 import { type FakeStack, fakeStack, known, type Look, stepwatch } from "./fake-context.ts";
 import { begun, green, plan, red } from "./looks.ts";
@@ -119,6 +120,21 @@ describe("retry", () => {
       { input: { project: "shop", resume: { run: "run-1", nodes: ["model.shop.orders"], image: "same" } } },
     ]);
     expect([again.requests, redriven(again.stack)]).toEqual([[], []]);
+  });
+
+  test("G13: not beside another attempt at the same work, which builds it already", async () => {
+    const keyed = { ...red, run: { ...red.run!, input: { project: "shop", runKey: "of a parent" } } };
+    const { stack, requests } = watched([keyed]);
+    const other = { runId: "run-2", executionArn: "arn:run-2", atMs: 1 };
+    await stack.ledger.claimTrigger("shop", workKey("of a parent"), other);
+    stack.executions.set("arn:run-2", { status: "RUNNING" });
+    const end = await stepwatch(["retry", "run-1"], { stack });
+    expect(end.exitCode).toBe(2);
+    expect(end.stderr).toContain("The run run-2 of the same runKey goes on with run-1 already.");
+    expect(requests).toEqual([]);
+    stack.executions.set("arn:run-2", { status: "FAILED" });
+    await stepwatch(["retry", "run-1", "--no-follow"], { stack });
+    expect(requests).toHaveLength(1);
   });
 
   test("G8: where Step Functions does not redrive it, or another image is wanted, it goes on as a new run", async () => {

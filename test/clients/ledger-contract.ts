@@ -847,6 +847,26 @@ export function ledgerContract(name: string, open: () => Promise<Ledger>): void 
         expect(await claim("late", 1_000_000 + 15 * 86_400_000)).toBeNull();
       });
 
+      it("G13: what a run goes on with is that run's word: another one that takes the key over, or a forgotten one, has its own", async () => {
+        const day = 86_400_000;
+        const trigger = (runId: string, atMs = day) => ({ runId, executionArn: `arn:${runId}`, atMs });
+        await ledger.claimTrigger(key.project, "work", trigger("one"), 60);
+        const second = { ...trigger("two"), goesOnWith: "one" };
+        expect(await ledger.replaceTrigger(key.project, "work", second, { runId: "one" }, 60)).toBe(true);
+        expect(await ledger.readTrigger(key.project, "work")).toEqual(second);
+        expect(await ledger.claimTrigger(key.project, "work", trigger("three", 59 * day), 60)).toEqual(second);
+        expect(await ledger.replaceTrigger(key.project, "work", trigger("three"), { runId: "two" }, 60)).toBe(true);
+        expect(await ledger.readTrigger(key.project, "work")).toEqual(trigger("three"));
+        await ledger.replaceTrigger(
+          key.project,
+          "work",
+          { ...trigger("four"), goesOnWith: "three" },
+          { runId: "three" },
+        );
+        expect(await ledger.claimTrigger(key.project, "work", trigger("five", 16 * day))).toBeNull();
+        expect(await ledger.readTrigger(key.project, "work")).toEqual(trigger("five", 16 * day));
+      });
+
       it("G25: a pause is one person's until it is taken back", async () => {
         const pause = { project: key.project, by: "jane", atMs: 5, reason: "the warehouse moves" };
         expect(await ledger.readPause(key.project)).toBeNull();

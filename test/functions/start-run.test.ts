@@ -340,7 +340,9 @@ describe("G13: a run that a step of a larger machine waits for", () => {
     ended("run-1");
     await ledger.releaseLock("shop", "default", "run-1");
     const resume = { run: "run-1", who: "ada", reason: "the grant is there" };
-    expect(await start("by-hand", {}, { project: "shop", resume })).toMatchObject({ runId: "by-hand" });
+    // As the command has it: a person who retries a run knows what is paused.
+    const byHand = { project: "shop", resume, evenIfPaused: true };
+    expect(await start("by-hand", {}, byHand)).toMatchObject({ runId: "by-hand" });
     running("by-hand");
     await expect(start("run-2", {}, keyed)).rejects.toThrow("by-hand");
     await ledger.endRun({ ...keyOf("by-hand"), round: 1 }, { ...end, state: "green" });
@@ -349,10 +351,55 @@ describe("G13: a run that a step of a larger machine waits for", () => {
     expect(await start("run-3", {}, keyed)).toMatchObject({ skipped: said });
   });
 
+  it("G13: an attempt that never began leaves to the next one what it was to go on with", async () => {
+    const keyed = { ...asked, runKey: "of a parent" };
+    await start("run-1", {}, keyed);
+    await ledger.endRun(
+      { ...keyOf("run-1"), round: 1 },
+      { state: "red", verdict: "No.", summaryKey: null, endedAtMs: NOW },
+    );
+    ended("run-1");
+    await ledger.releaseLock("shop", "default", "run-1");
+    await ledger.pause({ project: "shop", by: "ada", atMs: NOW, reason: "the warehouse moves" });
+    await expect(start("run-2", {}, { ...keyed, ifLeftOut: "fail" })).rejects.toThrow(RunLeftOut);
+    ended("run-2");
+    await ledger.resume("shop");
+    expect(await start("run-3", {}, keyed)).toMatchObject({ runId: "run-3" });
+    expect(await ledger.readRun(keyOf("run-3"))).toMatchObject({ resumed: "run-1" });
+  });
+
+  it("G13: waits for one that has its verdict and goes on all the same, as a person has redriven it", async () => {
+    const keyed = { ...asked, runKey: "of a parent" };
+    await start("run-1", {}, keyed);
+    const end = { state: "red", verdict: "No.", summaryKey: null, endedAtMs: NOW } as const;
+    await ledger.endRun({ ...keyOf("run-1"), round: 1 }, end);
+    await ledger.releaseLock("shop", "default", "run-1");
+    running("run-1");
+    expect(await start("run-2", {}, keyed)).toBeNull();
+    expect(await ledger.readRun(keyOf("run-2"))).toBeNull();
+    ended("run-1");
+    expect(await start("run-2", {}, keyed)).toMatchObject({ runId: "run-2" });
+    expect(await ledger.readRun(keyOf("run-2"))).toMatchObject({ resumed: "run-1" });
+  });
+
+  it("G13: goes on with the image that is deployed now where it is asked to", async () => {
+    const keyed = { ...asked, runKey: "of a parent" };
+    await start("run-1", {}, keyed);
+    await ledger.endRun(
+      { ...keyOf("run-1"), round: 1 },
+      { state: "red", verdict: "No.", summaryKey: null, endedAtMs: NOW },
+    );
+    ended("run-1");
+    await ledger.releaseLock("shop", "default", "run-1");
+    await start("run-2", {}, { ...keyed, attemptImage: "current" });
+    expect(await ledger.readRun(keyOf("run-2"))).toMatchObject({
+      input: { resume: { run: "run-1", image: "current" } },
+    });
+  });
+
   it("H12: begins for a backfill that goes on, and not any more once that is over, also where it waited", async () => {
     const backfill = arnOf("a-backfill");
     const keyed = { ...asked, runKey: "a day of it", backfill };
-    executions.set(backfill, { status: "RUNNING" });
     await start("holder");
     running("holder");
     running("run-1");

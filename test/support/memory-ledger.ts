@@ -270,24 +270,28 @@ export function memoryLedger(): Ledger {
 
   function triggerMethods(): Pick<Ledger, "claimTrigger" | "readTrigger" | "replaceTrigger"> {
     const triggers = new Map<string, TriggerRow>();
+    const untilMs = new Map<string, number>();
     const name = (project: string, dedupeKey: string) => JSON.stringify([project, dedupeKey]);
-    const twoWeeksMs = 14 * 86_400_000;
+    const put = (at: string, trigger: TriggerRow, days: number) => {
+      triggers.set(at, copy(trigger));
+      untilMs.set(at, trigger.atMs + days * 86_400_000);
+    };
     return {
-      async claimTrigger(project, dedupeKey, trigger) {
+      async claimTrigger(project, dedupeKey, trigger, days = 14) {
         checkTableKey({ sk: keys.trigger(dedupeKey) });
         const known = triggers.get(name(project, dedupeKey));
-        if (known !== undefined && trigger.atMs < known.atMs + twoWeeksMs)
+        if (known !== undefined && trigger.atMs < (untilMs.get(name(project, dedupeKey)) ?? 0))
           return known.runId === trigger.runId ? null : copy(known);
-        triggers.set(name(project, dedupeKey), copy(trigger));
+        put(name(project, dedupeKey), trigger, days);
         return null;
       },
       async readTrigger(project, dedupeKey) {
         return copy(triggers.get(name(project, dedupeKey)) ?? null);
       },
-      async replaceTrigger(project, dedupeKey, trigger, gone) {
+      async replaceTrigger(project, dedupeKey, trigger, gone, days = 14) {
         const known = triggers.get(name(project, dedupeKey));
         if (known?.runId !== gone.runId) return known?.runId === trigger.runId;
-        triggers.set(name(project, dedupeKey), copy(trigger));
+        put(name(project, dedupeKey), trigger, days);
         return true;
       },
     };
