@@ -56,7 +56,7 @@ export function vitest(root: string, project: string, filters: readonly string[]
 }
 
 /** A worker that waits in a synchronous call is out of vitest's own reach: no phase takes half of it. */
-const PHASE_BOUND_MS = 45 * 60_000;
+const PHASE_BOUND_MS = 60 * 60_000;
 
 /** Runs a Node program on this terminal. Ctrl-C reaches it by itself; a signal sent to us alone is passed on. */
 function exitCodeOf(cwd: string, programArguments: readonly string[]): Promise<number> {
