@@ -54,6 +54,7 @@ const ANSWERED_WITHIN_MS = 60_000;
 /** An engine's own error may pass, as AWS's may; that it lacks a service (501) does not. */
 const PASSING: ReadonlySet<number> = new Set([500, 502, 503, 504]);
 const TRIES = 3;
+const NOBODY_ANSWERS = "(nobody answers)";
 
 /**
  * Asks each service that a deployed stack needs for something harmless. What is missing would show in the middle of a
@@ -73,6 +74,8 @@ export async function requireServices(
     for (const probe of probes) {
       const refusal = await refusalOf(probe, url, environment, pauseMs);
       if (refusal !== null) refusals.push(refusal);
+      // Of an address where nobody answers the others say nothing else, each after its minute.
+      if (refusal?.endsWith(NOBODY_ANSWERS)) break;
     }
     return refusals;
   };
@@ -112,7 +115,7 @@ async function refusalOf(probe: Probe, url: string, environment: Environment, pa
     const text = await answer.text();
     return answer.ok ? null : `${service} (HTTP ${answer.status}${wordsOf(text)})`;
   } catch {
-    return `${service} (nobody answers${own === undefined ? "" : ` at ${own}`})`;
+    return `${service} ${own === undefined ? NOBODY_ANSWERS : `(nobody answers at ${own})`}`;
   }
 }
 

@@ -14,7 +14,7 @@ export interface PolicyStatement {
 
 /**
  * The IAM policy of people who use the command line on a stack. `read`: plan, docs, runs, history, status, why, tasks,
- * logs. `run`: also run, dbt, retry, stop. `operate`: also mark, pause, resume, unlock. `release`: also image, which decides what code runs with the
+ * logs. `run`: also run, dbt, retry, stop, backfill. `operate`: also mark, pause, resume, unlock. `release`: also image, which decides what code runs with the
  * projects' roles, and for that alone may pass them. No command starts a task or writes an artefact.
  */
 export function peoplePolicy(level: PolicyLevel, resources: Resources) {

@@ -1,6 +1,5 @@
 import { z } from "zod";
-import type { RunInput } from "#core/contracts/run-input.ts";
-import { STARTED_BY } from "#core/contracts/run-input.ts";
+import { type RunInput, STARTED_BY } from "#core/contracts/run-input.ts";
 import { executionArn, newRunId, PROJECT_NAME, workKey } from "#core/names.ts";
 import { asDbt } from "#core/run/planning/run-dates.ts";
 import { type Period, periods } from "#core/schedule/local-time.ts";

@@ -36,7 +36,11 @@ export async function giveVerdict(before: RunRow, deps: GiveVerdictDeps): Promis
   const { state, sentence: verdict } = verdictOf(read);
   const key = artefactKeys.summary(before.project, before.runId, before.round);
   const end = { state, verdict, endedAtMs: read.nowMs };
-  const savedMs = await orTold(deps, "What was reused has no time", () => timeOfReused(before, read.rows, deps.ledger));
+  const savedMs = await timeOfReused(before, read.rows, deps.ledger).catch((error: unknown) => {
+    // A number for people is no reason to leave a run without its verdict.
+    deps.warn(`How long the reused ones took is not known (${String(error)}).`);
+    return null;
+  });
   const summary = { ...summarise({ ...read, run: { ...before, ...end, summaryKey: key } }), savedMs };
   const summaryKey = (await putSummary(key, summary, deps)) ? key : null;
   const tally = { ...tallyOf(summary), ...(savedMs === null ? {} : { savedMs }) };

@@ -10,6 +10,7 @@ import {
   type WindowState,
   windowsIn,
 } from "#core/backfill.ts";
+import type { RunRow } from "#core/contracts/ledger.ts";
 import { executionArn } from "#core/names.ts";
 import { sameOptions } from "../command-line.ts";
 import type { CommonOptions, DeployedStack } from "../context.ts";
@@ -32,6 +33,7 @@ export interface BackfillLook {
   readonly input: BackfillInput;
   /** Of executions that have been started for it; the newest is the one that counts. */
   readonly attempt: number;
+  readonly startedAtMs: number;
   readonly status: string;
   readonly state: BackfillState;
   readonly windows: readonly WindowLook[];
@@ -81,7 +83,8 @@ export async function lookAtBackfill(
   const isHidden = begun !== undefined && newest.attempt < begun.attempt;
   const { attempt, status } = isHidden ? { attempt: begun.attempt, status: "RUNNING" } : newest;
   const windows = await lookAtWindows(stack, input.data, status, known);
-  return { input: input.data, attempt, status, state: backfillState(status, windows), windows };
+  const startedAtMs = "startedAtMs" in first ? first.startedAtMs : Date.now();
+  return { input: input.data, attempt, startedAtMs, status, state: backfillState(status, windows), windows };
 }
 
 async function newestAttempt(
@@ -129,6 +132,12 @@ const withoutRun = (window: BackfillWindow, status: string): WindowLook => ({
   state: status === "RUNNING" ? "waiting" : status === "SUCCEEDED" ? "green" : "not built",
 });
 
+function lookAtRun(window: BackfillWindow, run: RunRow): WindowLook {
+  const { runId, state, verdict = null, startedAtMs, endedAtMs } = run;
+  const tookMs = endedAtMs === undefined ? null : endedAtMs - startedAtMs;
+  return { window, runId, state: state === "skipped" ? "not built" : state, verdict, tookMs };
+}
+
 async function lookAt(
   stack: DeployedStack,
   { backfill: { project } }: BackfillInput,
@@ -142,12 +151,13 @@ async function lookAt(
   const before = leftOut?.get(runId);
   if (before !== undefined) return before;
   const run = await stack.ledger.readRun({ project, runId });
-  if (run !== null) {
-    const { state, verdict = null, startedAtMs, endedAtMs } = run;
-    const tookMs = endedAtMs === undefined ? null : endedAtMs - startedAtMs;
-    return { window, runId, state: state === "skipped" ? "not built" : state, verdict, tookMs };
-  }
+  if (run !== null) return lookAtRun(window, run);
   const execution = await stack.executions.describe(trigger.executionArn);
+  const past = trigger.goesOnWith;
+  // It never began: the run that it was to go on with is what there is of the window.
+  const adopted =
+    past === undefined || execution?.status === "RUNNING" ? null : await stack.ledger.readRun({ project, runId: past });
+  if (adopted !== null) return lookAtRun(window, adopted);
   if (execution?.status === "RUNNING")
     return { window, runId, state: "running", verdict: "It waits for its lock.", tookMs: null };
   const why = causeSentence(execution?.cause ?? null) ?? execution?.error ?? "its rows have expired";

@@ -24,7 +24,7 @@ export function windowLine({ window, state, runId, verdict, tookMs }: WindowLook
 }
 
 /** How many windows are in which state, as one line. */
-export function countsLine({ input, windows }: Pick<BackfillLook, "input" | "windows">): string {
+function windowCounts({ input, windows }: Pick<BackfillLook, "input" | "windows">): string {
   const { project, by } = input.backfill;
   const states = Object.keys(LOOKS) as WindowState[];
   const counts = states
@@ -39,7 +39,7 @@ export function backfillLines(look: BackfillLook, paint: Paint, flags: CommonOpt
   const { input, state, windows } = look;
   const tones: Record<BackfillState, Tone> = { green: "green", red: "red", stopped: "red", running: "blue" };
   return [
-    `${paint(tones[state], state)}  ${countsLine(look)}`,
+    `${paint(tones[state], state)}  ${windowCounts(look)}`,
     "",
     ...windows.map((window) => `  ${windowLine(window, paint)}`),
     ...nextLines(backfillIdOf(input.backfill.id), look, flags),

@@ -28,7 +28,7 @@ import type { CommonOptions, Context, DeployedStack } from "../context.ts";
 import { exitCodes, UsageError } from "../failure.ts";
 import { printJson, printLines, say } from "../output.ts";
 import { notInStack } from "../run-end.ts";
-import { type RunFlags, refusePaused, refuseUnknown, runFields } from "./run.ts";
+import { type RunFlags, refusePaused, refuseUnknown, runFields, sayOutdated } from "./run.ts";
 
 export interface BackfillFlags extends RunFlags, BuildFlags {
   readonly from?: string;
@@ -52,6 +52,7 @@ export async function backfillCommand(context: Context, project: string, flags: 
   const asking = parseRunInput({ project, ...options, ...runFields(flags) });
   refuseUnknown(context, project, flags, options);
   const stack = await context.openStack(flags);
+  sayOutdated(context, stack, flags);
   const machine = backfillMachineOf(stack, flags);
   const deployed = await stack.readSettings(project);
   if (deployed === null) throw notInStack(project, stack.projects?.join(", ") ?? "no such project", flags);
@@ -61,6 +62,7 @@ export async function backfillCommand(context: Context, project: string, flags: 
   const { by, at, eventTime, parallel } = flags;
   const zone = settings.dates?.zone ?? "UTC";
   const windows = windowsOf({ from, to, by, timeZone: zone }, (end) => `--${end}`);
+  refuseFuture(windows.at(-1)!.endMs, to, context.now());
   await refusePaused(stack, project, flags);
   const input = inLine(asking);
   const id = newBackfillId(project, context.now(), randomBytes(4).toString("hex"));
@@ -89,6 +91,15 @@ function inLine({ project: _, policy, ...input }: RunInput): Omit<RunInput, "pro
   return { ...input, policy: { overlap: "queue", ...policy } };
 }
 
+/** Of a window that is not over half the data is there, or none. @throws {UsageError} */
+function refuseFuture(endMs: number, to: string, nowMs: number): void {
+  if (endMs > nowMs)
+    throw new UsageError(
+      `--to ${to}: that is in the future, and the last window not over.`,
+      "Name where the last whole window ends.",
+    );
+}
+
 /**
  * What is wrong with each of the runs is said once, before any is started. @throws {UsageError | InputError}
  */
@@ -103,6 +114,10 @@ function refuseForAll(input: RunInput, settings: ProjectSettings, flags: Backfil
   if (dates.variable !== undefined && options.vars !== undefined && Object.hasOwn(options.vars, dates.variable))
     throw refused(
       `vars.${dates.variable}: it is the variable of ${project}'s dates, and would be the same in all windows.`,
+    );
+  if (flags.by === "hour" && dates.variable !== undefined && dates.format !== "datetime")
+    throw refused(
+      `--by hour: the variable ${dates.variable} of ${project}'s dates is a date, the same for 24 windows.`,
     );
   const window = options.eventTimeStart ?? options.eventTimeEnd ?? dates.eventTime;
   if (!flags.eventTime && window !== undefined)
@@ -141,6 +156,7 @@ async function begin(
 }
 
 const SHOWN = 20;
+const DAY_MS = 86_400_000;
 
 async function listBackfills(context: Context, project: string, flags: CommonOptions): Promise<number> {
   const stack = await context.openStack(flags);
@@ -186,7 +202,7 @@ export async function backfillStop(
   const cause = `stopped by ${context.person}: ${flags.reason}`;
   // Where a run has been told why it is stopped, that stands in its verdict, whoever ends its execution.
   const asked = new Set<string>();
-  await askRuns(context, stack, look, { asked, cause, reason: flags.reason });
+  await askRuns(context, stack, look, { asked, cause: null, reason: flags.reason });
   await stack.executions.stop(executionArn(backfillMachineOf(stack, flags), attemptName(id, look.attempt)), cause);
   // Whose runs have begun since that look.
   const after = await lookAtBackfill(stack, id, flags);
@@ -202,19 +218,20 @@ function reportAsked(context: Context, look: BackfillLook, flags: CommonOptions)
   return exitCodes.green;
 }
 
+/** @param cause with which runs end that wait for their lock; null: these are left, for now */
 async function askRuns(
   context: Context,
   stack: DeployedStack,
   { input, windows }: BackfillLook,
-  { asked, cause, reason }: { readonly asked: Set<string>; readonly cause: string; readonly reason: string },
+  { asked, cause, reason }: { readonly asked: Set<string>; readonly cause: string | null; readonly reason: string },
 ): Promise<void> {
   const { project } = input.backfill;
   for (const { state, runId } of windows) {
     if (state !== "running" || runId === null || asked.has(runId)) continue;
     const run = await stack.ledger.readRun({ project, runId });
-    // One that waits for its lock has no row, and is asked again once it has.
-    if (run === null) await stack.executions.stop(executionArn(stack.resources.runMachineArn, runId), cause);
-    else asked.add(runId);
+    if (run !== null) asked.add(runId);
+    // One that waits for its lock has no verdict to explain.
+    else if (cause !== null) await stack.executions.stop(executionArn(stack.resources.runMachineArn, runId), cause);
     if (run?.state === "running")
       await stack.ledger.requestStop(run, { atMs: context.now(), reason, by: context.person, afterCurrent: false });
   }
@@ -237,6 +254,13 @@ export async function backfillRetry(context: Context, named: string, flags: Back
   if (look.state === "running")
     throw new UsageError(`The backfill ${id} goes on: it is retried when it is over.`, next);
   const open = look.windows.filter(({ state }) => state !== "green").map(({ window }) => window);
+  const days = (await stack.readSettings(project))?.policy.ttlDays ?? Number.POSITIVE_INFINITY;
+  // What is green of it nobody knows any more, and would be built again.
+  if (context.now() > look.startedAtMs + days * DAY_MS && look.windows.some(({ runId }) => runId === null))
+    throw new UsageError(
+      `The backfill ${id} is older than the rows of its runs (ttlDays): which windows are green is not known any more.`,
+      `Begin another one for what is missing: npx stepwatch backfill ${project} --from … --to …${sameOptions(flags)}`,
+    );
   if (open.length === 0)
     throw new UsageError(`All windows of the backfill ${id} are green: nothing is left to do.`, next);
   const { attemptImage: _, ...before } = look.input.input;

@@ -86,7 +86,6 @@ function hasFailedSteps({ run, plan, tasks }: RunAsItStands): boolean {
 const mayHealByHooks = ({ plan, tasks }: RunAsItStands): boolean =>
   plan?.endHooks === true || tasks.some((task) => (task.end?.hookFailures.length ?? 0) > 0);
 
-/** A run of the same lock that began later: its tables are newer than what this one would build. */
 /** Two that go on with one piece of work would build it twice. @throws {UsageError} */
 async function refuseBeside(stack: DeployedStack, { project, runId, input }: RunRow, flags: RetryFlags): Promise<void> {
   if (typeof input.runKey !== "string") return;
@@ -94,11 +93,12 @@ async function refuseBeside(stack: DeployedStack, { project, runId, input }: Run
   if (holder === null || holder.runId === runId) return;
   if ((await stack.executions.describe(holder.executionArn))?.status !== "RUNNING") return;
   throw new UsageError(
-    `The run ${holder.runId} of the same runKey goes on with ${runId} already.`,
+    `The run ${holder.runId} works on the same runKey already.`,
     `npx stepwatch status ${holder.runId}${sameOptions(flags)}`,
   );
 }
 
+/** A run of the same lock that began later: its tables are newer than what this one would build. */
 async function newerRuns(stack: DeployedStack, { run }: RunAsItStands): Promise<string[]> {
   const runs = await stack.ledger.listRuns(run.project, 10);
   const newer = runs.filter((one) => one.startedAtMs > run.startedAtMs && one.state !== "skipped");

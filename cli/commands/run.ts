@@ -39,11 +39,7 @@ export async function runCommand(context: Context, named: string | undefined, fl
   refuseUnknown(context, project, flags, options);
   const stack = await context.openStack(flags);
   if (stack.projects?.includes(project) === false) throw notInStack(project, stack.projects.join(", "), flags);
-  if (stack.outdated)
-    say(
-      context,
-      `What is deployed is older than stepwatch.yaml or the sources: npx stepwatch deploy${sameOptions(flags)}`,
-    );
+  sayOutdated(context, stack, flags);
   await refusePaused(stack, project, flags);
   const started = await startRun(context, stack, input);
   say(context, `Started run ${started.runId} of ${project}.`);
@@ -54,6 +50,11 @@ export async function runCommand(context: Context, named: string | undefined, fl
     return exitCodes.green;
   }
   return followCommand(context, stack, started, flags);
+}
+
+export function sayOutdated(context: Context, { outdated }: DeployedStack, flags: CommonOptions): void {
+  const next = `npx stepwatch deploy${sameOptions(flags)}`;
+  if (outdated) say(context, `What is deployed is older than stepwatch.yaml or the sources: ${next}`);
 }
 
 /**

@@ -148,12 +148,16 @@ export function effectiveOptions(settings: ProjectSettings, input: Record<string
 /** Fields of a run's own input by which it builds less, or elsewhere, than its project or its job says. */
 const OTHERWISE = [
   ...["command", "select", "exclude", "selector", "resourceTypes", "excludeResourceTypes", "target", "profile"],
-  ...["sample", "empty", "eventTimeStart", "eventTimeEnd", "lockKey", "backfill"],
+  ...["sample", "empty", "eventTimeStart", "eventTimeEnd", "lockKey", "backfill", "indirectSelection"],
 ] as const;
 
-/** Whether a run builds what its project or its job says, all of it and where it says: not a part that a person names. */
-export const isAsConfigured = (input: Readonly<Record<string, unknown>>): boolean =>
-  OTHERWISE.every((field) => input[field] === undefined) && (input.resume as RunInput["resume"])?.nodes === undefined;
+/**
+ * Whether a run builds what its project or its job says, all of it and where it says: not a part that a person names. One
+ * that repairs named nodes of a red run is whole by that; of a green run they are a part.
+ */
+export const isAsConfigured = (input: Readonly<Record<string, unknown>>, pastState: string | undefined): boolean =>
+  OTHERWISE.every((field) => input[field] === undefined) &&
+  ((input.resume as RunInput["resume"])?.nodes === undefined || pastState !== "green");
 
 /**
  * What a run would build, when it would not, and who waits for it (`runKey`), as one text for all inputs that ask for the

@@ -15,13 +15,13 @@ export interface RunKeyDeps extends TriggerDeps {
 export type EarlierAttempt =
   | { readonly resume: NonNullable<RunInput["resume"]> }
   | { readonly done: string }
-  /** Its execution has ended, as when the larger machine ran out of time, and its verdict is on its way. */
+  /** Its verdict is on its way: its execution has ended, as when the larger machine ran out of time, or was redriven. */
   | { readonly ending: string };
 
 /**
  * A step of a larger machine that is repeated by that machine's own Retry starts the same work under another name
  * (behaviour G13): by its `runKey` it goes on with the attempt before, and builds nothing again that is good. Null: it
- * is the first attempt, or the one before never began. Asked again by the same run, the answer is the same.
+ * is the first attempt, or none before has built anything. Asked again by the same run, the answer is the same.
  * @throws StillRunning; InputError where the key was used for other options
  */
 export async function earlierAttempt(
@@ -33,28 +33,28 @@ export async function earlierAttempt(
   const { project, runKey } = input;
   const first = await deps.ledger.claimTrigger(project, workKey(runKey), attempt, keepDays);
   if (first === null) return before(input, await deps.ledger.readTrigger(project, workKey(runKey)));
-  const past = await deps.ledger.readRun({ project, runId: first.runId });
-  const status = (await deps.executions.describe(first.executionArn))?.status;
-  const isLive = past === null || past.state === "running";
-  if (isLive && status === "RUNNING") throw new StillRunning(first.runId, runKey);
-  // It has its verdict in a moment; or it has one, and its execution goes on: a person has redriven it.
-  if (past?.state === "running" || (past !== null && past.state !== "green" && status === "RUNNING"))
-    return { ending: first.runId };
-  const adopted = past ?? (await adoptedBy(project, first, deps));
-  if (adopted !== null && asked(adopted.input as RunInput) !== asked(input))
+  const holder = await deps.ledger.readRun({ project, runId: first.runId });
+  const statusOf = async (arn: string) => (await deps.executions.describe(arn))?.status;
+  if (holder === null && (await statusOf(first.executionArn)) === "RUNNING")
+    throw new StillRunning(first.runId, runKey);
+  const past = holder ?? (await adoptedBy(project, first, deps));
+  const isLive = past !== null && past.state !== "green" && (await statusOf(past.executionArn)) === "RUNNING";
+  if (isLive && past.state === "running" && past.round === 1) throw new StillRunning(past.runId, runKey);
+  // It has its verdict in a moment, or a person has redriven it and it goes on: what comes of that counts.
+  if (past?.state === "running" || isLive) return { ending: past.runId };
+  if (past !== null && asked(past.input as RunInput) !== asked(input))
     throw new InputError("Run input refused", [
-      `runKey = "${runKey}": run ${adopted.runId} had it with other options; give each piece of work a key of its own`,
+      `runKey = "${runKey}": run ${past.runId} had it with other options; give each piece of work a key of its own`,
     ]);
-  if (past?.state === "green")
-    return { done: `Run ${first.runId} of the same runKey is green: nothing is left to do.` };
-  const goesOn = adopted !== null && attempt.atMs <= rowsLastUntilMs(adopted);
-  const next = goesOn ? { ...attempt, goesOnWith: adopted.runId } : attempt;
+  if (past?.state === "green") return { done: `Run ${past.runId} of the same runKey is green: nothing is left to do.` };
+  const goesOn = past !== null && attempt.atMs <= rowsLastUntilMs(past);
+  const next = goesOn ? { ...attempt, goesOnWith: past.runId } : attempt;
   if (!(await deps.ledger.replaceTrigger(project, workKey(runKey), next, first, keepDays)))
     return await earlierAttempt(input, attempt, keepDays, deps);
   return before(input, next);
 }
 
-/** An attempt that never began has built nothing: the next one goes on with what that was to go on with. */
+/** An attempt that never began has built nothing: what counts is the run that it was to go on with. */
 const adoptedBy = async (
   project: string,
   { goesOnWith }: TriggerRow,
@@ -74,7 +74,11 @@ export async function takeKeyOver(
   const { project, runKey } = input;
   if (runKey === undefined || asked(input) !== asked(past.input as RunInput)) return;
   const holder = await ledger.readTrigger(project, workKey(runKey));
-  if (holder?.runId !== past.runId) return;
+  if (holder === null) return;
+  // Or an attempt's that never began, and was to go on with this one.
+  const wouldGoOn =
+    holder.goesOnWith === past.runId && (await ledger.readRun({ project, runId: holder.runId })) === null;
+  if (holder.runId !== past.runId && !wouldGoOn) return;
   const days = past.settings.policy.ttlDays;
   await ledger.replaceTrigger(project, workKey(runKey), { ...attempt, goesOnWith: past.runId }, holder, days);
 }

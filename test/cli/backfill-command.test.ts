@@ -6,7 +6,9 @@ import { runRow } from "../support/ledger-rows.ts";
 import { exampleSettings } from "../support/projects.ts";
 import { BACKFILL_MACHINE, type FakeStack, fakeStack, RUN_MACHINE, stepwatch } from "./fake-context.ts";
 
-const DAYS = ["--from", "2026-01-01", "--to", "2026-01-04", "--by", "day"];
+const DAYS = ["--from", "2023-01-01", "--to", "2023-01-04", "--by", "day"];
+/** The clock of these tests. */
+const BEGUN_MS = 1_700_000_200_000;
 const NO_FOLLOW = [...DAYS, "--no-follow"];
 
 /** Runs of windows, by the window's date: what `readRun` and the keys of the ledger say of them. */
@@ -33,6 +35,7 @@ async function begun(
   const end = await stepwatch(["backfill", "shop", ...NO_FOLLOW, ...options], { stack });
   expect(end.exitCode, end.stderr).toBe(0);
   const { name, input, executionArn: arn } = stack.executions.started.at(-1)!;
+  stack.executions.set(arn, { startedAtMs: BEGUN_MS });
   return { id: name, input: input as BackfillInput, arn };
 }
 
@@ -45,7 +48,7 @@ describe("backfill", () => {
     const options = ["--select", "orders+", "--vars", '{"a": 1}'];
     const end = await stepwatch(["backfill", "shop", ...NO_FOLLOW, ...options], { stack });
     expect(end.stderr).toContain(
-      "3 runs of shop, one for each day in UTC from 2026-01-01 to 2026-01-03, one after the other.",
+      "3 runs of shop, one for each day in UTC from 2023-01-01 to 2023-01-03, one after the other.",
     );
     expect(stack.executions.started).toHaveLength(1);
     const { input, executionArn: arn, name } = stack.executions.started[0]!;
@@ -56,10 +59,10 @@ describe("backfill", () => {
       input: { project: "shop", select: ["orders+"], vars: { a: 1 }, backfill: arn, ifLeftOut: "fail" },
     });
     const windows = windowsIn(input as BackfillInput);
-    expect(windows.map(({ window }) => window)).toEqual(["2026-01-01", "2026-01-02", "2026-01-03"]);
+    expect(windows.map(({ window }) => window)).toEqual(["2023-01-01", "2023-01-02", "2023-01-03"]);
     expect(windows[1]!.input).toEqual({
-      ...{ scheduledTime: "2026-01-02T00:00:00Z", runKey: `${name} 2026-01-02T00:00:00Z` },
-      ...{ eventTimeStart: "2026-01-02T00:00:00", eventTimeEnd: "2026-01-03T00:00:00" },
+      ...{ scheduledTime: "2023-01-02T00:00:00Z", runKey: `${name} 2023-01-02T00:00:00Z` },
+      ...{ eventTimeStart: "2023-01-02T00:00:00", eventTimeEnd: "2023-01-03T00:00:00" },
     });
     expect(end.stdout).toContain(`npx stepwatch backfill status ${name}`);
   });
@@ -69,19 +72,23 @@ describe("backfill", () => {
     const stack = { ...withRuns({}), readSettings: async () => ({ ...exampleSettings(), dates }) };
     const { input } = await begun(stack, "--at", "end", "--no-event-time");
     expect(windowsIn(input).map((one) => one.input)).toEqual([
-      expect.objectContaining({ scheduledTime: "2026-01-01T23:00:00Z" }),
-      expect.objectContaining({ scheduledTime: "2026-01-02T23:00:00Z" }),
-      expect.objectContaining({ scheduledTime: "2026-01-03T23:00:00Z" }),
+      expect.objectContaining({ scheduledTime: "2023-01-01T23:00:00Z" }),
+      expect.objectContaining({ scheduledTime: "2023-01-02T23:00:00Z" }),
+      expect.objectContaining({ scheduledTime: "2023-01-03T23:00:00Z" }),
     ]);
     expect(windowsIn(input)[0]!.input).not.toHaveProperty("eventTimeStart");
   });
 
   it.each([
-    [["--from", "2026-01-01"], "--from and --to: a range has both."],
-    [["--from", "2026-01-01", "--to", "2026-01-01"], '--to = "2026-01-01": not after --from = "2026-01-01"'],
-    [["--from", "2026-13-01", "--to", "2027-01-01"], '--from = "2026-13-01": no date'],
+    [["--from", "2023-01-01"], "--from and --to: a range has both."],
+    [
+      ["--from", "2023-11-01", "--to", "2023-12-01"],
+      "--to 2023-12-01: that is in the future, and the last window not over.",
+    ],
+    [["--from", "2023-01-01", "--to", "2023-01-01"], '--to = "2023-01-01": not after --from = "2023-01-01"'],
+    [["--from", "2023-13-01", "--to", "2027-01-01"], '--from = "2023-13-01": no date'],
     [[...DAYS, "--by", "year"], "Allowed choices are hour, day, week, month."],
-    [[...DAYS, "--event-time-start", "2026-01-01"], "--event-time-start: the windows of a backfill say it."],
+    [[...DAYS, "--event-time-start", "2023-01-01"], "--event-time-start: the windows of a backfill say it."],
     [[...DAYS, "--sample", "1 day"], "--sample: the windows of a backfill say it."],
     [[...DAYS, "--parallel", "2"], "--parallel 2: runs of shop share a lock, so that one follows the other."],
     [[...DAYS, "--parallel", "0"], "It is no whole number from 1 on."],
@@ -98,7 +105,7 @@ describe("backfill", () => {
   });
 
   it.each([
-    [["--vars", '{"run_date": "2026-01-01"}'], {}, "vars.run_date: it is the variable of shop's dates"],
+    [["--vars", '{"run_date": "2023-01-01"}'], {}, "vars.run_date: it is the variable of shop's dates"],
     [["--no-event-time"], {}, "--no-event-time: the settings of shop give its runs a window of their own (day)."],
     [[], { sample: "1 day" }, "sample: the windows of a backfill say which rows are read."],
     [[], { fullRefresh: true }, "fullRefresh"],
@@ -172,20 +179,20 @@ describe("backfill", () => {
 
 describe("backfill status", () => {
   it("H12: each window by its newest run; red is the exit code 1, with the exact next commands", async () => {
-    const stack = withRuns({ "2026-01-01": GREEN, "2026-01-02": RED, "2026-01-03": GREEN });
+    const stack = withRuns({ "2023-01-01": GREEN, "2023-01-02": RED, "2023-01-03": GREEN });
     const { id, arn } = await begun(stack);
     stack.executions.set(arn, { status: "FAILED", error: "BackfillFailed" });
     const end = await stepwatch(["backfill", "status", id], { stack });
     expect(end.exitCode).toBe(1);
     expect(end.stdout.split("\n")).toEqual([
-      "red  3 days of shop, 2026-01-01 to 2026-01-03: 2 green, 1 red",
+      "red  3 days of shop, 2023-01-01 to 2023-01-03: 2 green, 1 red",
       "",
-      expect.stringMatching(/^ {2}✔ 2026-01-01 {2}green {6}run-2026-01-01/),
-      expect.stringMatching(/^ {2}✘ 2026-01-02 {2}red {8}run-2026-01-02.*1 node has failed\.$/),
-      expect.stringMatching(/^ {2}✔ 2026-01-03 {2}green/),
+      expect.stringMatching(/^ {2}✔ 2023-01-01 {2}green {6}run-2023-01-01/),
+      expect.stringMatching(/^ {2}✘ 2023-01-02 {2}red {8}run-2023-01-02.*1 node has failed\.$/),
+      expect.stringMatching(/^ {2}✔ 2023-01-03 {2}green/),
       "",
       "Next:",
-      "  npx stepwatch why run-2026-01-02",
+      "  npx stepwatch why run-2023-01-02",
       `  npx stepwatch backfill retry ${id}`,
       "",
     ]);
@@ -194,9 +201,9 @@ describe("backfill status", () => {
   });
 
   it("H12: a window whose run waits for its lock runs, those behind it wait; a live one is no failure", async () => {
-    const stack = withRuns({ "2026-01-01": GREEN });
+    const stack = withRuns({ "2023-01-01": GREEN });
     const readTrigger = async (project: string, key: string) =>
-      key.includes("2026-01-02T")
+      key.includes("2023-01-02T")
         ? { runId: "waits", executionArn: executionArn(RUN_MACHINE, "waits"), atMs: 1 }
         : stack.ledger.readTrigger(project, key);
     const waiting = { ...stack, ledger: { ...stack.ledger, readTrigger } };
@@ -205,29 +212,29 @@ describe("backfill status", () => {
     const end = await stepwatch(["backfill", "status", id], { stack: waiting });
     expect(end.exitCode).toBe(0);
     expect(end.stdout).toMatch(/^running {2}3 days.*: 1 green, 1 running, 1 waiting\n/);
-    expect(end.stdout).toMatch(/▶ 2026-01-02 {2}running {4}waits {2}It waits for its lock\./);
+    expect(end.stdout).toMatch(/▶ 2023-01-02 {2}running {4}waits {2}It waits for its lock\./);
   });
 
   it("a run that never began says in Step Functions' words why; one that a person has repaired makes all of it green", async () => {
-    const stack = withRuns({ "2026-01-01": GREEN, "2026-01-02": GREEN, "2026-01-03": GREEN });
+    const stack = withRuns({ "2023-01-01": GREEN, "2023-01-02": GREEN, "2023-01-03": GREEN });
     const { id, arn } = await begun(stack);
     stack.executions.set(arn, { status: "FAILED", error: "BackfillFailed" });
     expect((await stepwatch(["backfill", "status", id], { stack })).exitCode).toBe(0);
     const refusing = { ...stack, ledger: { ...stack.ledger, readRun: async () => null } };
-    for (const day of ["2026-01-01", "2026-01-02", "2026-01-03"])
+    for (const day of ["2023-01-01", "2023-01-02", "2023-01-03"])
       stack.executions.set(executionArn(RUN_MACHINE, `run-${day}`), {
         status: "FAILED",
         cause: JSON.stringify({ errorMessage: "Nothing was built. The project is paused." }),
       });
     const refused = await stepwatch(["backfill", "status", id], { stack: refusing });
     expect(refused.stdout).toContain(
-      "- 2026-01-01  not built  run-2026-01-01  Nothing was built. The project is paused.",
+      "- 2023-01-01  not built  run-2023-01-01  Nothing was built. The project is paused.",
     );
     expect(refused.exitCode).toBe(1);
   });
 
   it("H12: a window whose start never came through hides none behind it; one that succeeded vouches for all", async () => {
-    const stack = withRuns({ "2026-01-01": GREEN, "2026-01-03": GREEN });
+    const stack = withRuns({ "2023-01-01": GREEN, "2023-01-03": GREEN });
     const { id, arn } = await begun(stack);
     const live = await stepwatch(["backfill", "status", id, "--json"], { stack });
     const states = (stdout: string) => JSON.parse(stdout).windows.map((one: { state: string }) => one.state);
@@ -250,7 +257,7 @@ describe("backfill status", () => {
 
 describe("backfill retry", () => {
   it("H12: starts the windows that are not green alone, under their own keys, so that each goes on with its run", async () => {
-    const stack = withRuns({ "2026-01-01": GREEN, "2026-01-02": RED });
+    const stack = withRuns({ "2023-01-01": GREEN, "2023-01-02": RED });
     const { id, input, arn } = await begun(stack);
     stack.executions.set(arn, { status: "ABORTED" });
     const end = await stepwatch(["backfill", "retry", id, "--no-follow"], { stack });
@@ -266,7 +273,7 @@ describe("backfill retry", () => {
 
   it("H12: with the image that is deployed now where that is asked for; not beside a pause, unless it is known", async () => {
     const pause = { project: "shop", by: "ada", atMs: 0, reason: "the warehouse moves" };
-    const stack = withRuns({ "2026-01-01": RED });
+    const stack = withRuns({ "2023-01-01": RED });
     const { id, arn } = await begun(stack);
     stack.executions.set(arn, { status: "FAILED" });
     const paused = { ...stack, ledger: { ...stack.ledger, readPause: async () => pause } };
@@ -279,8 +286,35 @@ describe("backfill retry", () => {
     });
   });
 
+  it("H12: is refused where nobody knows any more which windows are green", async () => {
+    const stack = withRuns({ "2023-01-03": RED });
+    const { id, arn } = await begun(stack);
+    stack.executions.set(arn, { status: "FAILED", startedAtMs: BEGUN_MS - 61 * 86_400_000 });
+    const end = await stepwatch(["backfill", "retry", id], { stack });
+    expect(end.exitCode).toBe(2);
+    expect(end.stderr).toContain("is older than the rows of its runs (ttlDays)");
+    expect(stack.executions.started).toHaveLength(1);
+  });
+
+  it("H12: an attempt that never began shows the run that it was to go on with", async () => {
+    const stack = withRuns({ "2023-01-01": GREEN, "2023-01-02": GREEN, "2023-01-03": GREEN });
+    const { id, arn } = await begun(stack);
+    stack.executions.set(arn, { status: "FAILED" });
+    const never = { runId: "never-began", executionArn: executionArn(RUN_MACHINE, "never-began"), atMs: 2 };
+    const readTrigger = async (project: string, key: string) => {
+      const own = await stack.ledger.readTrigger(project, key);
+      return key.includes("2023-01-02T") ? { ...never, goesOnWith: own!.runId } : own;
+    };
+    stack.executions.set(never.executionArn, { status: "ABORTED" });
+    const end = await stepwatch(["backfill", "status", id], {
+      stack: { ...stack, ledger: { ...stack.ledger, readTrigger } },
+    });
+    expect(end.stdout).toMatch(/✔ 2023-01-02 {2}green {6}run-2023-01-02/);
+    expect(end.exitCode).toBe(0);
+  });
+
   it("H12: is refused while it goes on, and where nothing is left to do", async () => {
-    const stack = withRuns({ "2026-01-01": GREEN, "2026-01-02": GREEN, "2026-01-03": GREEN });
+    const stack = withRuns({ "2023-01-01": GREEN, "2023-01-02": GREEN, "2023-01-03": GREEN });
     const { id, arn } = await begun(stack);
     expect((await stepwatch(["backfill", "retry", id], { stack })).stderr).toContain("goes on");
     stack.executions.set(arn, { status: "SUCCEEDED" });
@@ -294,7 +328,7 @@ describe("backfill retry", () => {
 describe("backfill stop", () => {
   it("H12: tells the run at work why it is stopped, then ends the backfill, so that no further window begins", async () => {
     const stopped: unknown[] = [];
-    const stack = withRuns({ "2026-01-01": GREEN, "2026-01-02": { state: "running" } });
+    const stack = withRuns({ "2023-01-01": GREEN, "2023-01-02": { state: "running" } });
     const requestStop = async (run: { runId: string }, wish: { reason: string; by: string }) => {
       stopped.push([run.runId, wish.by, wish.reason, stack.executions.stopped.length]);
     };
@@ -302,12 +336,12 @@ describe("backfill stop", () => {
     const { id, arn } = await begun(stack);
     const end = await stepwatch(["backfill", "stop", id, "--reason", "wrong range", "--no-follow"], { stack: asked });
     expect(end.exitCode, end.stderr).toBe(0);
-    expect(stopped).toEqual([["run-2026-01-02", "jane", "wrong range", 0]]);
+    expect(stopped).toEqual([["run-2023-01-02", "jane", "wrong range", 0]]);
     expect(stack.executions.stopped).toEqual([{ executionArn: arn, cause: "stopped by jane: wrong range" }]);
   });
 
   it("H12: needs a reason, and something that goes on", async () => {
-    const stack = withRuns({ "2026-01-01": GREEN, "2026-01-02": GREEN, "2026-01-03": GREEN });
+    const stack = withRuns({ "2023-01-01": GREEN, "2023-01-02": GREEN, "2023-01-03": GREEN });
     const { id, arn } = await begun(stack);
     expect((await stepwatch(["backfill", "stop", id], { stack })).stderr).toContain("--reason");
     stack.executions.set(arn, { status: "SUCCEEDED" });
@@ -319,7 +353,7 @@ describe("backfill stop", () => {
 
 describe("following a backfill", () => {
   it("H12: tells of each window as it changes, and ends with all of it", async () => {
-    const days = ["2026-01-01", "2026-01-02", "2026-01-03"];
+    const days = ["2023-01-01", "2023-01-02", "2023-01-03"];
     let looks = 0;
     const runs: Record<string, Partial<RunRow>> = {};
     const stack = withRuns(runs);
@@ -340,6 +374,6 @@ describe("following a backfill", () => {
       .filter((line) => /^[✔▶]/.test(line))
       .map((line) => line.split(/ +/).slice(0, 3).join(" "));
     expect(told).toEqual(days.flatMap((day) => [`▶ ${day} running`, `✔ ${day} green`]));
-    expect(end.stdout).toMatch(/^green {2}3 days of shop, 2026-01-01 to 2026-01-03: 3 green\n/);
+    expect(end.stdout).toMatch(/^green {2}3 days of shop, 2023-01-01 to 2023-01-03: 3 green\n/);
   });
 });

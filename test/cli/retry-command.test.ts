@@ -130,7 +130,7 @@ describe("retry", () => {
     stack.executions.set("arn:run-2", { status: "RUNNING" });
     const end = await stepwatch(["retry", "run-1"], { stack });
     expect(end.exitCode).toBe(2);
-    expect(end.stderr).toContain("The run run-2 of the same runKey goes on with run-1 already.");
+    expect(end.stderr).toContain("The run run-2 works on the same runKey already.");
     expect(requests).toEqual([]);
     stack.executions.set("arn:run-2", { status: "FAILED" });
     await stepwatch(["retry", "run-1", "--no-follow"], { stack });

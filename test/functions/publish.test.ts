@@ -319,17 +319,24 @@ describe("H4: failures and what becomes of them", () => {
     [{ select: ["orders"] }, false],
     [{ target: "staging" }, false],
     [{ eventTimeStart: "2026-01-01", eventTimeEnd: "2026-01-02", backfill: "arn" }, false],
-    [{ resume: { run: "run-0", nodes: ["model.shop.orders"] } }, false],
-  ])("H8: a green run with the input %j is one that others follow: %s", async (more, asConfigured) => {
-    const run = {
-      ...(await presentRun()),
-      input: { project: "shop", ...more },
-      state: "green" as const,
-      verdict: "Well.",
-    };
-    await publish([{ project: "shop", runId: "run-1", atMs: 1, kind: "run ended", run }], deps());
-    expect(only("Run ended")[0]!.detail).toMatchObject({ asConfigured });
-  });
+    [{ indirectSelection: "cautious" }, false],
+    [{ resume: { run: "run-0", nodes: ["model.shop.orders"] } }, true, "red"],
+    [{ resume: { run: "run-0", nodes: ["model.shop.orders"] } }, false, "green"],
+  ] as [object, boolean, ("red" | "green")?][])(
+    "H8: a green run with the input %j is one that others follow: %s",
+    async (more, asConfigured, past) => {
+      const rounds = past === undefined ? [] : [{ round: 1, state: past, verdict: "", startedAtMs: 1, endedAtMs: 2 }];
+      const run = {
+        rounds,
+        ...(await presentRun()),
+        input: { project: "shop", ...more },
+        state: "green" as const,
+        verdict: "Well.",
+      };
+      await publish([{ project: "shop", runId: "run-1", atMs: 1, kind: "run ended", run }], deps());
+      expect(only("Run ended")[0]!.detail).toMatchObject({ asConfigured });
+    },
+  );
 });
 
 test("H4: every event is as its schema says, and none is larger than EventBridge takes", async () => {

@@ -73,9 +73,11 @@ describe("a run that ends", () => {
         [before, "success", 75.5],
         [{ ...before, runId: "between" }, "reused", 0.1],
         [{ ...before, runId: "red" }, "error", 3],
+        [{ ...before, runId: "of another target" }, "success", 999],
       ] as const
     ).entries()) {
-      await ledger.putRunIndex({ ...past, executionArn: "arn", startedAtMs: n, state: "green" }, 60);
+      const lockKey = past.runId === "of another target" ? "staging" : runRow(key).lockKey;
+      await ledger.putRunIndex({ ...past, executionArn: "arn", startedAtMs: n, state: "green", lockKey }, 60);
       await ledger.createRun(runRow(past));
       await ledger.createTask(past, 0, taskRow(1));
       await ledger.markClaimed(past, 1);
@@ -87,6 +89,16 @@ describe("a run that ends", () => {
     const run = await ledger.readRun(key);
     expect(run?.tally).toMatchObject({ savedMs: 75_500 });
     expect(JSON.parse(artefacts.texts.get(run!.summaryKey!)!)).toMatchObject({ reused: 1, savedMs: 75_500 });
+  });
+
+  it("B13: a list of runs that can not be read costs the number, and no verdict", async () => {
+    await built("reused");
+    const listRuns = async () => {
+      throw new Error("the table is throttled");
+    };
+    await settle({}, { ledger: { ...ledger, listRuns } });
+    expect(await ledger.readRun(key)).toMatchObject({ state: "green" });
+    expect(warned.join("\n")).toContain("How long the reused ones took is not known");
   });
 
   it("B13: where nothing was reused, or nobody knows when that was built, nothing is said to be saved", async () => {

@@ -364,11 +364,20 @@ describe("G13: a run that a step of a larger machine waits for", () => {
     await expect(start("run-2", {}, { ...keyed, ifLeftOut: "fail" })).rejects.toThrow(RunLeftOut);
     ended("run-2");
     await ledger.resume("shop");
+    // By hand in between: the key is that of an attempt that never began, which would have gone on with it.
+    const byHand = { project: "shop", resume: { run: "run-1", nodes: ["model.shop.a"] }, evenIfPaused: true };
+    await start("by-hand", {}, byHand);
+    running("by-hand");
+    await expect(start("run-3", {}, keyed)).rejects.toThrow("by-hand");
+    const red = { state: "red", verdict: "No.", summaryKey: null, endedAtMs: NOW } as const;
+    await ledger.endRun({ ...keyOf("by-hand"), round: 1 }, red);
+    ended("by-hand");
+    await ledger.releaseLock("shop", "default", "by-hand");
     expect(await start("run-3", {}, keyed)).toMatchObject({ runId: "run-3" });
-    expect(await ledger.readRun(keyOf("run-3"))).toMatchObject({ resumed: "run-1" });
+    expect(await ledger.readRun(keyOf("run-3"))).toMatchObject({ resumed: "by-hand" });
   });
 
-  it("G13: waits for one that has its verdict and goes on all the same, as a person has redriven it", async () => {
+  it("G13: waits for one that a person has redriven, before its round has begun and after, and takes what comes of it", async () => {
     const keyed = { ...asked, runKey: "of a parent" };
     await start("run-1", {}, keyed);
     const end = { state: "red", verdict: "No.", summaryKey: null, endedAtMs: NOW } as const;
@@ -376,10 +385,13 @@ describe("G13: a run that a step of a larger machine waits for", () => {
     await ledger.releaseLock("shop", "default", "run-1");
     running("run-1");
     expect(await start("run-2", {}, keyed)).toBeNull();
-    expect(await ledger.readRun(keyOf("run-2"))).toBeNull();
+    const { readRun } = ledger;
+    const goesOn = { ...(await readRun(keyOf("run-1")))!, round: 2, state: "running" as const };
+    ledger.readRun = async (key) => (key.runId === "run-1" ? goesOn : readRun(key));
+    expect(await start("run-2", {}, keyed)).toBeNull();
+    ledger.readRun = async (key) => (key.runId === "run-1" ? { ...goesOn, state: "green" } : readRun(key));
     ended("run-1");
-    expect(await start("run-2", {}, keyed)).toMatchObject({ runId: "run-2" });
-    expect(await ledger.readRun(keyOf("run-2"))).toMatchObject({ resumed: "run-1" });
+    expect(await start("run-2", {}, keyed)).toMatchObject({ skipped: expect.stringContaining("Run run-1") });
   });
 
   it("G13: goes on with the image that is deployed now where it is asked to", async () => {

@@ -68,7 +68,10 @@ function exitCodeOf(cwd: string, programArguments: readonly string[]): Promise<n
       child.kill("SIGKILL");
     }, PHASE_BOUND_MS);
     process.once("SIGTERM", passOn);
-    child.once("error", reject);
+    child.once("error", (error) => {
+      clearTimeout(bound);
+      reject(error);
+    });
     child.once("exit", (code) => {
       process.off("SIGTERM", passOn);
       clearTimeout(bound);

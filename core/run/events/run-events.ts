@@ -68,7 +68,7 @@ export function runEndedEvent(
         owner: uniqueId === null ? null : ownerIn(facts, uniqueId),
       })),
       causeCount: causes.length,
-      asConfigured: isAsConfigured(run.input),
+      asConfigured: isAsConfigured(run.input, run.rounds?.at(-1)?.state),
       summaryKey: run.summaryKey ?? null,
       logUrl: logUrl(run.executionArn, projectLogGroup(origin.stack, run.project)),
     },
