@@ -153,7 +153,8 @@ function patient(deps: FollowDeps): () => Promise<RunSnapshot | null> {
   };
 }
 
-async function unlessBusy<T>(call: () => Promise<T>): Promise<T | null> {
+/** Null where the ledger or Step Functions is away for the moment. */
+export async function unlessBusy<T>(call: () => Promise<T>): Promise<T | null> {
   try {
     return await call();
   } catch (error) {

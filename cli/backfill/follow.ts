@@ -1,8 +1,8 @@
 import { backfillIdOf } from "#core/backfill.ts";
-import { RetryableError } from "#core/errors.ts";
 import { sameOptions } from "../command-line.ts";
 import type { CommonOptions, Context, DeployedStack } from "../context.ts";
 import { exitCodes } from "../failure.ts";
+import { unlessBusy } from "../follow.ts";
 import { printJson, printLines, say } from "../output.ts";
 import { paintFor } from "../view/style.ts";
 import { type BackfillLook, type KnownOfBackfill, lookAtBackfill, type WindowLook } from "./look.ts";
@@ -54,13 +54,4 @@ export function reportBackfill(context: Context, look: BackfillLook, flags: Comm
   if (flags.json) printJson(context, backfillJson(look));
   else printLines(context, backfillLines(look, paintFor(context.out, context.environment), flags));
   return look.state === "green" || look.state === "running" ? exitCodes.green : exitCodes.red;
-}
-
-async function unlessBusy<T>(call: () => Promise<T>): Promise<T | null> {
-  try {
-    return await call();
-  } catch (error) {
-    if (error instanceof RetryableError) return null;
-    throw error;
-  }
 }

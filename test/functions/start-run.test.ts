@@ -36,6 +36,13 @@ function start(
 const running = (name: string) => executions.set(arnOf(name), { status: "RUNNING" });
 const ended = (name: string) => executions.set(arnOf(name), { status: "ABORTED" });
 const keyOf = (runId: string) => ({ project: "shop", runId });
+/** A run is red, its execution over, its lock free. */
+async function endRed(name: string): Promise<void> {
+  const end = { state: "red", verdict: "No.", summaryKey: null, endedAtMs: NOW } as const;
+  await ledger.endRun({ ...keyOf(name), round: 1 }, end);
+  ended(name);
+  await ledger.releaseLock("shop", "default", name);
+}
 const lock = () => ledger.readLock("shop", "default");
 
 describe("input", () => {
@@ -354,12 +361,7 @@ describe("G13: a run that a step of a larger machine waits for", () => {
   it("G13: an attempt that never began leaves to the next one what it was to go on with", async () => {
     const keyed = { ...asked, runKey: "of a parent" };
     await start("run-1", {}, keyed);
-    await ledger.endRun(
-      { ...keyOf("run-1"), round: 1 },
-      { state: "red", verdict: "No.", summaryKey: null, endedAtMs: NOW },
-    );
-    ended("run-1");
-    await ledger.releaseLock("shop", "default", "run-1");
+    await endRed("run-1");
     await ledger.pause({ project: "shop", by: "ada", atMs: NOW, reason: "the warehouse moves" });
     await expect(start("run-2", {}, { ...keyed, ifLeftOut: "fail" })).rejects.toThrow(RunLeftOut);
     ended("run-2");
@@ -369,10 +371,7 @@ describe("G13: a run that a step of a larger machine waits for", () => {
     await start("by-hand", {}, byHand);
     running("by-hand");
     await expect(start("run-3", {}, keyed)).rejects.toThrow("by-hand");
-    const red = { state: "red", verdict: "No.", summaryKey: null, endedAtMs: NOW } as const;
-    await ledger.endRun({ ...keyOf("by-hand"), round: 1 }, red);
-    ended("by-hand");
-    await ledger.releaseLock("shop", "default", "by-hand");
+    await endRed("by-hand");
     expect(await start("run-3", {}, keyed)).toMatchObject({ runId: "run-3" });
     expect(await ledger.readRun(keyOf("run-3"))).toMatchObject({ resumed: "by-hand" });
   });
@@ -397,12 +396,7 @@ describe("G13: a run that a step of a larger machine waits for", () => {
   it("G13: goes on with the image that is deployed now where it is asked to", async () => {
     const keyed = { ...asked, runKey: "of a parent" };
     await start("run-1", {}, keyed);
-    await ledger.endRun(
-      { ...keyOf("run-1"), round: 1 },
-      { state: "red", verdict: "No.", summaryKey: null, endedAtMs: NOW },
-    );
-    ended("run-1");
-    await ledger.releaseLock("shop", "default", "run-1");
+    await endRed("run-1");
     await start("run-2", {}, { ...keyed, attemptImage: "current" });
     expect(await ledger.readRun(keyOf("run-2"))).toMatchObject({
       input: { resume: { run: "run-1", image: "current" } },
@@ -427,12 +421,7 @@ describe("G13: a run that a step of a larger machine waits for", () => {
     const keyed = { ...asked, runKey: "a day of it" };
     for (const one of [first, second]) executions.set(one, { status: "RUNNING" });
     await start("run-1", {}, { ...keyed, backfill: first });
-    await ledger.endRun(
-      { ...keyOf("run-1"), round: 1 },
-      { state: "red", verdict: "No.", summaryKey: null, endedAtMs: NOW },
-    );
-    ended("run-1");
-    await ledger.releaseLock("shop", "default", "run-1");
+    await endRed("run-1");
     executions.set(first, { status: "FAILED" });
     expect(await start("run-2", {}, { ...keyed, backfill: second })).toMatchObject({ runId: "run-2" });
     expect(await ledger.readRun(keyOf("run-2"))).toMatchObject({ resumed: "run-1" });
