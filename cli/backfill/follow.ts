@@ -1,4 +1,3 @@
-import { backfillIdOf } from "#core/backfill.ts";
 import { sameOptions } from "../command-line.ts";
 import type { CommonOptions, Context, DeployedStack } from "../context.ts";
 import { exitCodes } from "../failure.ts";
@@ -43,7 +42,7 @@ export async function followBackfill(
     if (!context.interrupted.aborted) throw error;
     say(
       context,
-      `The backfill goes on without us. See it with: npx stepwatch backfill status ${backfillIdOf(id)}${sameOptions(flags)}`,
+      `The backfill goes on without us. See it with: npx stepwatch backfill status ${id}${sameOptions(flags)}`,
     );
     return null;
   }

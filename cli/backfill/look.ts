@@ -55,7 +55,7 @@ export interface KnownOfBackfill {
   /** Runs that never began, by their ids. */
   readonly leftOut?: ReadonlyMap<string, WindowLook>;
   /** The attempt that has just been started, which Step Functions may not know of yet. */
-  readonly begun?: { readonly input: BackfillInput; readonly attempt: number };
+  readonly begun?: { readonly input: BackfillInput; readonly attempt: number; readonly startedAtMs: number };
 }
 
 /**
@@ -71,8 +71,8 @@ export async function lookAtBackfill(
   const machine = backfillMachineOf(stack, flags);
   const id = backfillIdOf(named);
   const { begun } = known;
-  const started = begun === undefined ? null : { status: "RUNNING", input: begun.input };
-  const first = (await stack.executions.describe(executionArn(machine, id))) ?? (begun?.attempt === 1 ? started : null);
+  const started = begun?.attempt === 1 ? { ...begun, status: "RUNNING" } : null;
+  const first = (await stack.executions.describe(executionArn(machine, id))) ?? started;
   const input = backfillInputSchema.safeParse(first?.input);
   if (first === null || !input.success)
     throw new UsageError(
@@ -83,7 +83,7 @@ export async function lookAtBackfill(
   const isHidden = begun !== undefined && newest.attempt < begun.attempt;
   const { attempt, status } = isHidden ? { attempt: begun.attempt, status: "RUNNING" } : newest;
   const windows = await lookAtWindows(stack, input.data, status, known);
-  const startedAtMs = "startedAtMs" in first ? first.startedAtMs : Date.now();
+  const { startedAtMs } = first;
   return { input: input.data, attempt, startedAtMs, status, state: backfillState(status, windows), windows };
 }
 

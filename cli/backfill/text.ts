@@ -1,4 +1,4 @@
-import { type BackfillState, backfillIdOf, type WindowState } from "#core/backfill.ts";
+import type { BackfillState, WindowState } from "#core/backfill.ts";
 import { counted } from "#core/counted.ts";
 import { sameOptions } from "../command-line.ts";
 import type { CommonOptions } from "../context.ts";
@@ -36,17 +36,18 @@ function windowCounts({ input, windows }: Pick<BackfillLook, "input" | "windows"
 
 /** All of it, and what to do next. */
 export function backfillLines(look: BackfillLook, paint: Paint, flags: CommonOptions): string[] {
-  const { input, state, windows } = look;
+  const { state, windows } = look;
   const tones: Record<BackfillState, Tone> = { green: "green", red: "red", stopped: "red", running: "blue" };
   return [
     `${paint(tones[state], state)}  ${windowCounts(look)}`,
     "",
     ...windows.map((window) => `  ${windowLine(window, paint)}`),
-    ...nextLines(backfillIdOf(input.backfill.id), look, flags),
+    ...nextLines(look, flags),
   ];
 }
 
-function nextLines(id: string, { state, windows }: BackfillLook, flags: CommonOptions): string[] {
+function nextLines({ input, state, windows }: BackfillLook, flags: CommonOptions): string[] {
+  const { id } = input.backfill;
   const options = sameOptions(flags);
   if (state === "green") return [];
   if (state === "running") return ["", "Look further:", `  npx stepwatch backfill status ${id}${options}`];

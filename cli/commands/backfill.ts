@@ -149,7 +149,7 @@ async function begin(
       `npx stepwatch backfill status ${id}${sameOptions(flags)}`,
     );
   say(context, `Started the backfill ${id}.`);
-  const begun = { input, attempt };
+  const begun = { input, attempt, startedAtMs: context.now() };
   if (flags.follow === false) return reportBackfill(context, await lookAtBackfill(stack, id, flags, { begun }), flags);
   const end = await followBackfill(context, stack, id, flags, begun);
   return end === null ? exitCodes.interrupted : reportBackfill(context, end, flags);

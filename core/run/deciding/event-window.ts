@@ -1,6 +1,7 @@
 import { classOfStatus, isTerminal } from "#core/dbt/status.ts";
 import type { VertexView } from "#core/run/judging/vertex-view.ts";
 import type { BatchSize, PlanVertex } from "#core/run/planning/plan.ts";
+import { asDbt } from "#core/run/planning/run-dates.ts";
 
 /** dbt's `--event-time-start` (in the window) and `--event-time-end` (the first moment after it), UTC. */
 export interface EventWindow {
@@ -89,6 +90,3 @@ function endOfBatch(size: BatchSize, ms: number): number {
   if (size === "month") return Date.UTC(year, month + 1);
   return size === "day" ? Date.UTC(year, month, day + 1) : Date.UTC(year, month, day, hour + 1);
 }
-
-/** dbt takes no zone here and means UTC. */
-const asDbt = (ms: number): string => new Date(ms).toISOString().slice(0, 19);
