@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { STACKS } from "./test/support/stacks.ts";
 
 const withEmulator = ["test/**/*.emulator.test.ts"];
 const endToEnd = ["test/**/*.e2e.test.ts"];
@@ -15,7 +16,8 @@ const MINUTE = 60_000;
  * deployed stack that its set-up makes, `linters` the linters of other people for templates and policies, `slow` time
  * beside a deployed stack, which has the projects that cost it, `engines` an engine that is not ours, which is installed
  * for it, `endpoint` the core of the end-to-end tests on whatever AWS has a URL (test/endpoint.ts).
- * Emulator files run one after the other: two emulators and two dbt processes on two cores would time each other out.
+ * Emulator files run one after the other: their bounds are those of one emulator on two cores. End-to-end files run two
+ * at a time, each beside a stack of its own.
  */
 // biome-ignore lint/style/noDefaultExport: vitest reads its configuration from the default export.
 export default defineConfig({
@@ -52,7 +54,7 @@ export default defineConfig({
           name: "e2e",
           include: endToEnd,
           globalSetup: "test/support/e2e-setup.ts",
-          fileParallelism: false,
+          maxWorkers: STACKS,
           testTimeout: 5 * MINUTE,
           hookTimeout: 10 * MINUTE,
           sequence: { groupOrder: 2 },
@@ -72,7 +74,7 @@ export default defineConfig({
           name: "slow",
           include: slow,
           globalSetup: "test/support/e2e-setup.ts",
-          fileParallelism: false,
+          maxWorkers: STACKS,
           testTimeout: 20 * MINUTE,
           hookTimeout: 20 * MINUTE,
           sequence: { groupOrder: 4 },

@@ -1,10 +1,12 @@
-import { expect, inject, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { LineageEvent } from "#core/run/lineage/open-lineage.ts";
 import { runCli, runProject } from "../support/cli.ts";
 import { messagesTo } from "../support/message-sink.ts";
-import { orchardId, repaired, vars } from "../support/orchard.ts";
+import { orchardId, vars } from "../support/orchard.ts";
+import { ownStack } from "../support/own-stack.ts";
+import { repaired } from "../support/run-status.ts";
 
-const deployed = inject("deployed");
+const deployed = ownStack();
 
 /** Titles of what a channel was told of a run, once there are so many; no more may come after the last. */
 async function titles(path: "/slack" | "/teams", runId: string, count: number): Promise<string[]> {

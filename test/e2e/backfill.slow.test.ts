@@ -1,11 +1,13 @@
-import { expect, inject, test } from "vitest";
+import { expect, test } from "vitest";
 import { executionArn } from "#core/names.ts";
 import { readDeployment } from "../../cli/deployment-record.ts";
-import { runCli, runProject, startProject, statusOnce } from "../support/cli.ts";
+import { runCli, runProject, startProject } from "../support/cli.ts";
 import { endedExecution } from "../support/consumers.ts";
+import { ownStack } from "../support/own-stack.ts";
+import { statusOnce } from "../support/run-status.ts";
 import { askPostgres } from "../support/warehouse.ts";
 
-const deployed = inject("deployed");
+const deployed = ownStack();
 
 interface Backfill {
   readonly backfill: string;

@@ -1,14 +1,16 @@
 import { DescribeTasksCommand, ECSClient } from "@aws-sdk/client-ecs";
-import { expect, inject, test } from "vitest";
+import { expect, test } from "vitest";
 import type { RunSummary } from "#core/run/reporting/summary.ts";
 import { status } from "#local/embedded-aws.ts";
 import { clientEnvironment } from "#local/endpoints.ts";
 import { readDeployment } from "../../cli/deployment-record.ts";
 import { AUDIT_OF_RUN, auditRows, wrongsOf } from "../support/audit.ts";
-import { runCli, startProject, statusOnce } from "../support/cli.ts";
+import { runCli, startProject } from "../support/cli.ts";
+import { ownStack } from "../support/own-stack.ts";
+import { statusOnce } from "../support/run-status.ts";
 import { askPostgres } from "../support/warehouse.ts";
 
-const deployed = inject("deployed");
+const deployed = ownStack();
 const PROJECT = "granary_spot";
 const NO_ROOM = "Capacity is unavailable at this time. Please try again later or in a different availability zone";
 const LONG = { timeout: 300_000 };

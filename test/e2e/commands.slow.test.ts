@@ -1,9 +1,11 @@
-import { expect, inject, test } from "vitest";
+import { expect, test } from "vitest";
 import type { RunSummary } from "#core/run/reporting/summary.ts";
 import { runCli, runProject } from "../support/cli.ts";
-import { kindsOf, orchardBuilds, repaired } from "../support/orchard.ts";
+import { kindsOf, orchardBuilds } from "../support/orchard.ts";
+import { ownStack } from "../support/own-stack.ts";
+import { repaired } from "../support/run-status.ts";
 
-const deployed = inject("deployed");
+const deployed = ownStack();
 const config = ["--config", deployed.configPath];
 const dbt = (...words: string[]) => runCli(deployed, ["dbt", "orchard", ...config, "--", ...words]);
 const lines = (text: string) => text.trim().split("\n");

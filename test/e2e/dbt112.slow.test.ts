@@ -1,13 +1,14 @@
 import { join } from "node:path";
-import { expect, inject, test } from "vitest";
+import { expect, test } from "vitest";
 import type { VertexReport } from "#core/run/reporting/report.ts";
 import type { RunSummary } from "#core/run/reporting/summary.ts";
 import { runProject } from "../support/cli.ts";
 import { endedConsumers } from "../support/consumers.ts";
+import { ownStack } from "../support/own-stack.ts";
 import { askDuckdb } from "../support/warehouse.ts";
 
 /** The real dbt 1.12 through the same stack as dbt 1.11, its words held against the warehouse. */
-const deployed = inject("deployed");
+const deployed = ownStack();
 const WINDOW = ["--event-time-start", "2024-03-01", "--event-time-end", "2024-03-05"];
 const M = "model.harbour";
 const all = (summary: RunSummary): VertexReport[] => [...summary.nodes, ...summary.tests, ...summary.others];

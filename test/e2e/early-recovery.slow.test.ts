@@ -1,12 +1,14 @@
-import { expect, inject, test } from "vitest";
+import { expect, test } from "vitest";
 import type { RunSummary } from "#core/run/reporting/summary.ts";
-import { runProject, startProject, statusOnce } from "../support/cli.ts";
+import { runProject, startProject } from "../support/cli.ts";
 import { endedConsumers } from "../support/consumers.ts";
 import { dbtPid } from "../support/containers.ts";
 import { nodeOf, orchardId } from "../support/orchard.ts";
+import { ownStack } from "../support/own-stack.ts";
+import { statusOnce } from "../support/run-status.ts";
 import { askPostgres } from "../support/warehouse.ts";
 
-const deployed = inject("deployed");
+const deployed = ownStack();
 
 /** A producer that goes on for a minute, by `quince`, and comes to what is below `apple` and `pear` after some seconds. */
 const early = (fail: Record<string, number>) => [

@@ -12,13 +12,14 @@ import {
 } from "@aws-sdk/client-sfn";
 import { App, DefaultStackSynthesizer, Duration, type IStackSynthesizer, Stack } from "aws-cdk-lib";
 import { DefinitionBody, JsonPath, Pass, Result, StateMachine } from "aws-cdk-lib/aws-stepfunctions";
-import { afterAll, expect, inject, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { readDeployment } from "../../cli/deployment-record.ts";
 import { StepwatchRun } from "../../infra/stepwatch-run.ts";
 import { eventClients } from "../support/consumers.ts";
+import { ownStack } from "../support/own-stack.ts";
 import { askPostgres } from "../support/warehouse.ts";
 
-const deployed = inject("deployed");
+const deployed = ownStack();
 const SYNC = "arn:aws:states:::states:startExecution.sync:2";
 
 /** How often the warehouse saw each model built, over all attempts at the same work: they adopt what is good. */

@@ -1,11 +1,12 @@
-import { expect, inject, test } from "vitest";
+import { expect, test } from "vitest";
 import { eventDetailSchemas } from "#core/contracts/events.ts";
 import { runProject } from "../support/cli.ts";
 import { eventClients } from "../support/consumers.ts";
 import { receiveEvents } from "../support/events.ts";
 import { orchardId, vars } from "../support/orchard.ts";
+import { ownStack } from "../support/own-stack.ts";
 
-const deployed = inject("deployed");
+const deployed = ownStack();
 
 test("H3, H4: a run that repairs itself: one event for each table, one for what broke and one when it is good", async () => {
   const received = await receiveEvents(await eventClients(deployed), "all-of-orchard", {

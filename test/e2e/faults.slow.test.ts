@@ -1,19 +1,21 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { StartExecutionCommand } from "@aws-sdk/client-sfn";
-import { expect, inject, test } from "vitest";
+import { expect, test } from "vitest";
 import type { RunSummary } from "#core/run/reporting/summary.ts";
 import { writeLocalImage } from "#local/ecs/local-image.ts";
 import { status } from "#local/embedded-aws.ts";
 import { AUDIT_OF_RUN, auditRows, wrongsOf } from "../support/audit.ts";
-import { runCli, startProject, statusOnce } from "../support/cli.ts";
+import { runCli, startProject } from "../support/cli.ts";
 import { endedConsumers, eventClients, redriveExecution, runningConsumer, stopConsumer } from "../support/consumers.ts";
 import { containerPid, dbtPid } from "../support/containers.ts";
 import { imageOf, withoutImage, withVariable } from "../support/images.ts";
+import { ownStack } from "../support/own-stack.ts";
 import { RefusingProxy } from "../support/refusing-proxy.ts";
+import { statusOnce } from "../support/run-status.ts";
 import { askDuckdb, askPostgres } from "../support/warehouse.ts";
 
-const deployed = inject("deployed");
+const deployed = ownStack();
 const projectDir = join(deployed.folder, "granary");
 const id = (name: string) => `model.granary.${name}`;
 const vars = (value: unknown) => ["--vars", JSON.stringify(value)];

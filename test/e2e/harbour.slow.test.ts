@@ -1,11 +1,12 @@
-import { describe, expect, inject, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { VertexReport } from "#core/run/reporting/report.ts";
 import type { RunSummary } from "#core/run/reporting/summary.ts";
 import { runCli, runProject } from "../support/cli.ts";
 import { endedConsumers, eventClients } from "../support/consumers.ts";
 import { receiveEvents } from "../support/events.ts";
+import { ownStack } from "../support/own-stack.ts";
 
-const deployed = inject("deployed");
+const deployed = ownStack();
 const WINDOW = ["--event-time-start", "2024-03-01", "--event-time-end", "2024-03-05"];
 const M = "model.harbour";
 const UNIT_TEST = "unit_test.harbour.dues.dues_are_three_times_draught_v2";

@@ -1,14 +1,15 @@
 import { execFile } from "node:child_process";
 import { cpSync, mkdtempSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, expect, inject, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { NOTHING_TO_BUILD } from "#core/run/reporting/report.ts";
 import type { RunSummary } from "#core/run/reporting/summary.ts";
 import { runCli, runProject } from "../support/cli.ts";
 import { consumerStatuses, endedConsumers } from "../support/consumers.ts";
+import { ownStack } from "../support/own-stack.ts";
 import { askDuckdb, dbtBin } from "../support/warehouse.ts";
 
-const deployed = inject("deployed");
+const deployed = ownStack();
 const shop = join(import.meta.dirname, "../../examples/jaffle-shop");
 
 /** Terminal words by dbt's own lines, read apart from core: the last Log…Result or SkippingDetails of each vertex. */

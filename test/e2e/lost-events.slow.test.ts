@@ -5,12 +5,14 @@ import {
   PutRuleCommand,
   type Rule,
 } from "@aws-sdk/client-eventbridge";
-import { afterAll, beforeAll, expect, inject, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import type { RunSummary } from "#core/run/reporting/summary.ts";
-import { runCli, startProject, statusOnce } from "../support/cli.ts";
+import { runCli, startProject } from "../support/cli.ts";
 import { eventClients, stopExecution } from "../support/consumers.ts";
+import { ownStack } from "../support/own-stack.ts";
+import { statusOnce } from "../support/run-status.ts";
 
-const deployed = inject("deployed");
+const deployed = ownStack();
 const over = (summary: RunSummary) => summary.state !== "running";
 const statusOf = (runId: string) => runCli(deployed, ["status", runId, "--config", deployed.configPath]);
 

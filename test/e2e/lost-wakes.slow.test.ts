@@ -1,12 +1,13 @@
 import { GetExecutionHistoryCommand } from "@aws-sdk/client-sfn";
-import { afterAll, expect, inject, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { WOKEN } from "#core/contracts/payloads.ts";
 import { runProject } from "../support/cli.ts";
 import { endedConsumers, eventClients } from "../support/consumers.ts";
 import { kindsOf, nodeOf, orchardBuilds, orchardId, vars } from "../support/orchard.ts";
+import { ownStack } from "../support/own-stack.ts";
 import { useStack } from "../support/place.ts";
 
-const deployed = inject("deployed");
+const deployed = ownStack();
 
 /** Lambda's own API: no client of it is needed elsewhere. */
 async function eventSources(method: "GET" | "PUT", id = "", body?: object): Promise<{ UUID: string }[]> {

@@ -1,7 +1,9 @@
-import { expect, inject, onTestFinished, test } from "vitest";
-import { runCli, startProject, statusOnce } from "../support/cli.ts";
+import { expect, onTestFinished, test } from "vitest";
+import { runCli, startProject } from "../support/cli.ts";
+import { ownStack } from "../support/own-stack.ts";
+import { statusOnce } from "../support/run-status.ts";
 
-const deployed = inject("deployed");
+const deployed = ownStack();
 
 const stepwatch = (...line: string[]) => runCli(deployed, [...line, "--config", deployed.configPath]);
 const run = async (...options: string[]) =>

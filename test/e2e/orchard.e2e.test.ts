@@ -1,11 +1,13 @@
-import { expect, inject, test } from "vitest";
-import { runProject, startProject, statusOnce } from "../support/cli.ts";
+import { expect, test } from "vitest";
+import { runProject, startProject } from "../support/cli.ts";
 import { endedConsumers, runningConsumer, stopConsumer } from "../support/consumers.ts";
 import { containerPid, dbtPid } from "../support/containers.ts";
 import { needs } from "../support/needs.ts";
 import { kindsOf, nodeOf, once, orchardBuilds, orchardId, vars } from "../support/orchard.ts";
+import { ownStack } from "../support/own-stack.ts";
+import { statusOnce } from "../support/run-status.ts";
 
-const deployed = inject("deployed");
+const deployed = ownStack();
 
 const ALL = [
   "apple",

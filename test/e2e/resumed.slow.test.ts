@@ -1,9 +1,10 @@
-import { expect, inject, test } from "vitest";
+import { expect, test } from "vitest";
 import type { RunSummary } from "#core/run/reporting/summary.ts";
 import { runCli, runProject } from "../support/cli.ts";
 import { BELOW_APPLE, once, orchardBuilds, redOrchard } from "../support/orchard.ts";
+import { ownStack } from "../support/own-stack.ts";
 
-const deployed = inject("deployed");
+const deployed = ownStack();
 
 test("G8: a red run whose execution is not redriven is repaired by a new run that adopts what is good", async () => {
   expect((await runProject(deployed, "orchard", ["--select", "apple"])).code).toBe(0);

@@ -1,11 +1,13 @@
-import { expect, inject, test } from "vitest";
+import { expect, test } from "vitest";
 import type { RunSummary } from "#core/run/reporting/summary.ts";
 import { runCli } from "../support/cli.ts";
 import { consumerArn, endedConsumers, endedExecution, redriveExecution } from "../support/consumers.ts";
 import { needs } from "../support/needs.ts";
-import { expectRepaired, orchardId, redOrchard, repaired } from "../support/orchard.ts";
+import { expectRepaired, orchardId, redOrchard } from "../support/orchard.ts";
+import { ownStack } from "../support/own-stack.ts";
+import { repaired } from "../support/run-status.ts";
 
-const deployed = inject("deployed");
+const deployed = ownStack();
 
 test("G8: stepwatch retry: says what it builds, builds what is not good in one build, and ends the same execution green", async (context) => {
   needs(context, "redrive");

@@ -1,6 +1,6 @@
-import { expect, inject, test } from "vitest";
+import { expect, test } from "vitest";
 import type { RunSummary } from "#core/run/reporting/summary.ts";
-import { runCli, runProject, startProject, statusOnce } from "../support/cli.ts";
+import { runCli, runProject, startProject } from "../support/cli.ts";
 import { redriveExecution, runningConsumer, stopExecution } from "../support/consumers.ts";
 import {
   BELOW_APPLE,
@@ -11,11 +11,12 @@ import {
   orchardBuilds,
   orchardId,
   redOrchard,
-  repaired,
   vars,
 } from "../support/orchard.ts";
+import { ownStack } from "../support/own-stack.ts";
+import { repaired, statusOnce } from "../support/run-status.ts";
 
-const deployed = inject("deployed");
+const deployed = ownStack();
 
 test("G8: Redrive on the run's execution does the same as the command", async () => {
   const first = await redOrchard(deployed);

@@ -15,16 +15,17 @@ import {
   paginateListStateMachines,
   SFNClient,
 } from "@aws-sdk/client-sfn";
-import { beforeAll, expect, inject, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { status } from "#local/embedded-aws.ts";
 import { awsJson } from "#local/emulator/aws-json.ts";
 import { clientEnvironment } from "#local/endpoints.ts";
 import { readDeployment } from "../../cli/deployment-record.ts";
 import { runCli, runProject } from "../support/cli.ts";
+import { ownStack } from "../support/own-stack.ts";
 import { PLANTED } from "../support/vault.ts";
 import { askPostgres } from "../support/warehouse.ts";
 
-const deployed = inject("deployed");
+const deployed = ownStack();
 const outputs = () => readDeployment(deployed.stateDir)!.outputs!;
 
 /** The emulator's own words: what CloudFormation has registered keeps a spelling that the SDK does not read. */

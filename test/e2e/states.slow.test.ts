@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, expect, inject, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { s3Artefacts } from "#clients/s3-artefacts.ts";
 import { type LatestKind, latestRunSchema } from "#core/contracts/latest.ts";
 import { artefactKeys } from "#core/names.ts";
@@ -11,9 +11,10 @@ import { clientEnvironment } from "#local/endpoints.ts";
 import { readDeployment } from "../../cli/deployment-record.ts";
 import { runProject } from "../support/cli.ts";
 import { endedExecution } from "../support/consumers.ts";
+import { ownStack } from "../support/own-stack.ts";
 import { askDuckdb, changeDuckdb, dbtBin } from "../support/warehouse.ts";
 
-const deployed = inject("deployed");
+const deployed = ownStack();
 const warehouse = join(deployed.folder, "mill.duckdb");
 const project = join(deployed.folder, "mill");
 

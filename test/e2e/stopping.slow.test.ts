@@ -1,13 +1,15 @@
 import { userInfo } from "node:os";
-import { expect, inject, test } from "vitest";
+import { expect, test } from "vitest";
 import type { RunSummary } from "#core/run/reporting/summary.ts";
-import { runCli, startProject, statusOnce } from "../support/cli.ts";
+import { runCli, startProject } from "../support/cli.ts";
 import { endedConsumers, executionStatus, runningConsumer, stopExecution } from "../support/consumers.ts";
 import { needs } from "../support/needs.ts";
 import { nodeOf, orchardId, vars } from "../support/orchard.ts";
+import { ownStack } from "../support/own-stack.ts";
+import { statusOnce } from "../support/run-status.ts";
 import { askPostgres } from "../support/warehouse.ts";
 
-const deployed = inject("deployed");
+const deployed = ownStack();
 const over = (summary: RunSummary) => summary.state !== "running";
 
 /** A run that sleeps in one model for far longer than any test waits. */

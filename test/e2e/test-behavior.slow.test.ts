@@ -1,9 +1,10 @@
-import { expect, inject, test } from "vitest";
+import { expect, test } from "vitest";
 import type { RunSummary } from "#core/run/reporting/summary.ts";
 import { runCli, runProject } from "../support/cli.ts";
 import { endedConsumers } from "../support/consumers.ts";
+import { ownStack } from "../support/own-stack.ts";
 
-const deployed = inject("deployed");
+const deployed = ownStack();
 const nodeOf = (summary: RunSummary, name: string) => summary.nodes.find((node) => node.uniqueId.endsWith(`.${name}`))!;
 const kindsOf = (summary: RunSummary) => summary.tasks.map((task) => task.kind);
 const broken = ["--vars", JSON.stringify({ break: "test" })];

@@ -18,13 +18,14 @@ import { synthesise } from "../infra/example-stack.ts";
 import { eventually } from "../local/embedded-aws-fixture.ts";
 import { zipArchive } from "../local/zip-archive.ts";
 import { alarmsOf, metricsOf, ownMetricsOf } from "../support/alarms.ts";
-import { runCli, runProject, startProject, statusOnce } from "../support/cli.ts";
+import { runCli, runProject, startProject } from "../support/cli.ts";
 import { endedConsumers } from "../support/consumers.ts";
 import { containerPid } from "../support/containers.ts";
 import { E2E_DBT_PACKAGES } from "../support/e2e-packages.ts";
 import type { Deployed } from "../support/e2e-setup.ts";
 import { runRow } from "../support/ledger-rows.ts";
 import { exampleConfig } from "../support/projects.ts";
+import { statusOnce } from "../support/run-status.ts";
 
 const shop = join(import.meta.dirname, "../../examples/jaffle-shop");
 const QUICK = { retryDelaySeconds: 1, holdSeconds: 2, heartbeatSeconds: 1, lostAfterSeconds: 4, orphanGraceSeconds: 1 };

@@ -59,18 +59,3 @@ export async function startProject(place: Place, project: string, options: reado
   if (end.code !== 0) throw new Error(`stepwatch run ${project} ended with ${end.code}:\n${end.stderr}`);
   return (JSON.parse(end.stdout) as { runId: string }).runId;
 }
-
-/** The first status of a run for which `holds`; a run that ends before is an error at once. */
-export async function statusOnce(
-  place: Place,
-  runId: string,
-  holds: (summary: RunSummary) => boolean,
-): Promise<RunSummary> {
-  for (;;) {
-    const end = await runCli(place, ["status", runId, "--config", place.configPath, "--json"]);
-    const summary = end.stdout.startsWith("{") ? (JSON.parse(end.stdout) as RunSummary) : null;
-    if (summary?.nodes && holds(summary)) return summary;
-    if (summary?.nodes && summary.state !== "running")
-      throw new Error(`The run ended before: ${summary.state} ${summary.verdict}`);
-  }
-}

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { DescribeTasksCommand, ECSClient } from "@aws-sdk/client-ecs";
 import type { RunSummary } from "#core/run/reporting/summary.ts";
-import { statusOnce } from "./cli.ts";
 import type { Deployed } from "./e2e-setup.ts";
 import { useStack } from "./place.ts";
+import { statusOnce } from "./run-status.ts";
 
 /** Process id of a task's container on this machine: its supervisor, which leads its own process group. */
 export async function containerPid(deployed: Deployed, runId: string, task: number): Promise<number> {

@@ -13,9 +13,10 @@ import { E2E_DBT_PACKAGES } from "./e2e-packages.ts";
 import { type EndpointPlace, lacksOf, openEndpoint } from "./endpoint-place.ts";
 import { startMessageSink } from "./message-sink.ts";
 import { useStack } from "./place.ts";
+import { STACKS } from "./stacks.ts";
 import { vaultProject } from "./vault.ts";
 
-/** What the end-to-end tests share: one AWS with one deployed stack, one Postgres, one folder. */
+/** What the end-to-end tests of one file share: an AWS with a deployed stack, a Postgres, a folder. */
 export interface Deployed {
   /** Null: the embedded AWS of the state folder. */
   readonly endpoint: EndpointPlace | null;
@@ -30,7 +31,8 @@ export interface Deployed {
 
 declare module "vitest" {
   export interface ProvidedContext {
-    deployed: Deployed;
+    /** See ownStack. */
+    stacks: readonly Deployed[];
   }
 }
 
@@ -46,10 +48,25 @@ const QUICK = {
   runTimeoutMinutes: 20,
 };
 
-/** Brings the stack onto an embedded AWS of its own, or an endpoint, by the commands that a person would use. */
+/** Brings stacks onto embedded AWSs of their own, or one onto an endpoint, by the commands that a person would use. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const count = project.name === "endpoint" ? 1 : STACKS;
+  const begun = await Promise.allSettled(Array.from({ length: count }, () => deployOne(project.name)));
+  const stacks = begun.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+  const teardown = async () => void (await Promise.all(stacks.map((stack) => stack.teardown())));
+  const failed = begun.find((one) => one.status === "rejected");
+  if (failed !== undefined) {
+    await teardown();
+    throw failed.reason;
+  }
+  const deployed = stacks.map((stack) => stack.deployed);
+  project.provide("stacks", deployed);
+  return teardown;
+}
+
+async function deployOne(name: string): Promise<{ deployed: Deployed; teardown: () => Promise<void> }> {
   const folder = mkdtempSync(join(tmpdir(), "stepwatch-e2e-"));
-  const endpoint = project.name === "endpoint" ? await openEndpoint(folder) : null;
+  const endpoint = name === "endpoint" ? await openEndpoint(folder) : null;
   const stateDir = endpoint?.place.stateDir ?? join(folder, "state");
   const postgres = await startPostgres();
   const messages = await startMessageSink();
@@ -61,7 +78,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   };
   try {
     const configPath = join(folder, "stepwatch.yaml");
-    const config = await configOf(project.name, folder, postgres.environment, messages.url);
+    const config = await configOf(name, folder, postgres.environment, messages.url);
     writeFileSync(configPath, stringify({ ...config, ...endpoint?.place.settings }));
     const { PGPASSWORD: _, ...login } = postgres.environment;
     const deployed: Deployed = {
@@ -76,8 +93,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     const deploy = await runCli(deployed, ["deploy", ...flags, "--config", configPath]);
     if (deploy.code !== 0) throw new Error(`deploy ended with ${deploy.code}:\n${deploy.stderr}\n${deploy.stdout}`);
     if (endpoint === null) await keepWebhooks(stateDir, messages.url);
-    project.provide("deployed", endpoint === null ? deployed : await withAbilities(deployed, endpoint.place));
-    return teardown;
+    return { deployed: endpoint === null ? deployed : await withAbilities(deployed, endpoint.place), teardown };
   } catch (error) {
     await teardown();
     throw error;

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import type { RunSummary } from "#core/run/reporting/summary.ts";
-import { runCli, runProject } from "./cli.ts";
+import { runProject } from "./cli.ts";
 import { endedExecution } from "./consumers.ts";
 import type { Deployed } from "./e2e-setup.ts";
 import { askPostgres } from "./warehouse.ts";
@@ -36,16 +36,4 @@ export async function expectRepaired(deployed: Deployed, summary: RunSummary): P
   expect(nodeOf(summary, "apple").tries).toBe(3);
   expect(await orchardBuilds(deployed, summary.runId)).toEqual(once([...BESIDE_APPLE, ...BELOW_APPLE]));
   expect(await endedExecution(deployed, summary.executionArn)).toBe("SUCCEEDED");
-}
-
-/** A run that ended red shows that until its next round is open: asked until it has ended otherwise. */
-export async function repaired(deployed: Deployed, runId: string, state = "green"): Promise<RunSummary> {
-  const untilMs = Date.now() + 180_000;
-  for (;;) {
-    const end = await runCli(deployed, ["status", runId, "--config", deployed.configPath, "--json"]);
-    const summary = end.stdout.startsWith("{") ? (JSON.parse(end.stdout) as RunSummary) : null;
-    if (summary?.state === state) return summary;
-    if (Date.now() > untilMs)
-      throw new Error(`The run ${runId} is ${summary?.state}: ${summary?.verdict ?? end.stderr}`);
-  }
 }
