@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { PythonEnvironmentError } from "./errors.ts";
 import { withLock } from "./lock-file.mjs";
@@ -66,8 +66,12 @@ export function venvOf(requirements: readonly string[], stateDir: string = DEFAU
   return { dir, bin: join(dir, "bin") };
 }
 
+/** One that was made elsewhere and moved here since is not: its scripts name a Python that is gone. */
 function isComplete(venv: Venv): boolean {
-  return existsSync(join(venv.dir, DONE)) && existsSync(join(venv.bin, "python"));
+  const marker = join(venv.dir, DONE);
+  if (!existsSync(marker) || !existsSync(join(venv.bin, "python"))) return false;
+  const { dir } = JSON.parse(readFileSync(marker, "utf8")) as { dir?: string };
+  return dir === realpathSync(venv.dir);
 }
 
 async function build(venv: Venv, requirements: readonly string[], options: VenvOptions, log: string): Promise<void> {
@@ -79,10 +83,12 @@ async function build(venv: Venv, requirements: readonly string[], options: VenvO
   options.onProgress?.(`Making ${options.label} with Python ${python.version} …`);
   makeFolder(dirname(log));
   rmSync(venv.dir, { recursive: true, force: true });
-  await runLogged(python.executable, ["-m", "venv", venv.dir], log, "w", `making ${options.label}`);
+  // Not by a path that leads here over a link: what holds the link may be gone before the environment is.
+  const dir = join(realpathSync(dirname(venv.dir)), basename(venv.dir));
+  await runLogged(python.executable, ["-m", "venv", dir], log, "w", `making ${options.label}`);
   const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", ...requirements];
-  await runLogged(join(venv.bin, "python"), pip, log, "a", `installing ${requirements.join(", ")}`);
-  writeFileSync(join(venv.dir, DONE), JSON.stringify({ requirements, python: python.version }));
+  await runLogged(join(dir, "bin", "python"), pip, log, "a", `installing ${requirements.join(", ")}`);
+  writeFileSync(join(dir, DONE), JSON.stringify({ requirements, python: python.version, dir }));
   options.onProgress?.(`Made ${options.label} in ${Math.round((Date.now() - started) / 1000)} s.`);
 }
 

@@ -25,7 +25,7 @@ const phases: Readonly<Record<typeof chosen, readonly Phase[]>> = {
     prepare,
     ...["linters", "engines", "slow"].map((project) => vitest(root, project, filters)),
     // One file: that a stack on an endpoint is the same one. The others cost what they cost in `npm test`.
-    vitest(root, "endpoint", filters.length === 0 ? ["jaffle-shop"] : filters),
+    vitest(root, "endpoint", filters.length === 0 ? ["rounds.e2e"] : filters),
   ],
   "--fast": [lint, types, vitest(root, "fast", filters)],
   "--check": [lint, types],

@@ -7,7 +7,7 @@ import { readDeployment } from "../../cli/deployment-record.ts";
 import { AUDIT_OF_RUN, auditRows, wrongsOf } from "../support/audit.ts";
 import { runCli, startProject } from "../support/cli.ts";
 import { ownStack } from "../support/own-stack.ts";
-import { statusOnce } from "../support/run-status.ts";
+import { onlyRunning, statusOnce } from "../support/run-status.ts";
 import { askPostgres } from "../support/warehouse.ts";
 
 const deployed = ownStack();
@@ -50,11 +50,7 @@ test(
   LONG,
   async () => {
     const runId = await startProject(deployed, PROJECT, ["--vars", JSON.stringify({ slow: { cheese: 12 } })]);
-    const half = await statusOnce(
-      deployed,
-      runId,
-      (one) => nodeOf(one, "cheese")?.class === "running" && one.counts.good > 3,
-    );
+    const half = await statusOnce(deployed, runId, onlyRunning("model.granary.cheese"));
     await control({ takeSpotAway: half.tasks[0]!.taskArn });
     const summary = await ended(runId);
     expect(summary.state, summary.verdict ?? "").toBe("green");

@@ -12,7 +12,7 @@ import { containerPid, dbtPid } from "../support/containers.ts";
 import { imageOf, withoutImage, withVariable } from "../support/images.ts";
 import { ownStack } from "../support/own-stack.ts";
 import { RefusingProxy } from "../support/refusing-proxy.ts";
-import { statusOnce } from "../support/run-status.ts";
+import { onlyRunning, statusOnce } from "../support/run-status.ts";
 import { askDuckdb, askPostgres } from "../support/warehouse.ts";
 
 const deployed = ownStack();
@@ -48,7 +48,7 @@ async function ended(runId: string, state = "green"): Promise<RunSummary> {
 /** A run in its middle: `cheese` works for some seconds more, `sandwich` waits for it, something is good. */
 async function halfBuilt(project = "granary"): Promise<string> {
   const runId = await startProject(deployed, project, vars({ slow: { cheese: 12 } }));
-  await statusOnce(deployed, runId, (one) => isRunning("cheese")(one) && one.counts.good > 3);
+  await statusOnce(deployed, runId, onlyRunning(id("cheese")));
   return runId;
 }
 
@@ -153,7 +153,8 @@ test(
     const options = [...vars({ slow: { milk: 12 }, slow_tries: 2 }), "--policy", "losses=1"];
     const runId = await startProject(deployed, "granary", options);
     for (const task of [1, 2]) {
-      await statusOnce(deployed, runId, (one) => isRunning("milk")(one) && one.tasks.length === task);
+      const milkAlone = onlyRunning(id("milk"));
+      await statusOnce(deployed, runId, (one) => milkAlone(one) && one.tasks.length === task);
       process.kill(await dbtPid(deployed, runId, task), "SIGKILL");
     }
     const red = await ended(runId, "red");

@@ -1,7 +1,7 @@
-import { chmodSync, existsSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { causeIn, ensureVenv, findPython } from "#local/python.ts";
+import { causeIn, ensureVenv, findPython, venvOf } from "#local/python.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
 let folder: string;
@@ -81,6 +81,21 @@ test("an environment that was left half-made is made anew", async () => {
   writeFileSync(join(dir, "left behind"), "");
   expect((await ensureVenv(["a==1"], options)).dir).toBe(dir);
   expect(existsSync(join(dir, "left behind"))).toBe(false);
+});
+
+test("an environment that was moved is made anew, and one that was made over a link outlives the link", async () => {
+  vi.stubEnv("PYTHON", fakePython("python", "3.11.2", true));
+  const [there, link] = [join(folder, "there"), join(folder, "link")];
+  mkdirSync(there);
+  symlinkSync(there, link);
+  await ensureVenv(["a==1"], { label: "the environment", stateDir: link });
+  rmSync(link);
+  const inFolder = (stateDir: string) => ensureVenv(["a==1"], { label: "the environment", stateDir });
+  const isMadeAnew = async (stateDir: string) => !existsSync(join((await inFolder(stateDir)).dir, "kept"));
+  writeFileSync(join(venvOf(["a==1"], there).dir, "kept"), "");
+  expect(await isMadeAnew(there)).toBe(false);
+  renameSync(there, join(folder, "moved"));
+  expect(await isMadeAnew(join(folder, "moved"))).toBe(true);
 });
 
 test("a failure is one sentence with its cause and the log, and the next call tries again", async () => {

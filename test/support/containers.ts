@@ -18,8 +18,11 @@ export async function containerPid(deployed: Deployed, runId: string, task: numb
   return Number(tasks?.[0]?.containers?.[0]?.runtimeId);
 }
 
-/** Process id of the dbt that a task runs: its supervisor's child. */
+/** Process id of the build that a task runs: its supervisor's child, beside which a `dbt ls` may list the plan. */
 export async function dbtPid(deployed: Deployed, runId: string, task: number): Promise<number> {
   const supervisor = await containerPid(deployed, runId, task);
-  return Number(readFileSync(`/proc/${supervisor}/task/${supervisor}/children`, "utf8").trim().split(" ")[0]);
+  const children = readFileSync(`/proc/${supervisor}/task/${supervisor}/children`, "utf8").trim().split(" ");
+  const build = children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").includes("build"));
+  if (build === undefined) throw new Error(`Task ${task} of ${runId} has no dbt build: ${children}`);
+  return Number(build);
 }

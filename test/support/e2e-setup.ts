@@ -257,10 +257,8 @@ function dbt112Projects(folder: string, executable: string): Record<string, unkn
   const shop = { projectDir: join(root, "examples/jaffle-shop"), target: "duckdb", policy: QUICK };
   return {
     shop112: { ...shop, dbt: { executable }, environment: { JAFFLE_DUCKDB: join(folder, "shop112.duckdb") } },
-    calm112: harbour("calm112", {}),
     nodes112: harbour("nodes112", BROKEN_NODES),
     hurried112: harbour("hurried112", { BREAK: "link_1" }),
-    flaky112: harbour("flaky112", { BREAK_FIRST: "link_1" }, { retries: { node: 1, test: 0 }, retryOn: "all" }),
     dot_env112: {
       ...harbour("dot_env112", { BREAK_FIRST: "link_1" }, { retries: { node: 1, test: 0 }, retryOn: "all" }),
       projectDir: withDotEnv,

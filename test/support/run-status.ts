@@ -21,6 +21,13 @@ export const statusOnce = (deployed: Deployed, runId: string, holds: (summary: R
     return isIt;
   });
 
+/**
+ * A run in its middle, with nothing in doubt: this node works for some seconds more, nothing else does, and something is
+ * good. To kill a build while another model commits would show what dbt did not get to say, which is built again.
+ */
+export const onlyRunning = (uniqueId: string) => (summary: RunSummary) =>
+  summary.nodes.every((node) => (node.class === "running") === (node.uniqueId === uniqueId)) && summary.counts.good > 3;
+
 /** A run that ended red shows that until its next round is open: asked until it has ended otherwise. */
 export function repaired(deployed: Deployed, runId: string, state = "green"): Promise<RunSummary> {
   const untilMs = Date.now() + 180_000;
