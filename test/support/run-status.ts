@@ -22,11 +22,16 @@ export const statusOnce = (deployed: Deployed, runId: string, holds: (summary: R
   });
 
 /**
- * A run in its middle, with nothing in doubt: this node works for some seconds more, nothing else does, and something is
+ * A run in its middle, with nothing in doubt: one node works for some seconds more, some wait for it, and all else is
  * good. To kill a build while another model commits would show what dbt did not get to say, which is built again.
  */
-export const onlyRunning = (uniqueId: string) => (summary: RunSummary) =>
-  summary.nodes.every((node) => (node.class === "running") === (node.uniqueId === uniqueId)) && summary.counts.good > 3;
+export const onlyRunning = (running: string, waiting: readonly string[]) => (summary: RunSummary) => {
+  const others = [...summary.nodes, ...summary.tests].filter(
+    ({ uniqueId }) => ![running, ...waiting].includes(uniqueId),
+  );
+  const atWork = summary.nodes.find(({ uniqueId }) => uniqueId === running)?.class === "running";
+  return atWork && others.every((vertex) => vertex.class === "good");
+};
 
 /** A run that ended red shows that until its next round is open: asked until it has ended otherwise. */
 export function repaired(deployed: Deployed, runId: string, state = "green"): Promise<RunSummary> {
