@@ -1,5 +1,5 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { InputError } from "#core/errors.ts";
 import { FUNCTION_NAMES, type FunctionName } from "./deployed-names.ts";
 import { codeRoot, installed } from "./installed.ts";
@@ -36,7 +36,9 @@ export async function bundle(root: string, outdir = join(root, BUNDLE_FOLDER)): 
     );
   // Loaded where it is needed: the npm package has the bundles, and no bundler.
   const { build } = await import("esbuild");
-  await build({
+  const { outputFiles } = await build({
+    // Written by us: esbuild empties a file before it fills it, under the eyes of another deploy of this checkout.
+    write: false,
     absWorkingDir: root,
     entryPoints: { ...ENTRY_POINTS },
     outdir,
@@ -52,7 +54,19 @@ export async function bundle(root: string, outdir = join(root, BUNDLE_FOLDER)): 
     // CommonJS packages inside an ES module call `require` for Node's own modules.
     banner: { js: 'import { createRequire } from "node:module";\nconst require = createRequire(import.meta.url);' },
   });
+  for (const { path, contents } of outputFiles) replaceFile(path, contents, join(outdir, `new.${process.pid}`));
   return bundlesIn(outdir);
+}
+
+/**
+ * Whoever reads the file meanwhile reads all of the old or all of the new one.
+ * @param draft where it is written first: not beside it, since what lies in its folder is part of the function.
+ */
+function replaceFile(path: string, contents: Uint8Array, draft: string): void {
+  if (existsSync(path) && readFileSync(path).equals(contents)) return;
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(draft, contents);
+  renameSync(draft, path);
 }
 
 /** The bundles of this code: those that the npm package has, or new ones of a checkout's sources. */

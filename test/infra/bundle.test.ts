@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -47,6 +47,18 @@ describe("a bundle", () => {
     expect(status).toBe(64);
     expect(stdout + stderr).toContain("STEPWATCH_TABLE");
   });
+});
+
+test("bundled again, what is right stays the same file, and what is not is replaced by another: never half of one is read", async () => {
+  const [right, wrong] = [bundles.runnerFile, join(bundles.functionFolder("wake"), "index.mjs")];
+  const content = readFileSync(wrong, "utf8");
+  writeFileSync(wrong, "half of");
+  const inodes = () => [right, wrong].map((file) => statSync(file).ino);
+  const before = inodes();
+  await bundle(ROOT, outdir);
+  expect(readFileSync(wrong, "utf8")).toBe(content);
+  expect(inodes().map((inode, index) => inode === before[index])).toEqual([true, false]);
+  expect(readdirSync(bundles.functionFolder("wake"))).toEqual(["index.mjs"]);
 });
 
 test("an entry point that is not there is named", async () => {
