@@ -1,16 +1,16 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { POLICY_LEVELS } from "../../cli/people-policy.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 import { stepwatch } from "./fake-context.ts";
 
 const script = async (shell: string) => (await stepwatch(["completion", shell])).stdout;
 
 /** What bash offers after these words, the last of which is being written; `stepwatch` itself is a stand-in. */
 async function offered(...words: string[]): Promise<string[]> {
-  const folder = mkdtempSync(join(tmpdir(), "stepwatch-completion-"));
+  const folder = temporaryFolder("completion");
   writeFileSync(join(folder, "completion.bash"), await script("bash"));
   const line = ["stepwatch", ...words];
   const program = `

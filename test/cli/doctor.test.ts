@@ -1,5 +1,4 @@
-import { mkdirSync, mkdtempSync, realpathSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { parseConfig, type StepwatchConfig } from "#core/config.ts";
@@ -9,10 +8,11 @@ import { type Account, examineAccount } from "../../cli/doctor/account.ts";
 import type { Finding } from "../../cli/doctor/finding.ts";
 import { examineProject } from "../../cli/doctor/project.ts";
 import { loadConfig } from "../../infra/load-config.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 
 let folder: string;
 beforeEach(() => {
-  folder = realpathSync(mkdtempSync(join(tmpdir(), "stepwatch-doctor-")));
+  folder = realpathSync(temporaryFolder("doctor"));
 });
 
 function write(files: Record<string, string>): void {

@@ -1,13 +1,13 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { loadConfig } from "../../infra/load-config.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 import { stepwatch } from "./fake-context.ts";
 
 let folder: string;
 beforeEach(() => {
-  folder = realpathSync(mkdtempSync(join(tmpdir(), "stepwatch-init-")));
+  folder = realpathSync(temporaryFolder("init"));
 });
 
 function write(files: Record<string, string>): void {
