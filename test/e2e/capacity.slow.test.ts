@@ -50,7 +50,7 @@ test(
   LONG,
   async () => {
     const runId = await startProject(deployed, PROJECT, ["--vars", JSON.stringify({ slow: { cheese: 12 } })]);
-    const half = await statusOnce(deployed, runId, onlyRunning("model.granary.cheese", ["model.granary.sandwich"]));
+    const half = await statusOnce(deployed, runId, onlyRunning(["model.granary.cheese"], ["model.granary.sandwich"]));
     await control({ takeSpotAway: half.tasks[0]!.taskArn });
     const summary = await ended(runId);
     expect(summary.state, summary.verdict ?? "").toBe("green");

@@ -48,7 +48,7 @@ async function ended(runId: string, state = "green"): Promise<RunSummary> {
 /** A run in its middle: `cheese` works for some seconds more, `sandwich` waits for it, something is good. */
 async function halfBuilt(project = "granary"): Promise<string> {
   const runId = await startProject(deployed, project, vars({ slow: { cheese: 12 } }));
-  await statusOnce(deployed, runId, onlyRunning(id("cheese"), [id("sandwich")]));
+  await statusOnce(deployed, runId, onlyRunning([id("cheese")], [id("sandwich")]));
   return runId;
 }
 
@@ -153,7 +153,7 @@ test(
     const options = [...vars({ slow: { milk: 12 }, slow_tries: 2 }), "--policy", "losses=1"];
     const runId = await startProject(deployed, "granary", options);
     for (const task of [1, 2]) {
-      const milkAlone = onlyRunning(id("milk"), [id("cheese"), id("sandwich")]);
+      const milkAlone = onlyRunning([id("milk")], [id("cheese"), id("sandwich")]);
       await statusOnce(deployed, runId, (one) => milkAlone(one) && one.tasks.length === task);
       process.kill(await dbtPid(deployed, runId, task), "SIGKILL");
     }

@@ -6,7 +6,6 @@ import {
   BELOW_APPLE,
   BESIDE_APPLE,
   expectRepaired,
-  nodeOf,
   once,
   orchardBuilds,
   orchardId,
@@ -14,7 +13,7 @@ import {
   vars,
 } from "../support/orchard.ts";
 import { ownStack } from "../support/own-stack.ts";
-import { repaired, statusOnce } from "../support/run-status.ts";
+import { onlyRunning, repaired, statusOnce } from "../support/run-status.ts";
 
 const deployed = ownStack();
 
@@ -25,8 +24,8 @@ test("G8: Redrive on the run's execution does the same as the command", async ()
 }, 240_000);
 
 test("G8 G33: a run that was stopped in the console is finished by a redrive, not begun again", async () => {
-  const runId = await startProject(deployed, "orchard", vars({ slow: { quince: 8 } }));
-  const live = await statusOnce(deployed, runId, (one) => nodeOf(one, "quince")?.class === "running");
+  const runId = await startProject(deployed, "orchard", vars({ slow: { quince: 20 } }));
+  const live = await statusOnce(deployed, runId, onlyRunning([orchardId("quince")], [orchardId("quince_jelly")]));
   await runningConsumer(deployed, live, orchardId("quince"));
   await stopExecution(deployed, live.executionArn, "wrong moment");
   const stopped = await repaired(deployed, runId, "stopped");

@@ -22,15 +22,15 @@ export const statusOnce = (deployed: Deployed, runId: string, holds: (summary: R
   });
 
 /**
- * A run in its middle, with nothing in doubt: one node works for some seconds more, some wait for it, and all else is
- * good. To kill a build while another model commits would show what dbt did not get to say, which is built again.
+ * A run in its middle, with nothing in doubt: these nodes work for some seconds more, some wait for them, and all else is
+ * good. To end a build while another model commits would show what dbt did not get to say, which is built again.
  */
-export const onlyRunning = (running: string, waiting: readonly string[]) => (summary: RunSummary) => {
+export const onlyRunning = (running: readonly string[], waiting: readonly string[]) => (summary: RunSummary) => {
   const others = [...summary.nodes, ...summary.tests].filter(
-    ({ uniqueId }) => ![running, ...waiting].includes(uniqueId),
+    ({ uniqueId }) => !running.includes(uniqueId) && !waiting.includes(uniqueId),
   );
-  const atWork = summary.nodes.find(({ uniqueId }) => uniqueId === running)?.class === "running";
-  return atWork && others.every((vertex) => vertex.class === "good");
+  const atWork = summary.nodes.filter(({ uniqueId, class: word }) => running.includes(uniqueId) && word === "running");
+  return atWork.length === running.length && others.every((vertex) => vertex.class === "good");
 };
 
 /** A run that ended red shows that until its next round is open: asked until it has ended otherwise. */
