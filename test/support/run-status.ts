@@ -26,11 +26,9 @@ export const statusOnce = (deployed: Deployed, runId: string, holds: (summary: R
  * good. To end a build while another model commits would show what dbt did not get to say, which is built again.
  */
 export const onlyRunning = (running: readonly string[], waiting: readonly string[]) => (summary: RunSummary) => {
-  const others = [...summary.nodes, ...summary.tests].filter(
-    ({ uniqueId }) => !running.includes(uniqueId) && !waiting.includes(uniqueId),
-  );
   const atWork = summary.nodes.filter(({ uniqueId, class: word }) => running.includes(uniqueId) && word === "running");
-  return atWork.length === running.length && others.every((vertex) => vertex.class === "good");
+  const others = summary.nodes.filter(({ uniqueId }) => ![...running, ...waiting].includes(uniqueId));
+  return atWork.length === running.length && others.every((node) => node.class === "good");
 };
 
 /** A run that ended red shows that until its next round is open: asked until it has ended otherwise. */
