@@ -70,8 +70,8 @@ export function venvOf(requirements: readonly string[], stateDir: string = DEFAU
 function isComplete(venv: Venv): boolean {
   const marker = join(venv.dir, DONE);
   if (!existsSync(marker) || !existsSync(join(venv.bin, "python"))) return false;
-  const { dir } = JSON.parse(readFileSync(marker, "utf8")) as { dir?: string };
-  return dir === realpathSync(venv.dir);
+  // Not parsed: a marker that was cut off by a full disk is none, and no error.
+  return readFileSync(marker, "utf8").endsWith(`,"dir":${JSON.stringify(realpathSync(venv.dir))}}`);
 }
 
 async function build(venv: Venv, requirements: readonly string[], options: VenvOptions, log: string): Promise<void> {

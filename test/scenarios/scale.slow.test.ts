@@ -4,7 +4,7 @@ import { type ModelFigures, modelRun } from "../../bench/scale/model.ts";
 import { scaleProject } from "../../bench/scale/project.ts";
 import { scaleRun as run } from "../support/scale-runs.ts";
 
-/** The dearest of each size; `npm run bench -- --only model` has all. */
+/** Each kind of failure once; `npm run bench -- --only model` has each with each size. */
 const LARGE = [
   { nodes: 3_000, tests: 20_000, nodeSeconds: 12, failing: "none" },
   { nodes: 3_000, tests: 20_000, nodeSeconds: 12, failing: "root" },
