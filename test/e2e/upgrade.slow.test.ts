@@ -150,8 +150,12 @@ test("what functions write into their logs of real runs makes the metrics that a
   process.kill(await containerPid(place, runId, 1), "SIGKILL");
   await statusOnce(place, runId, ({ state }) => state !== "running");
 
-  const lines = await functionLines();
-  const made = lines.flatMap(metricsOf);
+  // The row is green before settle-run counts the run, and its log is read by others a moment later.
+  const lines = await eventually(async () => {
+    const read = await functionLines();
+    return read.some((line) => line.runId === runId && "RunsGreen" in line) ? read : undefined;
+  });
+  const made = lines.filter((line) => line.runId === runId).flatMap(metricsOf);
   const watched = ownMetricsOf(
     alarmsOf(synthesise(exampleConfig({ alarms: { email: "night@example.com" } })).template),
   );
