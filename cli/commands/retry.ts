@@ -3,7 +3,7 @@ import type { RunRow } from "#core/contracts/ledger.ts";
 import { parseRunInput } from "#core/contracts/run-input.ts";
 import { newRunId, workKey } from "#core/names.ts";
 import { roundOf } from "#core/run/judging/rounds.ts";
-import { failedSteps, openSteps, stepsOf } from "#core/run/judging/run-steps.ts";
+import { failedSteps, openSteps, type RunStep, stepsOf, stepsOfNextRound } from "#core/run/judging/run-steps.ts";
 import { currentProducer } from "#core/run/judging/vertex-view.ts";
 import { sameOptions } from "../command-line.ts";
 import type { Context, DeployedStack } from "../context.ts";
@@ -35,7 +35,8 @@ export async function retryCommand(context: Context, runId: string, flags: Retry
   refuseNothing(seen, retry, flags);
   await refuseBeside(stack, run, flags);
   say(context, `Retry of run ${runId} of ${run.project} (${run.state}), by ${context.person}:`);
-  for (const line of [...retryPlan(retry.next), ...(await newerRuns(stack, seen))]) say(context, line);
+  for (const line of [...retryPlan(retry.next, nextSteps(seen, retry)), ...(await newerRuns(stack, seen))])
+    say(context, line);
   await ignoreTests(context, stack, seen, retry);
   if (await goesOn(stack, run)) return await afterThisRound(context, stack, retry, seen, flags);
   const started = await goOn(context, stack, seen, retry, flags);
@@ -80,6 +81,11 @@ function hasFailedSteps({ run, plan, tasks }: RunAsItStands): boolean {
   const steps = stepsOf(run);
   const asked = { tasks, policy: run.settings.policy, round: roundOf(run, plan) };
   return steps !== null && failedSteps(steps, asked).length + openSteps(steps, asked).length > 0;
+}
+
+function nextSteps({ run, tasks }: RunAsItStands, { next }: Retry): RunStep[] {
+  const steps = stepsOf(run);
+  return steps === null ? [] : stepsOfNextRound(steps, tasks, next.builds === null || next.builds.length > 0);
 }
 
 /** On-run-end hooks that failed, or that no process came to: the round runs them alone. */

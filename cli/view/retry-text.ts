@@ -1,5 +1,6 @@
 import { counted } from "#core/counted.ts";
 import type { NextRound } from "#core/run/deciding/next-round.ts";
+import { lineOf, type RunStep } from "#core/run/judging/run-steps.ts";
 import type { VertexView } from "#core/run/judging/vertex-view.ts";
 import { nodeName } from "./node-table.ts";
 
@@ -9,8 +10,19 @@ const MOST_NAMED = 6;
 /** Vertices that are refused and told one by one. */
 const MOST_REFUSED = 5;
 
-/** What a retry will build, what it leaves as it is, and what it does not dare: said before anything is started. */
-export function retryPlan(next: NextRound): string[] {
+/** What a retry will do: said before anything is started. */
+export function retryPlan(next: NextRound, steps: readonly RunStep[]): string[] {
+  const [first] = steps;
+  if (first?.where === "alone") return [stepLine(first)];
+  return [
+    ...steps.filter(({ where }) => where === "before").map(stepLine),
+    ...buildLines(next),
+    ...steps.filter(({ where }) => where === "after").map(stepLine),
+  ];
+}
+
+/** What the retry builds, what it leaves as it is, and what it does not dare. */
+function buildLines(next: NextRound): string[] {
   if (next.builds === null)
     return ["  builds      everything that the run selects: it has come to no plan, so its producer is started again"];
   const nodes = next.builds.filter(({ plan }) => !/test$/.test(plan.resourceType));
@@ -25,6 +37,9 @@ export function retryPlan(next: NextRound): string[] {
     ...refusedLines(next),
   ];
 }
+
+const stepLine = (step: RunStep): string =>
+  `  runs        ${lineOf(step)}${step.where === "alone" ? "" : ` (a step ${step.where} the build)`}`;
 
 function namedLine(word: string, views: readonly VertexView[], why: string): string[] {
   if (views.length === 0) return [];

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { VertexMark } from "#core/contracts/ledger.ts";
 import type { RoundRequest } from "#core/contracts/rounds.ts";
 import { workKey } from "#core/names.ts";
-import { row, runOf } from "../support/run-builders.ts";
+import { over, row, runOf } from "../support/run-builders.ts";
 import { type FakeStack, fakeStack, known, type Look, stepwatch } from "./fake-context.ts";
 import { begun, green, plan, red } from "./looks.ts";
 
@@ -23,6 +23,9 @@ function watched(looks: readonly Look[], status = "FAILED") {
 
 const redriven = (stack: FakeStack) => stack.executions.redriven.map((arn) => arn.split(":").at(-1));
 
+const WELL = { exitCode: 0, cause: { kind: "none" as const, sentence: "It ended well.", lines: [] } };
+const FAILED = { exitCode: 1, cause: { kind: "unexplained_exit" as const, sentence: "No such macro.", lines: [] } };
+
 describe("retry", () => {
   test("G8: says what will be built and why, redrives the run, and follows its next round", async () => {
     const { stack, requests } = watched([red, red, inRoundTwo]);
@@ -37,6 +40,39 @@ describe("retry", () => {
     ]);
     expect(requests[0]).not.toHaveProperty("nodes");
     expect(redriven(stack)).toEqual(["run-1"]);
+  });
+
+  test("G8 H13: says which step it runs, where that is what failed", async () => {
+    const step = { continueOnFailure: false, always: false };
+    const after = [
+      { ...step, command: "docs generate" },
+      { ...step, command: "run-operation grant" },
+    ];
+    const job = { name: "nightly", before: [], after, lock: "target" as const };
+    const task = { kind: "command" as const, startedAtMs: 1 };
+    const { stack } = watched([
+      {
+        ...green,
+        run: { ...red.run!, settings: { ...red.run!.settings, job } },
+        tasks: [over(1), over(2, WELL, { ...task, step: "after-1" }), over(3, FAILED, { ...task, step: "after-2" })],
+      },
+      inRoundTwo,
+    ]);
+    const end = await stepwatch(["retry", "run-1", "--no-follow"], { stack });
+    expect(end.exitCode).toBe(0);
+    expect(end.stderr).toMatch(
+      /keeps\s+3 vertices that are good\n\s+runs\s+dbt run-operation grant \(a step after the build\)/,
+    );
+    expect(end.stderr).not.toContain("docs generate");
+  });
+
+  test("G8 H7: of a run of one command: says that, and nothing of a build", async () => {
+    const run = { ...red.run!, input: { ...red.run!.input, command: ["run-operation", "grant"] } };
+    const tasks = [over(1, FAILED, { kind: "command", step: "command", startedAtMs: 1 })];
+    const { stack } = watched([{ run, tasks, vertices: [] }, inRoundTwo]);
+    const end = await stepwatch(["retry", "run-1", "--no-follow"], { stack });
+    expect(end.exitCode).toBe(0);
+    expect(end.stderr).toContain("by jane:\n  runs        dbt run-operation grant\n");
   });
 
   test("G25: --node with its flags; a name that the run does not have is refused", async () => {

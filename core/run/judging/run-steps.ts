@@ -8,7 +8,7 @@ import { optionsOver } from "#core/dbt/options-over.ts";
 import { backOffMs } from "#core/run/deciding/back-off.ts";
 import { endOf } from "#core/run/deciding/decision.ts";
 import { FIRST_ROUND, type Round, tasksOfRound } from "#core/run/judging/rounds.ts";
-import { isOver, overAtMs } from "#core/run/judging/vertex-view.ts";
+import { currentProducer, isOver, overAtMs } from "#core/run/judging/vertex-view.ts";
 
 /** Another command of dbt's that a run consists of, or has before or after its build (docs/adr/0055). */
 export interface RunStep {
@@ -120,6 +120,17 @@ function ended(step: RunStep, asked: StepsAsked): Standing {
 /** Steps of a run that was good until then and that were not run, or not to their end. */
 export const openSteps = (steps: RunSteps, asked: StepsAsked): RunStep[] =>
   (steps.alone ? steps.before : steps.after).filter((step) => !["good", "failed"].includes(ended(step, asked).is));
+
+/**
+ * Steps that a further round runs: before a build that has not begun, those that were not good; after it those too, and
+ * all of them where it builds something.
+ */
+export function stepsOfNextRound(steps: RunSteps, tasks: readonly TaskRow[], buildsMore: boolean): RunStep[] {
+  const mayBegin = steps.alone || currentProducer(tasks) === null;
+  const wasGood = ({ id }: RunStep) => tasks.some((task) => task.step === id && isWell(task));
+  const before = mayBegin ? steps.before.filter((step) => !wasGood(step)) : [];
+  return [...before, ...steps.after.filter((step) => buildsMore || !wasGood(step))];
+}
 
 /** A sentence for each step that failed and was passed over. */
 export function passedOverSteps(steps: RunSteps | null, asked: StepsAsked): string[] {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { BuildEnd, TaskRow } from "#core/contracts/ledger.ts";
 import { adopt } from "#core/run/judging/adoption.ts";
 import { roundOf } from "#core/run/judging/rounds.ts";
-import { passedOverSteps, selectsByState, stepsOf } from "#core/run/judging/run-steps.ts";
+import { passedOverSteps, selectsByState, stepsOf, stepsOfNextRound } from "#core/run/judging/run-steps.ts";
 import {
   decide,
   LONG_AGO,
@@ -228,4 +228,27 @@ it("C10 H13: a selection that finds nothing is green by what the run selects, no
   expect([of({}), of({ exclude: ["tag:slow"] })]).toEqual([true, true]);
   expect([of({ select: ["ordres"] }), of({ selector: "nightly" })]).toEqual([false, false]);
   expect(of({ select: ["source_status:fresher+"] })).toBe(true);
+});
+
+describe("H13: the steps that a further round runs", () => {
+  const steps = around({ before: ["seed", "parse"], after: ["docs generate", "ls"] })!;
+  const ids = (tasks: readonly TaskRow[], buildsMore: boolean) =>
+    stepsOfNextRound(steps, tasks, buildsMore).map(({ id }) => id);
+  const begun = [command(1, "before-1", WELL), command(2, "before-2", WELL), build(3, nodeFailed())];
+
+  it("from the one before the build that failed on", () => {
+    expect(ids([command(1, "before-1", WELL), command(2, "before-2", BADLY)], true)).toEqual([
+      "before-2",
+      "after-1",
+      "after-2",
+    ]);
+  });
+
+  it("after a build that goes on, all that follow it, since they are of what was there then", () => {
+    expect(ids([...begun, command(4, "after-1", WELL)], true)).toEqual(["after-1", "after-2"]);
+  });
+
+  it("after a good build, those alone that were not good", () => {
+    expect(ids([...begun, command(4, "after-1", WELL), command(5, "after-2", BADLY)], false)).toEqual(["after-2"]);
+  });
 });
