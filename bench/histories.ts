@@ -64,10 +64,12 @@ function countOf(events: readonly HistoryEvent[]): ExecutionCount {
   const enteredAtMs: Record<string, number> = {};
   let entered = 0;
   let scheduled = 0;
+  let tasks = 0;
   let state = "";
   for (const { type = "", stateEnteredEventDetails, timestamp } of events) {
     if (type.endsWith("StateEntered")) {
       entered += 1;
+      if (type === "TaskStateEntered") tasks += 1;
       state = stateEnteredEventDetails?.name ?? "";
       enteredAtMs[state] = timestamp?.getTime() ?? 0;
     } else if (type === "TaskScheduled" || type === "LambdaFunctionScheduled") {
@@ -77,7 +79,7 @@ function countOf(events: readonly HistoryEvent[]): ExecutionCount {
   }
   const times = events.map((event) => event.timestamp?.getTime() ?? 0);
   return {
-    transitions: Math.max(entered, scheduled),
+    transitions: entered + Math.max(0, scheduled - tasks),
     events: events.length,
     calls,
     entered: enteredAtMs,

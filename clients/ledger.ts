@@ -214,8 +214,16 @@ export interface Ledger {
     part: ConsumerPart,
     outcome: { outcome: NonNullable<VertexRow["outcome"]>; atMs: number },
   ): Promise<void>;
-  /** Notes how a consumer waits; one turn follows another. */
-  keepConsumerWait(key: RunKey, uniqueId: string, part: ConsumerPart, wait: ConsumerWait): Promise<void>;
+  /**
+   * Notes how a consumer waits; one turn follows another. `atMs`: when the call began, in milliseconds; nothing is noted
+   * over a call that began later, as where Step Functions has repeated one that was slow.
+   */
+  keepConsumerWait(
+    key: RunKey,
+    uniqueId: string,
+    part: ConsumerPart,
+    wait: ConsumerWait & { readonly atMs: number },
+  ): Promise<void>;
   /** Notes in which round a redriven consumer asked for another try. */
   markRedrivenConsumer(key: RunKey, uniqueId: string, part: ConsumerPart, redriven: Redriven): Promise<void>;
   /** Notes that an event has told of a vertex that runs longer than it may in this task. */

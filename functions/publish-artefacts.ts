@@ -32,7 +32,7 @@ const FILES_WITHIN_MS = 120_000;
  * twice it writes the same.
  */
 export async function publishArtefacts(read: SummaryInput, deps: PublishDeps): Promise<void> {
-  const { run, plan, tasks } = read;
+  const { run, plan, tasks, rows } = read;
   const { artefacts } = deps;
   await publishDocs(run, tasks, deps);
   // What one command has left lies with its task.
@@ -52,7 +52,7 @@ export async function publishArtefacts(read: SummaryInput, deps: PublishDeps): P
   if (!files.includes("manifest.json")) return;
   if (about.commit !== null && isOwnTarget(run))
     await artefacts.copy(key("manifest.json"), artefactKeys.commit(run.project, about.commit));
-  for (const kind of latestKindsOf(run, plan)) await makeLatest(kind, run, deps);
+  for (const kind of latestKindsOf(run, plan, rows)) await makeLatest(kind, run, deps);
 }
 
 /** @param headOf the task whose file says under which options and version dbt ran; null: of the run before */

@@ -1,7 +1,7 @@
 import type { Executions } from "#clients/executions.ts";
 import { type HandOverDeps, handOver } from "#clients/hand-over.ts";
 import type { Ledger, RunKey } from "#clients/ledger.ts";
-import type { RunRow } from "#core/contracts/ledger.ts";
+import type { RunRow, TaskRow } from "#core/contracts/ledger.ts";
 import type { LockRow } from "#core/contracts/project-rows.ts";
 import { isOver } from "#core/run/judging/vertex-view.ts";
 import { ended, lastSignMs } from "#core/run/watching/task-watch.ts";
@@ -29,7 +29,14 @@ export const lockOf = (run: RunRow, takenAtMs: number): LockRow => ({
   takenAtMs,
 });
 
-/** Takes the lock, also from a holder that is gone: its execution ended and each of its tasks is over or silent. */
+/** Two sweeps, which come every 15 minutes: who has not ended a holder by then can not. Milliseconds. */
+const LEFT_TO_OTHERS_MS = 30 * 60_000;
+
+/**
+ * Takes the lock, also from a holder that is gone: its execution has ended, and each of its tasks is over, or was on its
+ * way and is silent. One whose container may still build, silent as it is, is left to stop-run and the sweep: they ask ECS,
+ * stop it, and give the lock back (behaviour D10).
+ */
 export async function takeRunLock(lock: LockRow, deps: LockDeps): Promise<LockRow | null> {
   const holder = await deps.ledger.takeLock(lock);
   if (holder === null) return null;
@@ -39,7 +46,9 @@ export async function takeRunLock(lock: LockRow, deps: LockDeps): Promise<LockRo
   const tasks = await deps.ledger.readTasks(held);
   const run = await deps.ledger.readRun(held);
   const silentMs = (run?.settings.policy.lostAfterSeconds ?? 60) * 1000;
-  const alive = tasks.some((task) => !isOver(task) && deps.nowMs() - lastSignMs(task) < silentMs);
+  const leftMs = (task: TaskRow) => (task.state === "running" && run?.state === "running" ? LEFT_TO_OTHERS_MS : 0);
+  const mayBuild = (task: TaskRow) => deps.nowMs() - lastSignMs(task) < Math.max(silentMs, leftMs(task));
+  const alive = tasks.some((task) => !isOver(task) && mayBuild(task));
   if (alive) return holder;
   for (const task of tasks) {
     if (!isOver(task) && task.state !== "running")

@@ -43,6 +43,8 @@ function decided(run: RunKey, sk: string, now: Row, was: Row): LedgerChange | nu
   if (sk.startsWith(keys.taskPrefix))
     return now.state === "over" && was.state !== "over" ? { ...run, kind: "task over" } : null;
   if (sk !== keys.run) return null;
-  if (now.stopRequestedAtMs !== undefined && was.stopRequestedAtMs === undefined) return { ...run, kind: "stop" };
-  return now.planKey !== undefined && was.planKey === undefined ? { ...run, kind: "planned" } : null;
+  const isNew = (attribute: string) => now[attribute] !== undefined && was[attribute] === undefined;
+  if (isNew("stopRequestedAtMs") || isNew("stopAfterCurrentAtMs")) return { ...run, kind: "stop" };
+  if (now.marks !== was.marks) return { ...run, kind: "marked" };
+  return isNew("planKey") ? { ...run, kind: "planned" } : null;
 }

@@ -1,10 +1,11 @@
+import { isDeepStrictEqual } from "node:util";
 import type { RunKey, VertexRows } from "#clients/ledger.ts";
 import type { DecidedVertex } from "#core/contracts/ledger.ts";
 import { isTerminal } from "#core/dbt/status.ts";
 import { LedgerUnavailable } from "#core/errors.ts";
 import { keptStory, missingOf, type Story } from "#core/run/judging/joined-rows.ts";
 import { absent, allOf, type Condition, equals, notLater, present, type RowChange } from "./expressions.ts";
-import { type RunExpiry, requireRow, vertexKey, wholeId, wholeIdOfWord, wordKey } from "./rows.ts";
+import { type RunExpiry, requireRow, runKey, vertexKey, wholeId, wholeIdOfWord, wordKey } from "./rows.ts";
 import type { DynamoTable, Refusal, Row } from "./table.ts";
 import { type Look, lookAtOne, readAll, readSome } from "./vertex-reading.ts";
 
@@ -68,7 +69,9 @@ export function vertexRows(table: DynamoTable, expiries: RunExpiry): VertexRows 
       await decide(run, uniqueId, ownerTask, (look) => {
         const isOthers = !isOwnedBy(ownerTask, look) && !isOwnedBy(null, look);
         if (isOthers || (look.decided?.finalRound ?? 0) > run.round) return false;
-        const story = stored(keptStory(look.row));
+        const kept = keptStory(look.row);
+        if (isGiven(look, { ...kept, ...final, ownerTask, finalRound: run.round })) return true;
+        const story = stored(kept);
         return {
           set: { ...wholeId(uniqueId), ...story, ...final, ownerTask, finalRound: run.round, expiresAt },
           remove: [...(final.rootCause === undefined ? ["rootCause"] : []), ...missingOf(story)],
@@ -90,8 +93,9 @@ export function vertexRows(table: DynamoTable, expiries: RunExpiry): VertexRows 
       await mark(run, uniqueId, part === "node" ? ofNode : ofTests, when);
     },
 
-    async keepConsumerWait(run, uniqueId, part, wait) {
-      await mark(run, uniqueId, part === "node" ? { wait } : { testsWait: wait });
+    async keepConsumerWait(run, uniqueId, part, { atMs, ...wait }) {
+      const noted = part === "node" ? { wait, waitAtMs: atMs } : { testsWait: wait, testsWaitAtMs: atMs };
+      await mark(run, uniqueId, noted, notLater(part === "node" ? "waitAtMs" : "testsWaitAtMs", atMs));
     },
 
     async markRedrivenConsumer(run, uniqueId, part, redriven) {
@@ -113,6 +117,8 @@ export function vertexRows(table: DynamoTable, expiries: RunExpiry): VertexRows 
         remove: mark === null ? ["mark"] : [],
       });
       if (refusal !== null) requireRow(refusal, vertexKey(run, uniqueId));
+      // The run's own row tells whoever waits: records of vertices are as many as dbt's words.
+      await table.update(runKey(run), { add: { marks: 1 }, when: present("pk") });
     },
   };
 
@@ -142,6 +148,13 @@ export function vertexRows(table: DynamoTable, expiries: RunExpiry): VertexRows 
 function isOwnedBy(task: number | null, { decided, row }: Look): boolean {
   if (task !== null && row !== null) return row.ownerTask === task;
   return task === null && decided?.ownerTask === undefined && row?.statusTask === undefined;
+}
+
+/** The same last word stands already, as where two checks of a large run give it beside each other. */
+function isGiven({ decided }: Look, word: Story & Partial<DecidedVertex>): boolean {
+  const gone = ["rootCause", ...missingOf(word)].filter((name) => !(name in word));
+  if (decided === null || gone.some((name) => name in decided)) return false;
+  return isDeepStrictEqual({ ...decided, ...word }, decided);
 }
 
 /** Nobody has claimed the vertex, closed it or kept a story of it since it was read. */

@@ -315,7 +315,18 @@ export function withoutSelection(
   return {
     ...Object.fromEntries(Object.entries(processEnv).filter(([name]) => !isSelecting(name))),
     ...Object.fromEntries(refilled.map((name) => [name, ""])),
+    ...deferStateOf(processEnv, known),
   };
+}
+
+/**
+ * What the environment's own state is for beside selecting: to be deferred to (DBT_DEFER), which dbt 1 would look for in
+ * the folder by which we select.
+ */
+function deferStateOf(processEnv: TaskContext["processEnv"], dbtVersion: string): Record<string, string> {
+  const has = (name: string) => processEnv[`DBT_ENGINE_${name}`] ?? processEnv[`DBT_${name}`];
+  const state = has("STATE");
+  return isDbt2(dbtVersion) || !state || has("DEFER_STATE") ? {} : { DBT_DEFER_STATE: state };
 }
 
 /** What the end of this task's build needs. */

@@ -152,9 +152,11 @@ export const runRowSchema = z.object({
   redrives: z.int().optional(),
   // ---- waits (docs/adr/0042-waits-are-ended-by-whoever-sees-the-word.md)
   /** The wait of the run's loop, by its present turn; written by check-run, with `watch: wake` alone. */
-  wait: z.object({ token: z.string(), averageSeconds: z.int() }).optional(),
+  wait: z.object({ token: z.string(), averageSeconds: z.int(), waitSeconds: z.int().optional() }).optional(),
   /** Turns that the loop has taken in all rounds, where it notes its waits. */
   turns: z.int().optional(),
+  /** How often a person has marked a vertex or taken a mark back: a mark stands in its vertex' row, and moves no task. */
+  marks: z.int().optional(),
   /** The run that this one goes on with: its plan and its rows were adopted as round 0. */
   resumed: z.string().optional(),
 });
@@ -298,6 +300,9 @@ export const vertexRowSchema = z.object({
   /** How its consumer waits, and that of its data tests. */
   wait: consumerWaitSchema.optional(),
   testsWait: consumerWaitSchema.optional(),
+  /** When the call began that noted it: one that began before notes nothing, since its turn's token is over. */
+  waitAtMs: z.number().optional(),
+  testsWaitAtMs: z.number().optional(),
   /** Its consumer was redriven: how often by then, and the run's round in which it asked for another try. */
   redriven: z.object({ redrives: z.int(), round: z.int() }).optional(),
   testsRedriven: z.object({ redrives: z.int(), round: z.int() }).optional(),

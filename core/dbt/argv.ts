@@ -147,9 +147,18 @@ function tests(options: BuildOptions, selection?: readonly string[]): string[] {
     ...(selection ?? selectionOf(options)),
     ...stateOf(options),
     ...runningOf(options),
-    ...(options.extraArgs ?? []),
+    ...(options.extraArgs ?? []).filter((argument) => !OF_BUILD_ALONE.includes(argument)),
   ];
 }
+
+/** Flags of `dbt build` that `dbt test` refuses (dbt/cli/main.py of 1.12). */
+const OF_BUILD_ALONE: readonly string[] = [
+  "--export-saved-queries",
+  "--no-export-saved-queries",
+  "--include-saved-query",
+  "--no-include-saved-query",
+  "--show",
+];
 
 /** `dbt build` or `dbt test` as a person types it in the project's folder: dbt speaks as it does to people. */
 export const spokenArgv = (

@@ -61,8 +61,9 @@ const ONLY_THESE = ["--indirect-selection", "empty"] as const;
 
 function byState(input: ExactSelectionInput): ExactSelection {
   const options = withoutSelection(input.options);
-  const { state, ...others } = options;
-  const deferState = options.deferState ?? (options.defer === true ? state : undefined);
+  const { state: _, ...others } = options;
+  // Also without `defer`: the environment may say that one (DBT_DEFER). dbt reads it for nothing else.
+  const deferState = input.options.deferState ?? input.options.state;
   return {
     way: "state",
     args: ["--select", "result:error", "--state", input.stateDir, ...ONLY_THESE],

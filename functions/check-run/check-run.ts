@@ -56,6 +56,8 @@ export interface CheckWait {
   readonly waitSeconds: number;
   readonly netSeconds: number;
   readonly averageSeconds: number;
+  /** When the check began. Milliseconds. */
+  readonly beganAtMs: number;
 }
 
 /** One turn by its payload: the answer of its token, or null: the state waits on. */
@@ -64,11 +66,28 @@ export async function checkTurn(
   deps: CheckRunDeps,
 ): Promise<RunReference | null> {
   const { waitSeconds = waits?.netSeconds ?? 0 } = run;
-  const answer = await checkRun(run, deps, waits === undefined ? null : { taskToken, waitSeconds, ...waits });
+  const wait = waits === undefined ? null : { taskToken, waitSeconds, ...waits, beganAtMs: deps.nowMs() };
+  const answer = await checkRun(run, deps, wait);
   if (answer === "waiting") return null;
   // What it could not go on with before is over: the state data say it no more.
   const { error: _, ...goesOn } = run;
   return answer === "settle" ? { ...goesOn, next: "settle" } : { ...goesOn, next: "check", ...answer };
+}
+
+/**
+ * The answer came too late: its state had waited as long as it does, and a later turn has begun, as short as this one.
+ * That turn is told instead, or turns would follow each other, and check beside each other, for as long as a check takes
+ * more than its wait.
+ */
+export async function tellLaterTurn(
+  { taskToken, run }: Pick<CheckRunPayload, "taskToken" | "run">,
+  answer: RunReference,
+  { ledger, executions }: Pick<CheckRunDeps, "ledger" | "executions">,
+): Promise<void> {
+  if (answer.waitSeconds === undefined) return;
+  const now = await ledger.readRun(run);
+  if (now?.state !== "running" || now.wait?.waitSeconds === undefined || now.wait.token === taskToken) return;
+  if (now.wait.waitSeconds < answer.waitSeconds) await executions.succeed(now.wait.token, answer);
 }
 
 /**
@@ -92,14 +111,17 @@ export async function checkRun(
 ): Promise<CheckAnswer> {
   if (reference.skipped !== undefined) return "settle";
   // Before anything is read: what comes after this look wakes by that token, what came before is seen by it.
-  if (wait) await deps.ledger.keepRunWait(reference, { token: wait.taskToken, averageSeconds: wait.averageSeconds });
+  if (wait) {
+    const { taskToken: token, averageSeconds, waitSeconds } = wait;
+    await deps.ledger.keepRunWait(reference, { token, averageSeconds, waitSeconds });
+  }
   const run = await deps.ledger.readRun(reference);
   if (!run) throw new RowMissing(`The ledger has no run ${reference.runId} of project ${reference.project}.`);
   if (run.state !== "running" || run.readyAtMs !== undefined) return "settle";
   const stop = stopOrder(run, deps.nowMs());
   const tasks = await presentTasks(run, stop, deps);
   await tellQuiet(run, tasks, deps);
-  const signature = `${signatureOf(tasks, run.planKey)}${stop === null ? "" : " stop"}`;
+  const signature = `${signatureOf(tasks, run.planKey)} ${run.marks ?? 0}${stop === null ? "" : " stop"}`;
   const last = deps.seen.get(run.runId);
   // A failure that woke it moves no task yet, and is decided about at once.
   const mayHaveFailed = wait !== null && run.settings.policy.recovery === "early";
@@ -138,8 +160,7 @@ function nextWait(turn: Turn, wait: CheckWait | null, deps: CheckRunDeps): Check
   const nowMs = deps.nowMs();
   if (decided.answer === "look again") {
     deps.seen.delete(run.runId);
-    const isSpare = wait !== null && hasTurnsToSpare(run, nowMs, wait.averageSeconds);
-    return isSpare && wait.waitSeconds > SOON_SECONDS ? { waitSeconds: SOON_SECONDS } : "waiting";
+    return wait === null ? "waiting" : soon(wait, run, nowMs);
   }
   const horizonMs = wait === null ? HORIZON_MS : wait.netSeconds * 1_000;
   const look = nextLook({ run, tasks, asked: decided.asked, nowMs, horizonMs });
@@ -147,8 +168,24 @@ function nextWait(turn: Turn, wait: CheckWait | null, deps: CheckRunDeps): Check
   if (seen === null) deps.seen.set(run.runId, { signature, atMs: nowMs, untilMs });
   if (wait === null) return "waiting";
   const exactMs = Math.min(look.exactMs ?? Number.POSITIVE_INFINITY, untilMs);
-  const waitSeconds = otherWait({ ...look, exactMs }, wait, run, nowMs);
+  const present = { ...wait, leastSeconds: leastSeconds(wait, nowMs) };
+  const waitSeconds = otherWait({ ...look, exactMs }, present, run, nowMs);
   return waitSeconds === null ? "waiting" : { waitSeconds };
+}
+
+/** Another look as soon as may be; the net's, where there are no turns to spare. */
+function soon(wait: CheckWait, run: RunRow, nowMs: number): CheckAnswer {
+  const least = leastSeconds(wait, nowMs);
+  const wanted = hasTurnsToSpare(run, nowMs, wait.averageSeconds) ? least : wait.netSeconds;
+  return wait.waitSeconds > wanted || wait.waitSeconds < least ? { waitSeconds: wanted } : "waiting";
+}
+
+/**
+ * No state waits for less than twice what a check takes: its turn would be over before its answer, and the next one would
+ * check beside it. Seconds.
+ */
+function leastSeconds({ beganAtMs, netSeconds }: CheckWait, nowMs: number): number {
+  return Math.min(netSeconds, Math.max(SOON_SECONDS, Math.ceil((2 * (nowMs - beganAtMs)) / 1_000)));
 }
 
 export interface Decided {

@@ -6,9 +6,9 @@ import { planReader } from "#clients/plan-reader.ts";
 import { s3Artefacts } from "#clients/s3-artefacts.ts";
 import { sfnExecutions } from "#clients/sfn-executions.ts";
 import { functionEnvironmentSchema, parseEnvironment } from "#core/contracts/environment.ts";
-import { checkRunPayloadSchema } from "#core/contracts/payloads.ts";
+import { checkRunPayloadSchema, type RunReference } from "#core/contracts/payloads.ts";
 import { answerTurn } from "../answer-turn.ts";
-import { type CheckRunDeps, checkTurn } from "./check-run.ts";
+import { type CheckRunDeps, checkTurn, tellLaterTurn } from "./check-run.ts";
 
 const environment = parseEnvironment(
   functionEnvironmentSchema.required({ STEPWATCH_CONSUMER_MACHINE_ARN: true }),
@@ -47,7 +47,8 @@ export async function handler(event: unknown): Promise<void> {
     before.waiting = true;
     await before.done;
   }
-  const turn = () => answerTurn(executions, payload.taskToken, () => checkTurn(payload, deps));
+  const late = (answer: RunReference) => tellLaterTurn(payload, answer, deps);
+  const turn = () => answerTurn(executions, payload.taskToken, () => checkTurn(payload, deps), late);
   const done = log.about(payload.run, turn);
   const entry = { done: done.catch(() => undefined), waiting: false };
   underWay.set(runId, entry);

@@ -29,7 +29,7 @@ const deps: PublishDeps = {
 
 /** Triggered by the ledger's stream, a batch at a time. A batch that comes twice publishes the same ids again. */
 export async function handler(event: DynamoDBStreamEvent): Promise<void> {
-  await publish(event.Records.flatMap(changesTold), deps);
+  await publish(event.Records.flatMap(changesTold), deps, log.about);
 }
 
 /** A record that can not be read holds up none of those behind it. */

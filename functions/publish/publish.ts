@@ -25,6 +25,7 @@ import { planIndex } from "#core/run/planning/plan-index.ts";
 import type { RunSummary } from "#core/run/reporting/summary.ts";
 import { testsOf } from "#core/run/watching/consumer.ts";
 import { requestedStop } from "#core/run/watching/stop-reason.ts";
+import { type About, aboutNothing, eachRun } from "../each-run.ts";
 
 export interface PublishDeps extends EventOrigin {
   readonly ledger: Pick<Ledger, "readRun" | "readTasks" | "readSomeVertices" | "markToldAs">;
@@ -49,14 +50,17 @@ const MOST_SUMMARY_BYTES = 200 * 1024 * 1024;
  * Tells of what has changed in the ledger, in events that people may match on. Called by the table's stream: what a call
  * that died had published comes again under the same ids. It decides nothing, and no run waits for it.
  */
-export async function publish(changes: readonly EventChange[], deps: PublishDeps): Promise<void> {
-  const runs = Map.groupBy(changes, ({ project, runId }) => JSON.stringify([project, runId]));
-  for (const ofRun of runs.values()) {
+export async function publish(
+  changes: readonly EventChange[],
+  deps: PublishDeps,
+  about: About = aboutNothing,
+): Promise<void> {
+  await eachRun(changes, about, async (ofRun) => {
     const told = await tellingsOf(ofRun, deps);
-    if (told.length === 0) continue;
+    if (told.length === 0) return;
     await deps.events.publish(told.map(({ event }) => event));
     for (const { mark } of told) if (mark) await deps.ledger.markToldAs(ofRun[0]!, mark.uniqueId, mark.toldAs);
-  }
+  });
 }
 
 async function tellingsOf(changes: readonly EventChange[], deps: PublishDeps): Promise<Telling[]> {

@@ -1,14 +1,25 @@
 import type { Executions } from "#clients/executions.ts";
-import type { Ledger, RunKey } from "#clients/ledger.ts";
-import type { RunRow } from "#core/contracts/ledger.ts";
+import type { Ledger } from "#clients/ledger.ts";
+import type { RunRow, VertexRow } from "#core/contracts/ledger.ts";
 import { WOKEN } from "#core/contracts/payloads.ts";
 import { classOfStatus } from "#core/dbt/status.ts";
+import { eachLimited } from "#core/limit.ts";
 import { roundOf } from "#core/run/judging/rounds.ts";
 import type { Plan } from "#core/run/planning/plan.ts";
-import { consumersDue, consumersOf, openWaits, rowsOfConsumer } from "#core/run/watching/consumer.ts";
+import {
+  consumersDue,
+  consumersOf,
+  isOpenTest,
+  type OpenWait,
+  openWaits,
+  rowsOfConsumer,
+  testsToWaitFor,
+  waitsByItsRow,
+} from "#core/run/watching/consumer.ts";
 import type { LedgerChange } from "#core/run/watching/ledger-change.ts";
 import { hasTurnsToSpare } from "#core/run/watching/spent-turns.ts";
 import { type AnswerDeps, answerConsumers } from "../answer-consumers.ts";
+import { type About, aboutNothing, eachRun } from "../each-run.ts";
 import { type StartConsumersDeps, startConsumers } from "../start-consumers.ts";
 
 export interface WakeDeps extends AnswerDeps, StartConsumersDeps {
@@ -25,40 +36,23 @@ export interface WakeDeps extends AnswerDeps, StartConsumersDeps {
  * Tells those who wait what has changed: starts the consumers of nodes that dbt has just reached, answers those whose
  * nodes have their last word, ends the wait of the run's loop where it has something to decide. It decides nothing, and
  * what it does twice, late or not at all is made up for by the run's next look. Changes of one run are taken together.
- * @param about says of which run the lines of the function's log are
  */
-export async function wake(
-  changes: readonly LedgerChange[],
-  deps: WakeDeps,
-  about: (run: RunKey, work: () => Promise<void>) => Promise<void> = (_, work) => work(),
-): Promise<void> {
-  for (const ofRun of byRun(changes)) await about(keyOf(ofRun), () => wakeRun(ofRun, deps));
-}
-
-const keyOf = ([first]: readonly LedgerChange[]): RunKey => ({ project: first!.project, runId: first!.runId });
-
-function byRun(changes: readonly LedgerChange[]): LedgerChange[][] {
-  const runs = new Map<string, LedgerChange[]>();
-  for (const change of changes) {
-    const key = JSON.stringify([change.project, change.runId]);
-    const known = runs.get(key);
-    if (known) known.push(change);
-    else runs.set(key, [change]);
-  }
-  return [...runs.values()];
-}
+export const wake = (changes: readonly LedgerChange[], deps: WakeDeps, about: About = aboutNothing): Promise<void> =>
+  eachRun(changes, about, (ofRun) => wakeRun(ofRun, deps));
 
 async function wakeRun(changes: readonly LedgerChange[], deps: WakeDeps): Promise<void> {
-  const run = await deps.ledger.readRun(keyOf(changes));
+  const run = await deps.ledger.readRun(changes[0]!);
   if (run === null) return;
   // Without a noted wait it polls, as a run does that began before a deploy; its consumers may wait all the same.
   if (run.wait && changes.some((change) => concernsRun(change, run))) await endWait(run, run.wait, deps);
   await tellConsumers(run, changes, deps);
 }
 
+const ALWAYS: ReadonlySet<LedgerChange["kind"]> = new Set(["task over", "plan told", "stop", "marked"]);
+
 /** What the run's loop may decide about. A failure alone only where it is repaired beside the build (`recovery: early`). */
 function concernsRun(change: LedgerChange, { settings }: RunRow): boolean {
-  if (change.kind === "task over" || change.kind === "plan told" || change.kind === "stop") return true;
+  if (ALWAYS.has(change.kind)) return true;
   if (change.kind !== "vertex" || change.is !== "ended" || settings.policy.recovery !== "early") return false;
   return classOfStatus(change.status ?? "") !== "good";
 }
@@ -86,9 +80,45 @@ async function tellConsumers(run: RunRow, changes: readonly LedgerChange[], deps
     const due = consumersDue(plan, rows, run.settings.policy.testBehavior, roundOf(run, plan), tasks);
     await startConsumers(run, due, deps);
   }
-  const waits = openWaits(rows);
+  const waits = run.state === "running" ? await withoutOpenTests(run, plan, rows, deps) : openWaits(rows);
   const known = new Set(rows.map(({ uniqueId }) => uniqueId));
   const near = waits.flatMap(({ uniqueId }) => rowsOfConsumer(plan, uniqueId)).filter((id) => !known.has(id));
   const more = near.length === 0 ? [] : await deps.ledger.readSomeVertices(run, near);
   await answerConsumers({ run, plan, rows: [...rows, ...more], tasks }, deps, waits);
+}
+
+/** Tests that are looked at first, and then twice as many each time. */
+const FIRST_TESTS = 8;
+
+/** Consumers whose tests are looked at, at once. */
+const LOOKS_AT_ONCE = 10;
+
+/**
+ * The consumers that may have a word. Of one with many tests, as a dimension has of which each fact has a relationships
+ * test, all rows are read when its last test ends, not each time that one does: reads would grow by the square.
+ */
+async function withoutOpenTests(
+  run: RunRow,
+  plan: Plan,
+  rows: readonly VertexRow[],
+  { ledger }: WakeDeps,
+): Promise<OpenWait[]> {
+  const rowOf = new Map<string, VertexRow | undefined>(rows.map((row) => [row.uniqueId, row]));
+  const isOpen = (id: string) => rowOf.has(id) && isOpenTest(rowOf.get(id));
+  const left: OpenWait[] = [];
+  await eachLimited(openWaits(rows), LOOKS_AT_ONCE, async (wait) => {
+    const node = rowOf.get(wait.uniqueId);
+    if (node !== undefined && waitsByItsRow(node)) return;
+    const tests = testsToWaitFor(plan, wait, run.settings.policy.testBehavior);
+    // A last word on it, or on a test of it, may be one on its consumer, whatever the other tests say.
+    const isClosed = (id: string) => rowOf.get(id)?.final !== undefined;
+    if ([wait.uniqueId, ...tests].some(isClosed)) return void left.push(wait);
+    for (let from = 0, step = FIRST_TESTS; !tests.some(isOpen); from += step, step *= 2) {
+      if (from >= tests.length) return void left.push(wait);
+      const ids = tests.slice(from, from + step).filter((id) => !rowOf.has(id));
+      const read = new Map((await ledger.readSomeVertices(run, ids)).map((row) => [row.uniqueId, row]));
+      for (const id of ids) rowOf.set(id, read.get(id));
+    }
+  });
+  return left;
 }

@@ -44,13 +44,15 @@ export async function watchNode(
   redrives = 0,
   waits: ConsumerWaits | null = null,
 ): Promise<ConsumerAnswer["state"]> {
+  const atMs = deps.nowMs();
   const seen = await look(taskToken, consumer, deps, redrives);
   if (seen.state !== "waiting" || waits === null) return seen.state;
   if (seen.needs === "closely" && waits === "patiently") return await change(taskToken, CLOSELY, deps);
   if (seen.needs === "closely") return "waiting";
   if (waits === "closely") return await change(taskToken, PATIENTLY, deps);
   const { uniqueId, part } = consumer;
-  await deps.ledger.keepConsumerWait(consumer, uniqueId, part, { token: taskToken, round: seen.sinceRound, redrives });
+  const wait = { token: taskToken, round: seen.sinceRound, redrives, atMs };
+  await deps.ledger.keepConsumerWait(consumer, uniqueId, part, wait);
   const again = await look(taskToken, consumer, deps, redrives);
   if (again.state === "waiting" && again.needs === "closely") return await change(taskToken, CLOSELY, deps);
   return again.state;

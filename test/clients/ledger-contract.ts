@@ -690,11 +690,28 @@ export function ledgerContract(name: string, open: () => Promise<Ledger>): void 
           { token: "t1", round: 1, redrives: 0 },
           { token: "t2", round: 2, redrives: 1 },
         ];
-        await ledger.keepConsumerWait(key, ORDERS, "node", first);
-        await ledger.keepConsumerWait(key, ORDERS, "tests", first);
+        await ledger.keepConsumerWait(key, ORDERS, "node", { ...first, atMs: 10 });
+        await ledger.keepConsumerWait(key, ORDERS, "tests", { ...first, atMs: 10 });
         await ledger.writeVertex(key, 1, failed);
-        await ledger.keepConsumerWait(key, ORDERS, "node", second);
+        await ledger.keepConsumerWait(key, ORDERS, "node", { ...second, atMs: 20 });
         expect(await vertex()).toMatchObject({ wait: second, testsWait: first, status: "error" });
+      });
+
+      it("F13: a slow call that was repeated notes its dead token over none of the later one's", async () => {
+        await ledger.writeVertex(key, 1, started);
+        const wait = (token: string) => ({ token, round: 1, redrives: 0 });
+        await ledger.keepConsumerWait(key, ORDERS, "node", { ...wait("later"), atMs: 20 });
+        await ledger.keepConsumerWait(key, ORDERS, "tests", { ...wait("of tests"), atMs: 5 });
+        await ledger.keepConsumerWait(key, ORDERS, "node", { ...wait("earlier"), atMs: 10 });
+        expect(await vertex()).toMatchObject({ wait: wait("later"), testsWait: wait("of tests") });
+      });
+
+      it("G25: the run's row counts what a person marks and takes back: no task moves by it", async () => {
+        await ledger.writeVertex(key, 1, started);
+        const mark = { as: "good" as const, by: "jane", atMs: 1, reason: "looked" };
+        await ledger.setMark(key, ORDERS, 1, mark);
+        await ledger.setMark(key, ORDERS, 1, null);
+        expect(await ledger.readRun(key)).toMatchObject({ marks: 2 });
       });
 
       it("F13: what is told of a vertex that runs too long is noted by its task, whatever comes late", async () => {

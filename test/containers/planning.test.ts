@@ -292,6 +292,26 @@ test.each([
   expect([env.DBT_FAIL_FAST, env.DBT_ENGINE_RESOURCE_TYPES, env.DBT_TARGET]).toEqual([value, value, undefined]);
 });
 
+test.each([
+  ["1.11.16", { DBT_STATE: "/prod", DBT_DEFER: "1" }, "/prod"],
+  ["1.11.16", { DBT_ENGINE_STATE: "/prod", DBT_DEFER: "1" }, "/prod"],
+  ["1.11.16", { DBT_STATE: "/old", DBT_DEFER_STATE: "/prod" }, "/prod"],
+  ["1.11.16", { DBT_DEFER: "1" }, undefined],
+])(
+  "G2: dbt %s with %j: a set's build, whose state selects, still defers to the environment's",
+  async (known, env, value) => {
+    const it = await newBench({
+      set: [B],
+      script: { version: known, build: [version(), concurrency(1), started(B), ended(B), closing()], manifest },
+      env,
+    });
+    it.objects.set(`runs/${KEY.project}/${KEY.runId}/plan.json`, plan);
+    expect(await it.container()).toBe(EXIT.recorded);
+    const build = it.noted().findLast((note) => note.started === "build")?.env ?? {};
+    expect([build.DBT_DEFER_STATE, build.DBT_STATE, build.DBT_ENGINE_STATE]).toEqual([value, undefined, undefined]);
+  },
+);
+
 test("H6 D7: a .env that selects counts, also above the project, as dbt 1.12 reads it", async () => {
   const above = temporaryFolder("dot-env");
   const projectDir = join(above, "dbt");

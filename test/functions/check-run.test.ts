@@ -109,7 +109,7 @@ describe("one turn", () => {
     await producing();
     await setPlan();
     await say(1, "a", "success");
-    await ledger.keepConsumerWait(key, "a", "node", { token: "missed", round: 1, redrives: 0 });
+    await ledger.keepConsumerWait(key, "a", "node", { token: "missed", round: 1, redrives: 0, atMs: 9 });
     await check();
     expect(executions.answered).toMatchObject([{ taskToken: "missed", output: { uniqueId: "a", outcome: "green" } }]);
     expect((await ledger.readSomeVertices(key, ["a"]))[0]?.outcome).toBe("green");
@@ -118,7 +118,7 @@ describe("one turn", () => {
   describe("F13: how its state waits next, where it can be woken", () => {
     const wait = { taskToken: "turn", waitSeconds: 60, netSeconds: 60, averageSeconds: 7 };
     const turn = (waitSeconds = 60, changes: Partial<CheckRunDeps> = {}) =>
-      checkRun(reference, deps(changes), { ...wait, waitSeconds });
+      checkRun(reference, deps(changes), { ...wait, waitSeconds, beganAtMs: nowMs });
 
     it("notes its token before it reads anything, and counts its turns", async () => {
       const blind = { ...ledger, readRun: () => Promise.reject(new Error("read")) };
@@ -153,7 +153,7 @@ describe("one turn", () => {
       const policy = policySchema.parse({ recovery: "early", retryDelaySeconds: 0 });
       await ledger.createRun({ ...runRow(early), settings: { ...runRow(early).settings, policy } });
       const seen: CheckRunDeps["seen"] = new Map();
-      const look = () => checkRun({ ...reference, ...early }, deps({ seen }), wait);
+      const look = () => checkRun({ ...reference, ...early }, deps({ seen }), { ...wait, beganAtMs: nowMs });
       await look();
       await ledger.passFence(early, 1, { taskArn: tasks.launched[0]!.taskArn, startedAtMs: nowMs });
       await ledger.setPlan(early, { planKey: "plan", plannedVertices: 2, plannedNodes: 2 });

@@ -229,12 +229,28 @@ describe("H9: latest/ and latest-green/", () => {
     ["of a job with a target of its own", { settings: ofJob({ target: "ci" }), lockKey: "ci" }, plan],
     ["of a job with a profile of its own", { settings: ofJob({ profile: "ci" }) }, plan],
     ["without rows", { input: { project: "shop", empty: true } }, plan],
+    [
+      "that goes on with another one under a new image",
+      { input: { project: "shop", resume: { run: "run-0", image: "current" } } },
+      plan,
+    ],
     ["of a sample", { input: { project: "shop", sample: "3 days" } }, plan],
   ] as const)("H9: no run %s", async (_, changes, of) => {
     await publish(changes, good(), [done(1)], of);
     expect(merged().results).toHaveLength(3);
     expect([...artefacts.texts.keys()].filter((key) => key.startsWith("latest"))).toEqual([]);
   });
+
+  it.each(["good", "skip"] as const)(
+    "H9: what a person has marked %s keeps a run from being the latest green one",
+    async (as) => {
+      const mark = { as, by: "ada", atMs: 1, reason: "looked at it" };
+      const rows = good().map((one) => (one.uniqueId === "b" ? { ...one, status: "error", mark } : one));
+      await publish({}, rows, [done(1)]);
+      expect(latest("latest")).toMatchObject({ runId: "run-1" });
+      expect(latest("latest-green")).toBeNull();
+    },
+  );
 
   it("H9: what left something out is not the latest green one: a model left out would never be seen as modified again", async () => {
     const [a, b, t] = plan.vertices;

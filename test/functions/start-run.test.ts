@@ -179,7 +179,7 @@ describe("G10: a lock that another run holds", () => {
     expect(await start("run-3")).toMatchObject({ runId: "run-3" });
   });
 
-  it("D15: a holder that is gone keeps the lock while a container of it has begun and not yet beaten", async () => {
+  it("D15 D10: a holder that is gone keeps the lock while a container of it may build, has it beaten or not, until the run is ended", async () => {
     ended("run-1");
     await ledger.createTask({ project: "shop", runId: "run-1" }, 0, taskRow(1, { claimedAtMs: nowMs - 300_000 }));
     await ledger.markClaimed({ project: "shop", runId: "run-1" }, 1);
@@ -187,7 +187,29 @@ describe("G10: a lock that another run holds", () => {
     running("run-2");
     expect(await start("run-2")).toBeNull();
     nowMs += 60_000;
+    // Silent, it is asked about and stopped by stop-run or the sweep.
+    expect(await start("run-2")).toBeNull();
+    const key = { project: "shop", runId: "run-1" };
+    await ledger.endRun({ ...key, round: 1 }, { state: "stopped", verdict: "no", summaryKey: null, endedAtMs: nowMs });
     expect(await start("run-2")).toMatchObject({ runId: "run-2" });
+  });
+
+  it("D15: a holder that is gone loses the lock once its containers are silent on their way, or through two sweeps that could not end it", async () => {
+    ended("run-1");
+    const key = { project: "shop", runId: "run-1" };
+    await ledger.createTask(key, 0, taskRow(1, { claimedAtMs: nowMs - 300_000 }));
+    running("run-2");
+    expect(await start("run-2")).toMatchObject({ runId: "run-2" });
+    ended("run-2");
+    const second = { project: "shop", runId: "run-2" };
+    await ledger.createTask(second, 0, taskRow(1, { claimedAtMs: nowMs }));
+    await ledger.markClaimed(second, 1);
+    await ledger.passFence(second, 1, { taskArn: "arn:task", startedAtMs: nowMs });
+    running("run-3");
+    nowMs += 29 * 60_000;
+    expect(await start("run-3")).toBeNull();
+    nowMs += 2 * 60_000;
+    expect(await start("run-3")).toMatchObject({ runId: "run-3" });
   });
 
   it("queue: one that waits and is gone holds up nobody", async () => {

@@ -6,6 +6,7 @@ import type { Ledger } from "#clients/ledger.ts";
 import { CLOSELY, WOKEN } from "#core/contracts/payloads.ts";
 import { policySchema } from "#core/contracts/settings.ts";
 import { STREAM_FILTERS } from "#core/contracts/stream.ts";
+import { InputError, LedgerUnavailable } from "#core/errors.ts";
 import { keys } from "#core/names.ts";
 import type { LedgerChange } from "#core/run/watching/ledger-change.ts";
 import { type WakeDeps, wake } from "../../functions/wake/wake.ts";
@@ -155,7 +156,7 @@ describe("wake: consumers", () => {
     const slow = {
       ...ledger,
       setOutcome: async (...given: Parameters<Ledger["setOutcome"]>) => {
-        await ledger.keepConsumerWait(key, "a", "node", { token: "later token", round: 1, redrives: 0 });
+        await ledger.keepConsumerWait(key, "a", "node", { token: "later token", round: 1, redrives: 0, atMs: 9 });
         await ledger.setOutcome(...given);
       },
     };
@@ -186,7 +187,7 @@ describe("wake: consumers", () => {
 
   it("F14: a redriven consumer whose round was not opened looks itself what became of it", async () => {
     await heard("a", "started");
-    await ledger.keepConsumerWait(key, "a", "node", { token: "patient", round: 2, redrives: 1 });
+    await ledger.keepConsumerWait(key, "a", "node", { token: "patient", round: 2, redrives: 1, atMs: 9 });
     await heard("a", "success");
     expect(answers()).toEqual([]);
     await ledger.endRun(key, { state: "red", verdict: "no", summaryKey: null, endedAtMs: 5 });
@@ -198,7 +199,7 @@ describe("wake: consumers", () => {
 describe("wake: the run", () => {
   const woken = () => executions.answered.filter(({ taskToken }) => taskToken.endsWith("run token"));
 
-  it("F13: is woken by a task's end, a plan that is told and a stop, not by statuses, the plan once it is accepted, or a last word", async () => {
+  it("F13: is woken by a task's end, a plan that is told, a stop and a person's mark, not by statuses, the plan once it is accepted, or a last word", async () => {
     await heard("a", "started");
     await heard("a", "error");
     await wake(
@@ -214,7 +215,10 @@ describe("wake: the run", () => {
     await wake([{ ...run, kind: "stop" }], deps());
     await ledger.keepRunWait(key, { token: "third run token", averageSeconds: 7 });
     await wake([{ ...run, kind: "plan told" }], deps());
+    await ledger.keepRunWait(key, { token: "fourth run token", averageSeconds: 7 });
+    await wake([{ ...run, kind: "marked" }], deps());
     expect(woken().map(({ error }) => error)).toEqual([
+      expect.objectContaining({ name: WOKEN }),
       expect.objectContaining({ name: WOKEN }),
       expect.objectContaining({ name: WOKEN }),
       expect.objectContaining({ name: WOKEN }),
@@ -257,6 +261,99 @@ describe("wake: the run", () => {
   });
 });
 
+describe("wake: a dimension with a relationships test of each fact", () => {
+  const FACTS = 300;
+  const facts = Array.from({ length: FACTS }, (_, at) => `fact_${at}`);
+  const testOf = (fact: string) => `test.of_${fact}.${(Number(fact.slice(5)) * 2_654_435_761).toString(16).slice(-6)}`;
+  const star = planOf([
+    vertex("hub"),
+    ...facts.map((fact) => vertex(fact, ["hub"])),
+    ...facts.map((fact) => dataTest(testOf(fact), ["hub", fact])),
+  ]);
+  const ofStar = (changes: Partial<WakeDeps> = {}) => deps({ readPlan: async () => star, ...changes });
+  const hubWaits = () =>
+    watchNode(
+      "hub token",
+      consumer("hub"),
+      { ledger, executions, readPlan: async () => star, nowMs: () => 9 },
+      0,
+      "patiently",
+    );
+  const hubAnswers = () => answers().filter(([token]) => token === "hub token");
+
+  beforeEach(async () => {
+    await say("hub", "success");
+    await hubWaits();
+    for (const fact of facts) await say(fact, "success");
+  });
+
+  it("F17: is answered after the last of them, and what is read for it grows by their number, not by its square", async () => {
+    let read = 0;
+    const counting = {
+      ...ledger,
+      readSomeVertices: async (...given: Parameters<Ledger["readSomeVertices"]>) => {
+        read += given[1].length;
+        return ledger.readSomeVertices(...given);
+      },
+    };
+    for (const fact of facts) {
+      expect(hubAnswers()).toEqual([]);
+      await say(testOf(fact), "pass");
+      await wake([told(testOf(fact), "pass")], ofStar({ ledger: counting }));
+    }
+    expect(hubAnswers()).toEqual([["hub token", expect.objectContaining({ outcome: "green" })]]);
+    // Each reading all of them would be 90,000.
+    expect(read / FACTS).toBeLessThan(40);
+  });
+
+  it("F5: one that has failed for good is told at once, whatever the others say", async () => {
+    const failed = testOf("fact_7");
+    await say(failed, "fail");
+    await ledger.setFinal(key, 1, { uniqueId: failed, final: "dead", finalReason: "it found rows" });
+    await wake([{ ...run, kind: "vertex", uniqueId: failed, is: "closed" }], ofStar());
+    expect(hubAnswers()).toEqual([["hub token", expect.objectContaining({ name: "NodeFailed" })]]);
+  });
+
+  it("F12: two consumers whose tests are looked at beside each other are both answered", async () => {
+    for (const fact of facts.slice(1)) await say(testOf(fact), "pass");
+    await ledger.keepConsumerWait(key, "fact_0", "node", { token: "fact token", round: 1, redrives: 0, atMs: 9 });
+    await say(testOf("fact_0"), "pass");
+    await wake([told(testOf("fact_0"), "pass")], ofStar());
+    expect(
+      answers()
+        .map(([token]) => token)
+        .toSorted(),
+    ).toEqual(["fact token", "hub token"]);
+  });
+});
+
+describe("wake: what one run can not be told", () => {
+  const other = { ...key, runId: "run-2" };
+  const both: LedgerChange[] = [
+    { ...run, kind: "vertex", uniqueId: "a", is: "ended", status: "success" },
+    { project: other.project, runId: other.runId, kind: "task over" },
+  ];
+  beforeEach(async () => {
+    await ledger.createRun(runRow(other));
+    await ledger.keepRunWait(other, { token: "other token", averageSeconds: 7 });
+  });
+  const failing = (error: Error) => deps({ ledger: { ...ledger, readSomeVertices: () => Promise.reject(error) } });
+  const tokens = () => executions.answered.map(({ taskToken }) => taskToken);
+
+  it("F13: a row that can not be read is passed over: it keeps neither the other runs of its batch nor the shard waiting", async () => {
+    await wake(both, failing(new InputError("The ledger refused", ["status: Required"])));
+    expect(tokens()).toEqual(["other token"]);
+  });
+
+  it.each([
+    new LedgerUnavailable("call again in a moment"),
+    Object.assign(new Error("no"), { name: "AccessDeniedException", $fault: "client" }),
+  ])("F13: what may pass is thrown, for the batch to come again, once the others are told: %s", async (error) => {
+    await expect(wake(both, failing(error))).rejects.toThrow(error);
+    expect(tokens()).toEqual(["other token"]);
+  });
+});
+
 describe("records of the table's stream", () => {
   const told = keys.buildPartition("shop", "run-1");
   const decided = keys.runPartition("shop", "run-1");
@@ -290,6 +387,16 @@ describe("records of the table's stream", () => {
       "a plan that is accepted",
       record(decided, keys.run, { state: "running", planKey: "plan" }, { state: "running" }),
       { kind: "planned" },
+    ],
+    [
+      "a stop after what is being built",
+      record(decided, keys.run, { state: "running", stopAfterCurrentAtMs: 5 }, { state: "running" }),
+      { kind: "stop" },
+    ],
+    [
+      "a person's mark",
+      record(decided, keys.run, { state: "running", marks: 2 }, { state: "running", marks: 1 }),
+      { kind: "marked" },
     ],
     [
       "a stop",

@@ -206,8 +206,11 @@ export function vertices(find: Find): VertexRows {
     async markToldAs(key, uniqueId, toldAs) {
       mark(key, uniqueId, { toldAs });
     },
-    async keepConsumerWait(key, uniqueId, part, wait) {
-      mark(key, uniqueId, part === "node" ? { wait } : { testsWait: wait });
+    async keepConsumerWait(key, uniqueId, part, { atMs, ...wait }) {
+      const row = held(find, key).vertices.get(uniqueId);
+      const before = part === "node" ? row?.waitAtMs : row?.testsWaitAtMs;
+      if ((before ?? 0) <= atMs)
+        mark(key, uniqueId, part === "node" ? { wait, waitAtMs: atMs } : { testsWait: wait, testsWaitAtMs: atMs });
     },
     async markRedrivenConsumer(key, uniqueId, part, redriven) {
       mark(key, uniqueId, part === "node" ? { redriven } : { testsRedriven: redriven });
@@ -215,7 +218,9 @@ export function vertices(find: Find): VertexRows {
     async setMark(key, uniqueId, ownerTask, given) {
       const { mark: _, ...row } = held(find, key).vertices.get(uniqueId) ?? newVertex(uniqueId);
       const owned = { ...row, ownerTask: row.ownerTask ?? ownerTask };
-      held(find, key).vertices.set(uniqueId, stored(given === null ? owned : { ...owned, mark: given }));
+      const partition = held(find, key);
+      partition.vertices.set(uniqueId, stored(given === null ? owned : { ...owned, mark: given }));
+      partition.run = { ...partition.run, marks: (partition.run.marks ?? 0) + 1 };
     },
   };
 }

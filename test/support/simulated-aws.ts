@@ -4,7 +4,7 @@ import type { CheckRunPayload, SettleRunPayload, StartRunPayload, WatchNodePaylo
 import { StepwatchError, Unforeseen } from "#core/errors.ts";
 import type { LedgerChange } from "#core/run/watching/ledger-change.ts";
 import { answerTurn } from "../../functions/answer-turn.ts";
-import { type CheckRunDeps, checkTurn } from "../../functions/check-run/check-run.ts";
+import { type CheckRunDeps, checkTurn, tellLaterTurn } from "../../functions/check-run/check-run.ts";
 import { settleRun } from "../../functions/settle-run/settle-run.ts";
 import { startRun } from "../../functions/start-run/start-run.ts";
 import { wake } from "../../functions/wake/wake.ts";
@@ -125,10 +125,15 @@ export class SimulatedAws {
       [FUNCTION_ARNS.startRun]: (payload: StartRunPayload) =>
         this.#answering("start-run", payload.taskToken, () => startRun(payload, as("start-run"))),
       [FUNCTION_ARNS.checkRun]: (payload: CheckRunPayload) =>
-        this.#answering("check-run", payload.taskToken, () => {
-          const more = { consumerMachineArn: CONSUMER_MACHINE.arn, seen: this.#seen };
-          return checkTurn(payload, { ...as("check-run"), ...more });
-        }),
+        this.#answering(
+          "check-run",
+          payload.taskToken,
+          () => {
+            const more = { consumerMachineArn: CONSUMER_MACHINE.arn, seen: this.#seen };
+            return checkTurn(payload, { ...as("check-run"), ...more });
+          },
+          (answer) => tellLaterTurn(payload, answer, as("check-run")),
+        ),
       [FUNCTION_ARNS.settleRun]: ({ run, execution: context, roundsSeconds }: SettleRunPayload) =>
         settleRun(run, as("settle-run"), { context, roundsSeconds }).catch((error) => {
           throw error instanceof StepwatchError ? error : new Unforeseen(error);
@@ -163,6 +168,12 @@ export class SimulatedAws {
     });
   }
 
-  readonly #answering = (caller: Caller, taskToken: string, call: () => Promise<unknown>): Promise<void> =>
-    answerTurn(this.#as(caller, "executions", this.machines), taskToken, call);
+  #answering<Answer>(
+    caller: Caller,
+    taskToken: string,
+    call: () => Promise<Answer | null>,
+    tooLate?: (answer: Answer) => Promise<void>,
+  ): Promise<void> {
+    return answerTurn(this.#as(caller, "executions", this.machines), taskToken, call, tooLate);
+  }
 }

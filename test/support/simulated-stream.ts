@@ -24,6 +24,7 @@ const CHANGES: Readonly<Record<string, (given: never, answer: unknown) => Change
   setPlan: (_, answer) => (answer === true ? { kind: "planned" } : null),
   requestStop: () => ({ kind: "stop" }),
   markFault: () => ({ kind: "stop" }),
+  setMark: () => ({ kind: "marked" }),
 };
 
 /** The ledger in memory with the table's stream: `tell` hears what passes its filters, as the records say it. */

@@ -299,7 +299,9 @@ export class SimulatedWorld {
     let { waitSeconds } = WAITS;
     for (;;) {
       const wait = this.#openWait(runId);
-      const waits = this.#wakes ? { ...WAITS, taskToken: wait.token, waitSeconds } : null;
+      const waits = this.#wakes
+        ? { ...WAITS, taskToken: wait.token, waitSeconds, beganAtMs: this.schedule.nowMs }
+        : null;
       const turn = this.#state(runId, 0, async (deps) => ({
         said: await checkRun(reference, { ...deps, seen }, waits),
       }));

@@ -55,8 +55,9 @@ export function hooksStanding(plan: Plan | null, tasks: readonly TaskRow[], poli
     const left = isHooks ? starts.filter((one) => !isRepeatable(one, task.round)) : [];
     starts = failed("start").length > 0 ? failed("start") : end.inOrder ? left : starts;
     const doneNow = isHooks ? [...new Set([...done, ...end.endHooksDone])] : end.endHooksDone;
-    // Of dbt 1 at info an end in order is the proof that they ran; cut off after them, the log shows them as done.
-    const isOwn = isHooks ? end.cause.kind !== "empty_selection" : !once;
+    // Of dbt 1 at info an end in order is the proof that they ran; cut off after them, the log shows them as done. A
+    // build of exposures alone selects nothing for dbt before 1.10 and dbt 2, which then run no hook.
+    const isOwn = end.cause.kind !== "empty_selection" && (isHooks || !once);
     const ranAll = doneNow.length >= count || (end.inOrder && isOwn);
     if (failed("end").length > 0) [ended, done, ends] = [false, doneNow, failed("end")];
     else if (ranAll) [ended, done, ends] = [true, [], []];

@@ -1,20 +1,23 @@
 import type { LatestKind } from "#core/contracts/latest.ts";
-import type { RunRow } from "#core/contracts/ledger.ts";
-import { effectiveOptions } from "#core/contracts/run-input.ts";
+import type { RunRow, VertexRow } from "#core/contracts/ledger.ts";
+import { effectiveOptions, type RunInput } from "#core/contracts/run-input.ts";
 import { lockKey } from "#core/names.ts";
 import type { Plan } from "#core/run/planning/plan.ts";
 
 /**
  * Under which names the artefacts of a run that has its verdict may lie, if no newer run has them (behaviour H9). Only
  * those of a run of the whole project, on the project's own target, with all of its rows: who compares with them, defers
- * to them or shows them takes them for production. `latest-green` says beside it that all of this was built: a model
- * that was left out would never be seen as modified again.
+ * to them or shows them takes them for production; nor of one that goes on with another under a new image, whose manifest
+ * knows code that the tables of the first were not built from. `latest-green` says beside it that all of this was built: a
+ * model that was left out, or that a person has marked, would never be seen as modified again.
  */
-export function latestKindsOf(run: RunRow, plan: Plan | null): LatestKind[] {
-  if (plan?.narrowed !== false || !isOwnTarget(run) || hasFewRows(run)) return [];
-  const leftOut = plan.vertices.some((vertex) => vertex.leftOut !== undefined);
-  return run.state === "green" && !leftOut ? ["latest", "latest-green"] : ["latest"];
+export function latestKindsOf(run: RunRow, plan: Plan | null, rows: readonly VertexRow[]): LatestKind[] {
+  if (plan?.narrowed !== false || !isOwnTarget(run) || hasFewRows(run) || isOfTwoImages(run)) return [];
+  const isWhole = plan.vertices.every(({ leftOut }) => leftOut === undefined) && rows.every(({ mark }) => !mark);
+  return run.state === "green" && isWhole ? ["latest", "latest-green"] : ["latest"];
 }
+
+const isOfTwoImages = ({ input }: RunRow): boolean => (input as RunInput).resume?.image === "current";
 
 /**
  * A run of another target, such as a pull request's, holds another lock than one that names none. A job's options are

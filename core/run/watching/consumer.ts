@@ -54,6 +54,19 @@ function testsOfPart(plan: Plan, uniqueId: string, part: ConsumerPart, behavior:
 }
 
 /**
+ * The tests without whose word a consumer has none, in an order that has nothing to do with the one in which dbt runs
+ * them: so a look from the first one on soon finds one that is open, if many are. A generic test's name ends in a hash.
+ */
+export function testsToWaitFor(plan: Plan, { uniqueId, part }: OpenWait, behavior: Policy["testBehavior"]): string[] {
+  const place = (id: string) => id.slice(id.lastIndexOf(".") + 1);
+  const counted = testsOfPart(plan, uniqueId, part, behavior);
+  return counted.sort((a, b) => (place(a) < place(b) ? -1 : 1));
+}
+
+/** Whether a test keeps the consumers of its nodes waiting while the run runs, by its own row or that it has none. */
+export const isOpenTest = (row: VertexRow | undefined): boolean => row === undefined || waitsByItsRow(row);
+
+/**
  * Consumers whose node (or, `after_each`, one of whose data tests) dbt has reached, by first evidence of a try, and that
  * have not been started. In a further round also those one of whose tests it has reached: the node itself stays good.
  */

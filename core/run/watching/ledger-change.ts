@@ -17,6 +17,8 @@ export type LedgerChange = {
   | { readonly kind: "plan told" }
   /** The run's plan is known: nodes may have been reached before. */
   | { readonly kind: "planned" }
-  /** Somebody has asked the run to stop. */
+  /** Somebody has asked the run to stop, at once or after its current builds. */
   | { readonly kind: "stop" }
+  /** A person has marked a vertex, or taken a mark back. */
+  | { readonly kind: "marked" }
 );

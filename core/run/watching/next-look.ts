@@ -79,21 +79,27 @@ const soonest = (moments: readonly number[], nowMs: number): number | null =>
 /**
  * Seconds that the loop is to wait instead of `waitSeconds`, or null: let it wait. A wait is cut for what time decides,
  * and for ECS only where it would be asked much too late, since each cut is a turn of its own; a short one is drawn out
- * once nothing is near.
+ * once nothing is near, or where a check takes too long for it.
  */
 export function otherWait(
   look: NextLook,
-  present: { readonly waitSeconds: number; readonly netSeconds: number; readonly averageSeconds: number },
+  present: {
+    readonly waitSeconds: number;
+    readonly netSeconds: number;
+    readonly averageSeconds: number;
+    /** Less than this it may not wait. */
+    readonly leastSeconds: number;
+  },
   run: RunRow,
   nowMs: number,
 ): number | null {
-  const { waitSeconds, netSeconds, averageSeconds } = present;
+  const { waitSeconds, netSeconds, averageSeconds, leastSeconds } = present;
   const seconds = (atMs: number | null) =>
-    atMs === null ? netSeconds : Math.min(netSeconds, Math.max(1, Math.ceil((atMs - nowMs) / 1_000)));
+    atMs === null ? netSeconds : Math.min(netSeconds, Math.max(leastSeconds, Math.ceil((atMs - nowMs) / 1_000)));
   const isSpare = hasTurnsToSpare(run, nowMs, averageSeconds);
   const exact = isSpare ? seconds(look.exactMs) : netSeconds;
   const roughly = isSpare ? seconds(look.roughlyMs) : netSeconds;
   const wanted = Math.min(exact, roughly);
-  if (exact < waitSeconds || roughly < waitSeconds / 2) return wanted;
+  if (waitSeconds < leastSeconds || exact < waitSeconds || roughly < waitSeconds / 2) return wanted;
   return wanted > waitSeconds && wanted >= Math.min(netSeconds, 2 * waitSeconds) ? wanted : null;
 }

@@ -129,6 +129,12 @@ describe("D7: exact argv", () => {
     ]);
   });
 
+  it("dbt test is given no flag that it refuses: one that build alone has would end every retry of a test", () => {
+    const extraArgs = ["--export-saved-queries", "--show", "--no-introspect"];
+    expect(buildArgv(folders, { extraArgs }).slice(-3)).toEqual(extraArgs);
+    expect(testArgv(folders, { extraArgs }).filter((word) => extraArgs.includes(word))).toEqual(["--no-introspect"]);
+  });
+
   it("dbt ls prints JSON objects and nothing else", () => {
     expect(lsArgv(folders, everything)).toEqual([
       "ls",

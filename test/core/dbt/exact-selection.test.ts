@@ -69,7 +69,8 @@ describe("G1: exact sets", () => {
       state: "/old",
       threads: 3,
     };
-    for (const version of ["1.11.16", "2.0.0", null]) expect(select(version, options).options).toEqual({ threads: 3 });
+    for (const version of ["2.0.0", null]) expect(select(version, options).options).toEqual({ threads: 3 });
+    expect(select("1.11.16", options).options).toEqual({ threads: 3, deferState: "/old" });
   });
 
   it("G2: with defer the user's state is given as --defer-state in 1.x, since --state is taken", () => {

@@ -183,6 +183,14 @@ describe("hooks: once", () => {
     expect(verdictOf({ tasks, policy }).sentence).toContain("did not: Nothing to do.");
   });
 
+  it("G30: nor is a recovery build of exposures alone, which dbt before 1.10 and dbt 2 take for nothing", () => {
+    const empty = { cause: { kind: "empty_selection" as const, sentence: "Nothing to do.", lines: [] } };
+    const cut = task(1, "producer", CUT);
+    const each = policyOf();
+    expect(hooksStanding(hooked, [cut, task(2, "recovery")], each)).toMatchObject({ ended: true });
+    expect(hooksStanding(hooked, [cut, task(2, "recovery", empty)], each)).toMatchObject({ ended: false });
+  });
+
   it("G30: where dbt finds nothing to build it runs no hook either, and none is missed", () => {
     const plan = planOf([ephemeral("ephemeral.e")], { endHooks: true, endHookCount: 2 });
     expect(verdictOf({ plan, rows: [], tasks: [task(1, "producer")], policy })).toMatchObject({ state: "green" });

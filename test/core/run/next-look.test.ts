@@ -109,15 +109,27 @@ describe("whether the wait is another one then", () => {
     [1, 2, null, 2],
     [40, null, null, 60],
   ])("waits %s s, time decides in %s s, ECS is asked in %s s: %s", (waitSeconds, exact, roughly, expected) => {
-    const present = { waitSeconds, netSeconds: 60, averageSeconds: 7 };
+    const present = { waitSeconds, netSeconds: 60, averageSeconds: 7, leastSeconds: 1 };
     expect(otherWait({ exactMs: at(exact), roughlyMs: at(roughly) }, present, runOf(), T0)).toBe(expected);
+  });
+
+  it("a wait that is shorter than a check may have is drawn out, and none is cut below that", () => {
+    const present = { netSeconds: 60, averageSeconds: 7, leastSeconds: 8 };
+    const of = (waitSeconds: number, exact: number | null) =>
+      otherWait({ exactMs: at(exact), roughlyMs: null }, { ...present, waitSeconds }, runOf(), T0);
+    expect([of(1, 0), of(1, 20), of(60, 3), of(8, 3)]).toEqual([8, 20, 8, null]);
   });
 
   it("without turns to spare no wait is cut, and a short one is drawn out to the net", () => {
     const spent = runOf({}, { turns: SPARE_TURNS + 1 + (10 * MINUTE) / 7_000 });
     expect(hasTurnsToSpare(spent, T0, 7)).toBe(false);
     const cut = (waitSeconds: number) =>
-      otherWait({ exactMs: T0, roughlyMs: T0 }, { waitSeconds, netSeconds: 60, averageSeconds: 7 }, spent, T0);
+      otherWait(
+        { exactMs: T0, roughlyMs: T0 },
+        { waitSeconds, netSeconds: 60, averageSeconds: 7, leastSeconds: 1 },
+        spent,
+        T0,
+      );
     expect([cut(60), cut(1)]).toEqual([null, 60]);
   });
 
