@@ -21,6 +21,7 @@ import {
   DBT_PACKAGES,
   generate,
   layered,
+  layeredSelected,
   layeredWithTests,
   MANY_TESTS,
   manyTests,
@@ -214,7 +215,9 @@ async function measureStacks(options: BenchOptions, figures: Figures): Promise<v
 }
 
 function layeredProjects(models: readonly number[]): BenchProject[] {
-  const tested = models.includes(TESTED_MODELS) ? [layeredWithTests(folder, TESTED_MODELS)] : [];
+  const tested = models.includes(TESTED_MODELS)
+    ? [layeredWithTests(folder, TESTED_MODELS), layeredSelected(folder, TESTED_MODELS)]
+    : [];
   return [
     ...models.map((count) => layered(folder, count, "postgres")),
     ...tested,

@@ -37,7 +37,8 @@ async function dbt(command: "parse" | "build", project: BenchProject, place: Dbt
   const startedAtMs = performance.now();
   const threads = project.threads === undefined ? [] : ["--threads", String(project.threads)];
   const places = ["--project-dir", projectDir, "--profiles-dir", projectDir];
-  const child = spawn(place.executable, [command, ...places, ...threads], {
+  const selected = command === "build" && project.select ? ["--select", ...project.select] : [];
+  const child = spawn(place.executable, [command, ...places, ...threads, ...selected], {
     cwd: projectDir,
     env: { ...process.env, ...place.environment },
     stdio: ["ignore", "pipe", "pipe"],

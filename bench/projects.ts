@@ -26,6 +26,8 @@ export interface BenchProject {
   readonly executable?: string;
   /** Unset: the profile's, 8. */
   readonly threads?: number;
+  /** What is selected; unset: nothing is said, so that dbt's own default holds. */
+  readonly select?: readonly string[];
   /** Share of the models with a relationships test that they share with a model of the first layer. */
   readonly shared?: number;
 }
@@ -63,6 +65,15 @@ export const layeredWithTests = (folder: string, models: number): BenchProject =
     count: models,
     failing: 0,
   });
+
+/** The layered project, all of it selected by name: of a selection only dbt knows what it is, and is asked beside its build. */
+export const layeredSelected = (folder: string, models: number): BenchProject => ({
+  ...benchProject(folder, `postgres_${models}_selected`, "postgres", models, [
+    ...["--shape", "layered"],
+    ...["--n", String(models)],
+  ]),
+  select: ["fqn:*"],
+});
 
 /** A layered project for one cell of the matrix: so many threads, with or without tests that two nodes share. */
 export function layeredFor(folder: string, models: number, threads: number, shared: number): BenchProject {
@@ -201,13 +212,14 @@ export function writeConfig(
   { pollIntervalSeconds, heartbeatSeconds, watch }: StackSettings,
 ): string {
   const path = join(folder, "stepwatch.yaml");
-  const entries = projects.map(({ name, projectDir, adapter, policy, executable, threads }) => [
+  const entries = projects.map(({ name, projectDir, adapter, policy, executable, threads, select }) => [
     name,
     {
       projectDir,
       dbt: executable === undefined ? { packages: DBT_PACKAGES } : { executable },
       policy: { runTimeoutMinutes: 60, heartbeatSeconds, ...policy },
       ...(threads !== undefined && { threads }),
+      ...(select !== undefined && { build: { select } }),
       ...(adapter === "duckdb" && { executionQueue: { maxTasks: 1 } }),
     },
   ]);
