@@ -114,6 +114,22 @@ describe("H11: the scheduled time of a run reaches dbt", () => {
     expect(optionsOfRun(run(dates, own))).toMatchObject(own);
   });
 
+  test("G17 H11: a full refresh has no window of the dates, whoever asks for it: dbt would leave its rows alone", () => {
+    const dates = { format: "date" as const, eventTime: "day" as const };
+    const wholly = [
+      optionsOfRun(run(dates, { fullRefresh: true })),
+      optionsOfRun(run(dates, {}, { fullRefresh: true })),
+      optionsOfRun(run(dates), { fullRefresh: true }),
+    ];
+    for (const options of wholly) {
+      expect(options.fullRefresh).toBe(true);
+      expect(options).not.toHaveProperty("eventTimeStart");
+      expect(options).not.toHaveProperty("eventTimeEnd");
+    }
+    expect(optionsOfRun(run(dates, { fullRefresh: false }))).toHaveProperty("eventTimeStart");
+    expect(optionsOfRun(run(dates), { fullRefresh: false })).not.toHaveProperty("fullRefresh");
+  });
+
   test("H11: producer, list, fallback and tests of a run are given the same", () => {
     const options = optionsOfRun(run({ variable: "run_date", format: "date", eventTime: "day" }));
     const folders = { projectDir: "p", profilesDir: "p", targetDir: "t", logDir: "l" };

@@ -13,17 +13,24 @@ const zoneOf = ({ settings }: Dated): string => settings.dates?.zone ?? "UTC";
 
 /**
  * The options of every build of a run, its first and those that recover, its retries and rounds: what was asked for, and
- * the run's scheduled time as the project wants it (behaviour H11). What the options say themselves goes before it.
+ * the run's scheduled time as the project wants it (behaviour H11). What the options say themselves goes before it. A full
+ * refresh has no window of the project's dates: dbt would leave its rows alone in a microbatch table (G17).
+ * @param beside what a build of it is given beside: a round's wish, or the container's environment
  * @throws InputError
  */
-export function optionsOfRun(run: Dated): BuildOptions {
-  const options = effectiveOptions(run.settings, run.input);
+export function optionsOfRun(run: Dated, beside: Pick<BuildOptions, "fullRefresh"> = {}): BuildOptions {
+  const own = effectiveOptions(run.settings, run.input);
+  const options = {
+    ...own,
+    ...(beside.fullRefresh === true ? { fullRefresh: true } : {}),
+  };
   const { variable, format, eventTime } = run.settings.dates ?? {};
   const atMs = scheduledAtMsOf(run);
   const zone = zoneOf(run);
   const text = format === "datetime" ? dateTimeIn(atMs, zone) : dateIn(atMs, zone);
   const hasWindow = [options.eventTimeStart, options.eventTimeEnd, options.sample].some((given) => given !== undefined);
-  const window = eventTime === undefined || hasWindow ? null : lastWhole(eventTime, atMs, zone);
+  const isLeftAway = hasWindow || options.fullRefresh === true;
+  const window = eventTime === undefined || isLeftAway ? null : lastWhole(eventTime, atMs, zone);
   return {
     ...options,
     ...(variable === undefined ? {} : { vars: { [variable]: text, ...options.vars } }),
