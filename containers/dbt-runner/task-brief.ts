@@ -78,7 +78,7 @@ export async function readTaskBrief(
 export function optionsOfTask(
   run: RunRow,
   task: TaskRow,
-  found: Pick<BuildOptions, "fullRefresh"> = {},
+  found: Pick<BuildOptions, "fullRefresh" | "sample"> = {},
 ): Pick<TaskBrief, "options" | "planOptions"> {
   const fullRefresh = task.fullRefresh === true || found.fullRefresh === true;
   const given = optionsOfRun(run, { ...found, fullRefresh });

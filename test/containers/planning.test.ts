@@ -341,6 +341,11 @@ describe("G17: a full refresh and a window never meet in one build", () => {
   });
 });
 
+test("G2: a sample of the environment is one window for all builds", async () => {
+  const { argv } = await pinned({ env: { DBT_SAMPLE: "3 days" } });
+  expect(argv).toMatch(/--sample \{"start":"\S+","end":"\S+"\}/);
+});
+
 test("G4: a recovery build selects its set alone, with no more threads than vertices, and hides selecting variables", async () => {
   const it = await newBench({
     set: [B],

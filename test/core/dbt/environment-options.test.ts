@@ -25,3 +25,9 @@ test("G17: a window of the environment is known", () => {
   const window = { DBT_EVENT_TIME_START: "2024-03-01", DBT_ENGINE_EVENT_TIME_END: "2024-03-02" };
   expect(optionsInEnvironment(window, "1.11.16")).toEqual({ eventTimeStart: "2024-03-01", eventTimeEnd: "2024-03-02" });
 });
+
+test("G2: a sample of the environment is known, where dbt takes it as an argument too", () => {
+  expect(optionsInEnvironment({ DBT_SAMPLE: "3 days" }, "1.10.0")).toEqual({ sample: "3 days" });
+  for (const version of ["1.9.9", "2.0.1", null])
+    expect(optionsInEnvironment({ DBT_SAMPLE: "3 days" }, version)).toEqual({});
+});
