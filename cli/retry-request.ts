@@ -1,10 +1,12 @@
 import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import type { RoundRequest } from "#core/contracts/rounds.ts";
-import { MOST_NODES } from "#core/contracts/run-input.ts";
+import { effectiveOptions, MOST_NODES } from "#core/contracts/run-input.ts";
+import { windowLosesRows } from "#core/dbt/options-over.ts";
 import { type NextRound, nextRound } from "#core/run/deciding/next-round.ts";
 import { roundOf, wishedAtMs } from "#core/run/judging/rounds.ts";
 import { currentProducer } from "#core/run/judging/vertex-view.ts";
 import type { Plan } from "#core/run/planning/plan.ts";
+import { optionsOfRun } from "#core/run/planning/run-dates.ts";
 import { sameOptions } from "./command-line.ts";
 import type { CommonOptions } from "./context.ts";
 import { UsageError } from "./failure.ts";
@@ -64,6 +66,7 @@ export function retryOf(seen: RunAsItStands, flags: RetryFlags, who: string, atM
   };
   const rows = withIgnored(seen, ignored, who, atMs);
   const next = nextRound({ run, plan, rows, tasks: seen.tasks, policy: run.settings.policy }, request);
+  refuseLoss(run, request, next, options);
   refuseBlocked(seen, request, next, options);
   return { request, ignored, next };
 }
@@ -99,6 +102,23 @@ function withIgnored(
 }
 
 export const IGNORED = "--ignore-test";
+
+/**
+ * A full refresh of a run with an event-time window would leave microbatch tables with the rows of that window alone; of
+ * one whose window its project's dates give it goes without, but for a model that is never replaced (behaviour G17).
+ */
+function refuseLoss(run: RunRow, request: RoundRequest, next: NextRound, options: string): void {
+  if (!request.fullRefresh) return;
+  const again = `npx stepwatch retry ${run.runId}${options}`;
+  const problem = windowLosesRows({ ...effectiveOptions(run.settings, run.input), fullRefresh: true });
+  if (problem !== null) throw new UsageError(`--full-refresh: run ${run.runId} has ${problem}`, again);
+  const kept = next.builds?.find(({ plan }) => plan.keepsRows && plan.batchSize === undefined);
+  if (kept !== undefined && optionsOfRun(run).eventTimeStart !== undefined)
+    throw new UsageError(
+      `--full-refresh: ${kept.plan.uniqueId} has full_refresh: false, and would miss the window that the run's dates give it.`,
+      again,
+    );
+}
 
 /** A named node whose own upstream is not good can not be built: said now, and not after a task has been started. */
 function refuseBlocked({ run, plan }: RunAsItStands, request: RoundRequest, next: NextRound, options: string): void {

@@ -12,7 +12,7 @@ import {
   taskSizeSchema,
 } from "#core/contracts/settings.ts";
 import { type BuildOptions, buildOptionsSchema, checkExtraArgs, DbtFlagRefused } from "#core/dbt/argv.ts";
-import { ignoredSelection, optionsOver } from "#core/dbt/options-over.ts";
+import { ignoredSelection, optionsOver, windowLosesRows } from "#core/dbt/options-over.ts";
 import { InputError } from "#core/errors.ts";
 import { imageSchema } from "#core/image-settings.ts";
 import { parseInput } from "#core/input-problems.ts";
@@ -244,6 +244,8 @@ const projectSchema = z
     if (refused !== null) complain(["build", "extraArgs"], refused);
     const ignored = ignoredSelection(project.build);
     if (ignored !== null) complain(["build"], ignored);
+    const loses = windowLosesRows(project.build);
+    if (loses !== null) complain(["build"], loses);
     const early = earlyRefused(project.policy, project.build);
     if (early !== null) complain(["build", "failFast"], early);
     const backup = earlyBackupRefused(project.policy);
@@ -273,6 +275,7 @@ function jobProblems(project: JobBase, job: JobConfig): (readonly [PropertyKey[]
   const problems = [
     [["build", "extraArgs"], refusedExtraArgs(job.build.extraArgs)],
     [["build"], ignoredSelection(options)],
+    [["build"], windowLosesRows(options)],
     [["build", "failFast"], earlyRefused(policy, options)],
     [["policy", "backup"], earlyBackupRefused(policy)],
   ] as const;

@@ -1,5 +1,6 @@
+import type { BuildOptions } from "#core/dbt/argv.ts";
 import { isDbt1 } from "#core/dbt/dbt-version.ts";
-import { windowMoves } from "#core/run/deciding/event-window.ts";
+import { isBuiltWhole, windowMoves } from "#core/run/deciding/event-window.ts";
 import { type CommandWith, changedStart } from "./python-start.ts";
 import type { BuildSet } from "./task-brief.ts";
 
@@ -20,7 +21,7 @@ def change(module):
     start, end = builder.build_start_time, builder.build_end_time
 
     def build_end_time(self):
-        if self.event_time_end is not None:
+        if self.event_time_end is not None or self.model.unique_id in HELD["whole"]:
             return end(self)
         self.event_time_end = AS_OF
         try:
@@ -47,25 +48,27 @@ export class ClockNotHeld extends Error {
  * The environment with which dbt chooses the batches of microbatch models as it would have at the run's start; empty
  * where the set has none that would choose others by now (behaviour G27, docs/adr/0021). The table of such a model
  * exists or does not: with an explicit window dbt would leave a first build's history away, without one it would leave
- * out what lies between then and now.
+ * out what lies between then and now. A model that the build makes anew takes its own: it would lose what came since.
  * @throws {@link ClockNotHeld}
  */
 export async function heldClock(
-  set: BuildSet,
+  set: BuildSet & Pick<BuildOptions, "fullRefresh">,
   folder: string,
   dbtVersion: string,
   command: CommandWith,
 ): Promise<Readonly<Record<string, string>>> {
-  if (set.asOfMs === undefined || !windowMoves(set.vertices, set.asOfMs, Date.now())) return {};
+  const chosen = set.vertices.filter((one) => !isBuiltWhole(one, set));
+  if (set.asOfMs === undefined || !windowMoves(chosen, set.asOfMs, Date.now())) return {};
   const asOf = new Date(set.asOfMs).toISOString().replace("Z", "+00:00");
   if (!isDbt1(dbtVersion)) throw notHeld(asOf, dbtVersion);
-  const begin = Object.fromEntries(set.vertices.flatMap((one) => (one.begin ? [[one.uniqueId, one.begin]] : [])));
+  const begin = Object.fromEntries(chosen.flatMap((one) => (one.begin ? [[one.uniqueId, one.begin]] : [])));
+  const whole = set.vertices.filter((one) => isBuiltWhole(one, set)).map((one) => one.uniqueId);
   const env = await changedStart(
     {
       folder,
       module: "dbt.materializations.incremental.microbatch",
       code: CODE,
-      env: { STEPWATCH_MICROBATCH: JSON.stringify({ asOf, begin }) },
+      env: { STEPWATCH_MICROBATCH: JSON.stringify({ asOf, begin, whole }) },
     },
     command,
   );

@@ -101,7 +101,7 @@ export async function runProducer(context: TaskContext): Promise<AfterEnd> {
 export async function runSetBuild(context: TaskContext, set: BuildSet): Promise<AfterEnd> {
   const version = context.dbtVersion ?? set.dbtVersion;
   const selection = await exactly(context, version, set.vertices, recoveryOptions(context.brief.options));
-  const options = { ...withFewThreads(selection.options, set.vertices.length), ...windowOf(set) };
+  const options = { ...withFewThreads(selection.options, set.vertices.length), ...windowOf(set, selection.options) };
   // `dbt build` never runs a unit test whose model is not selected too, and exits 0; `dbt test` does (1.x).
   const command = set.vertices.every((vertex) => TEST_TYPES.has(vertex.resourceType)) ? testArgv : buildArgv;
   const beside = toRecoverBeside(context.brief.run.settings.policy, options, context.dbtVersion ?? set.dbtVersion);
@@ -109,8 +109,11 @@ export async function runSetBuild(context: TaskContext, set: BuildSet): Promise<
   const refusal = await orphansForbid(context, set);
   if (refusal !== null) return recordEndWithoutDbt(context.record, refusal);
   const hooks = await hooksOfBuild(context, hooksOfSet(set.startHooks === true));
-  const clock = await heldClock(set, context.folders.clockDir, context.dbtVersion ?? set.dbtVersion, (args, more) =>
-    dbtCommand(context, args, { ...hooks, ...more }),
+  const clock = await heldClock(
+    { ...set, fullRefresh: options.fullRefresh },
+    context.folders.clockDir,
+    context.dbtVersion ?? set.dbtVersion,
+    (args, more) => dbtCommand(context, args, { ...hooks, ...more }),
   );
   const env = { ...hooks, ...clock };
   const build = await dbtUnlessStopped(context, argv, (event) => context.parse.watch(event), env);
@@ -267,9 +270,17 @@ const selects = ({ select, exclude, selector, resourceTypes, excludeResourceType
     (given) => given !== undefined && given.length > 0,
   );
 
-/** The window is planned only where the run's own options give none (core/run/planning/plan, batchSize). */
-const windowOf = ({ eventWindow }: BuildSet): Pick<BuildOptions, "eventTimeStart" | "eventTimeEnd"> =>
-  eventWindow ? { eventTimeStart: eventWindow.start, eventTimeEnd: eventWindow.end } : {};
+/**
+ * The window is planned only where the run's own options give none (core/run/planning/plan, batchSize). In a full refresh
+ * it would be all that is left of a model that allows one.
+ */
+function windowOf(
+  { eventWindow, vertices }: BuildSet,
+  options: BuildOptions,
+): Pick<BuildOptions, "eventTimeStart" | "eventTimeEnd"> {
+  const isAllowed = options.fullRefresh !== true || vertices.some(({ keepsRows }) => keepsRows);
+  return eventWindow && isAllowed ? { eventTimeStart: eventWindow.start, eventTimeEnd: eventWindow.end } : {};
+}
 
 /** A set of three needs no eight connections. Where nobody set a number, one vertex still needs one thread alone. */
 function withFewThreads<O extends { threads?: number | undefined }>(options: O, vertices: number): O {

@@ -6,7 +6,8 @@ import { DbtFlagRefused } from "#core/dbt/argv.ts";
 import { newBuildLog } from "#core/dbt/build-log.ts";
 import { DISK_FULL_STEP } from "#core/dbt/cause.ts";
 import { DbtCommandRefused } from "#core/dbt/commands.ts";
-import { dbtVersionOf, isUnsupportedDbt } from "#core/dbt/dbt-version.ts";
+import { isUnsupportedDbt, readsDotEnv } from "#core/dbt/dbt-version.ts";
+import { type EnvironmentOptions, optionsInEnvironment } from "#core/dbt/environment-options.ts";
 import {
   maskerOf,
   type Secret,
@@ -22,6 +23,7 @@ import { runCommandTask } from "./command-task.ts";
 import { findDbtVersion } from "./dbt-version.ts";
 import { valuesInDotEnv } from "./dot-env.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
+import { lossOf } from "./full-refresh.ts";
 import { unlessCutOff } from "./gated-build.ts";
 import { givenState, StateMissing } from "./given-state.ts";
 import { startHeartbeat } from "./heartbeat.ts";
@@ -48,7 +50,7 @@ import { FreshnessNotTaken } from "./source-freshness.ts";
 import { StatusWriter } from "./status-writer.ts";
 import { type StopSwitch, stopSchedule } from "./stop-switch.ts";
 import { compiledKeyOf } from "./task-artefacts.ts";
-import { readTaskBrief, type TaskBrief } from "./task-brief.ts";
+import { optionsOfTask, readTaskBrief, type TaskBrief } from "./task-brief.ts";
 import { makeTaskFolders, type TaskFolders } from "./task-folders.ts";
 import { VertexJournal } from "./vertex-journal.ts";
 
@@ -214,8 +216,13 @@ async function runTask({ deps, ...parts }: Parts): Promise<AfterEnd> {
     };
     return recordEndWithoutDbt(parts.record, refused);
   }
+  const found = optionsFound(deps, dbtVersion);
+  const { run, task } = parts.brief;
+  const brief = { ...parts.brief, ...optionsOfTask(run, task, found) };
+  const loss = lossOf(brief, found);
+  if (loss !== null) return recordEndWithoutDbt(parts.record, { kind: "flags", ...loss });
   try {
-    return await runInFolders(deps, parts, dbtVersion);
+    return await runInFolders(deps, { ...parts, brief }, dbtVersion);
   } catch (error) {
     if (!isDiskFull(error)) throw error;
     // Told from memory: nothing that could be written to the disk is needed to say so.
@@ -307,12 +314,17 @@ async function withGivenState(
 const secretsOfTask = ({ environment, processEnv }: SupervisorDeps): Secret[] =>
   secretsOf({ ...valuesInDotEnv(environment.STEPWATCH_DBT_PROJECT_DIR), ...processEnv });
 
+/** What the environment, and the `.env` that dbt 1.12 reads by itself, say of a build's rows. */
+function optionsFound({ environment, processEnv }: SupervisorDeps, dbtVersion: string | null): EnvironmentOptions {
+  const reads = dbtVersion !== null && readsDotEnv(dbtVersion);
+  const file = reads ? valuesInDotEnv(environment.STEPWATCH_DBT_PROJECT_DIR) : {};
+  return optionsInEnvironment({ ...file, ...processEnv }, dbtVersion);
+}
+
 /** A secret that dbt would mask in ids and words of its own log (behaviour A22). */
 async function refusedSecret(deps: SupervisorDeps, dbtVersion: string | null): Promise<UnreadableSecret | null> {
   const projectDir = deps.environment.STEPWATCH_DBT_PROJECT_DIR;
-  const known = dbtVersion === null ? null : dbtVersionOf(dbtVersion);
-  const readsDotEnv = known !== null && known.major === 1 && known.minor >= 12;
-  const secrets = readsDotEnv ? secretsOfTask(deps) : secretsOf(deps.processEnv);
+  const secrets = dbtVersion !== null && readsDotEnv(dbtVersion) ? secretsOfTask(deps) : secretsOf(deps.processEnv);
   return secrets.length === 0 ? null : unreadableSecret(secrets, await projectNames(projectDir));
 }
 

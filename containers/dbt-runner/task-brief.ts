@@ -63,18 +63,27 @@ export async function readTaskBrief(
     );
   }
   const builds = task.kind === "fallback" || task.kind === "recovery";
-  const asked = optionsOfRun(run);
-  const planOptions = task.fullRefresh ? { ...asked, fullRefresh: true } : asked;
   return {
     run,
     task,
-    asked,
-    options: withoutTests(run, planOptions),
-    planOptions: testsAfterAll(run) ? planOptions : withoutTests(run, planOptions),
+    asked: optionsOfRun(run),
+    ...optionsOfTask(run, task),
     set: builds ? await readSet(artefacts, run, task) : null,
     hooks: task.kind === "hooks" ? await readHooks(artefacts, task) : null,
     command: task.kind === "command" ? await readCommand(artefacts, task) : null,
   };
+}
+
+/** The options of a task's build and of its plan. @param found what dbt would find of them in its environment */
+export function optionsOfTask(
+  run: RunRow,
+  task: TaskRow,
+  found: Pick<BuildOptions, "fullRefresh" | "sample"> = {},
+): Pick<TaskBrief, "options" | "planOptions"> {
+  const fullRefresh = task.fullRefresh === true || found.fullRefresh === true;
+  const given = optionsOfRun(run, { ...found, fullRefresh });
+  const options = withoutTests(run, given);
+  return { options, planOptions: testsAfterAll(run) ? given : options };
 }
 
 /** Known of the target and profile that the deploy has read; a run that names another one is told by its adapter alone. */

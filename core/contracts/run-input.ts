@@ -5,7 +5,7 @@ import { runPolicySchema } from "#core/contracts/run-policy.ts";
 import type { ProjectSettings } from "#core/contracts/settings.ts";
 import { type BuildOptions, buildOptionsSchema, checkExtraArgs } from "#core/dbt/argv.ts";
 import { DbtCommandRefused, readDbtCommand } from "#core/dbt/commands.ts";
-import { ignoredSelection, optionsOver } from "#core/dbt/options-over.ts";
+import { ignoredSelection, optionsOver, windowLosesRows } from "#core/dbt/options-over.ts";
 import { InputError } from "#core/errors.ts";
 import { parseInput } from "#core/input-problems.ts";
 import { COMMIT, PROJECT_NAME, RUN_ID, workHash } from "#core/names.ts";
@@ -81,6 +81,8 @@ export const STARTED_BY = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID";
 export function parseRunInput(input: unknown): RunInput {
   const parsed = readRunInput(input);
   const problems = parsed.command === undefined ? [] : commandProblems(parsed, parsed.command);
+  const loses = windowLosesRows(parsed);
+  if (loses !== null) problems.push(loses);
   if (problems.length > 0) throw new InputError("Run input refused", problems);
   try {
     checkExtraArgs(parsed.extraArgs ?? []);

@@ -13,6 +13,12 @@ export function isUnsupportedDbt(version: string): boolean {
   return known !== null && (known.major < 1 || (known.major === 1 && known.minor < 8));
 }
 
+/** Whether this dbt reads a `.env` by itself: 1.12 does, dbt 2 does not. */
+export function readsDotEnv(version: string): boolean {
+  const known = dbtVersionOf(version);
+  return known?.major === 1 && known.minor >= 12;
+}
+
 /** Whether this is dbt 1. A version that can not be read is not. */
 export function isDbt1(version: string): boolean {
   return dbtVersionOf(version)?.major === 1;

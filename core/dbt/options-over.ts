@@ -24,5 +24,17 @@ export function ignoredSelection({ select, exclude, selector }: BuildOptions): s
   return `selector = ${JSON.stringify(selector)}: dbt would ignore ${beside.join(" and ")} beside it: name one of them.`;
 }
 
+/**
+ * Why a full refresh and an event-time window can not be had together, as a sentence about the window; null if nothing is
+ * wrong. dbt replaces the table by the window's first batch and calls it success (behaviour G17).
+ */
+export function windowLosesRows({ fullRefresh, eventTimeStart, eventTimeEnd }: BuildOptions): string | null {
+  if (fullRefresh !== true) return null;
+  const given = Object.entries({ eventTimeStart, eventTimeEnd }).find(([, value]) => value !== undefined);
+  if (given === undefined) return null;
+  const [field, value] = given;
+  return `${field} = ${JSON.stringify(value)}: beside a full refresh dbt would leave microbatch tables with the rows of this window alone.`;
+}
+
 const stated = (options: BuildOptions): BuildOptions =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));

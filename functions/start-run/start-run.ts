@@ -20,6 +20,7 @@ import { RUN_ID } from "#core/names.ts";
 import { withChosenImage } from "#core/run/planning/chosen-image.ts";
 import { lockFor } from "#core/run/planning/lock-for.ts";
 import { refuseEarly } from "#core/run/planning/refuse-early.ts";
+import { refuseLoss } from "#core/run/planning/refuse-loss.ts";
 import { scheduledAtMsOf } from "#core/run/planning/run-dates.ts";
 import { pausedSentence } from "#core/run/watching/pause.ts";
 import { giveLockBack, runKeyOf } from "../run-lock.ts";
@@ -48,7 +49,9 @@ export async function startRun(payload: StartRunPayload, deps: StartRunDeps): Pr
   const lock = lockFor(execution, input, settings, deps.nowMs());
   const policy = policyOf(payload, input, settings);
   const scheduledAtMs = scheduledAt(execution, input, settings, resumed) ?? deps.nowMs();
-  refuseEarly(settings, input, policy, effectiveOptions(settings, input));
+  const options = effectiveOptions(settings, input);
+  refuseEarly(settings, input, policy, options);
+  refuseLoss(options, input);
   const reference: RunReference = {
     contract: CONTRACT,
     project: input.project,

@@ -95,6 +95,41 @@ describe("retry", () => {
     }
   });
 
+  test("G17: --full-refresh of a run with a window of its own is refused, with the command that goes on", async () => {
+    const run = red.run!;
+    const window = { eventTimeStart: "2026-01-01", eventTimeEnd: "2026-01-02" };
+    for (const windowed of [
+      { ...run, input: { ...run.input, ...window } },
+      { ...run, settings: { ...run.settings, build: { ...run.settings.build, fullRefresh: false, ...window } } },
+    ]) {
+      const { stack, requests } = watched([{ ...red, run: windowed }, { ...red, run: windowed }, inRoundTwo]);
+      const end = await stepwatch(["retry", "run-1", "--full-refresh"], { stack });
+      expect(end.exitCode).toBe(2);
+      expect(end.stderr).toContain(
+        '--full-refresh: run run-1 has eventTimeStart = "2026-01-01": beside a full refresh dbt would leave microbatch tables with the rows of this window alone.',
+      );
+      expect(end.stderr).toContain("npx stepwatch retry run-1");
+      expect([requests, redriven(stack)]).toEqual([[], []]);
+      expect((await stepwatch(["retry", "run-1", "--no-follow"], { stack })).exitCode).toBe(0);
+    }
+  });
+
+  test("G17: --full-refresh leaves the window of the run's dates away, but not where a model that is never replaced needs it", async () => {
+    const dates = { format: "date" as const, eventTime: "day" as const };
+    const run = { ...red.run!, settings: { ...red.run!.settings, dates } };
+    const good = watched([{ ...red, run }, inRoundTwo]);
+    await stepwatch(["retry", "run-1", "--full-refresh", "--no-follow"], { stack: good.stack });
+    expect(good.requests).toMatchObject([{ fullRefresh: true }]);
+    const vertices = plan.vertices.map((one, at) => (at === 0 ? { ...one, keepsRows: true } : one));
+    const kept = watched([{ ...red, run, plan: { ...plan, vertices } }]);
+    const end = await stepwatch(["retry", "run-1", "--full-refresh"], { stack: kept.stack });
+    expect(end).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining(" has full_refresh: false, and would miss"),
+    });
+    expect(kept.requests).toEqual([]);
+  });
+
   test("G25: a node whose upstream is not good is refused before anything is started, with the command that helps", async () => {
     const { stack, requests } = watched([red]);
     const end = await stepwatch(["retry", "run-1", "--node", "customers"], { stack });

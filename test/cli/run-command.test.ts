@@ -63,6 +63,15 @@ describe("run", () => {
     }
   });
 
+  test("G17: a full refresh of a window is refused before anything is started", async () => {
+    const stack = fakeStack([green]);
+    const flags = ["--full-refresh", "--event-time-start", "2026-01-01", "--event-time-end", "2026-01-02"];
+    const end = await stepwatch(["run", "shop", ...flags], { stack });
+    expect(end.exitCode).toBe(2);
+    expect(end.stderr).toContain('eventTimeStart = "2026-01-01": beside a full refresh dbt would leave');
+    expect(stack.executions.started).toEqual([]);
+  });
+
   test("D7: the options of dbt build become the run's input, quotes and all", async () => {
     const stack = fakeStack([green]);
     await stepwatch(

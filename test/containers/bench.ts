@@ -52,6 +52,8 @@ export interface BenchOptions {
   readonly command?: readonly string[];
   readonly policy?: Partial<Policy>;
   readonly run?: Partial<RunRow>;
+  /** What the task's row says beside its kind. */
+  readonly row?: Partial<TaskRow>;
   readonly env?: Readonly<Record<string, string>>;
   readonly stopTimeoutSeconds?: number;
   readonly executable?: string;
@@ -234,7 +236,7 @@ async function prepare(
   if (command) objects.set("set.json", { uniqueIds: [], claims: [], command });
   if (options.set) objects.set("set.json", { uniqueIds: options.set });
   const kind = options.kind ?? (command ? "command" : options.set ? "recovery" : "producer");
-  await ledger.createTask(KEY, 0, taskRow(task, { kind, ...(setKey ? { setKey } : {}) }));
+  await ledger.createTask(KEY, 0, taskRow(task, { kind, ...(setKey ? { setKey } : {}), ...options.row }));
   for (const uniqueId of options.set ?? []) await ledger.claimVertex(KEY, task, { uniqueId, from: null });
   await ledger.markClaimed(KEY, task);
 }

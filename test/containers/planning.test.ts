@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { effectiveOptions } from "#core/contracts/run-input.ts";
 import { artefactKeys, lockKey } from "#core/names.ts";
 import { planSchema } from "#core/run/planning/plan.ts";
@@ -9,7 +9,7 @@ import { choosePlanSource } from "../../containers/dbt-runner/plan-source.ts";
 import { runRow } from "../support/ledger-rows.ts";
 import { planOf, vertex } from "../support/run-builders.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
-import { type Bench, benches, KEY, until } from "./bench.ts";
+import { type Bench, type BenchOptions, benches, KEY, until } from "./bench.ts";
 import { closing, concurrency, ended, manifestOf, type Step, started, version } from "./dbt-lines.ts";
 
 const A = "model.shop.a";
@@ -251,6 +251,99 @@ test.each([
   await it.container();
   const vertices = (it.plan()?.vertices ?? []) as readonly { uniqueId: string; batchSize?: string }[];
   expect(vertices.map((one) => [one.uniqueId, one.batchSize])).toEqual([[A, batchSize]]);
+});
+
+/** The argv of a fallback that is given a window, of a model whose batches dbt chooses. */
+async function pinned(changes: Partial<BenchOptions>, vertex: object = {}) {
+  const build = [version(), concurrency(1), started(B), ended(B), closing()];
+  const it = await newBench({ kind: "fallback", set: [B], script: { build, manifest }, ...changes });
+  const vertices = plan.vertices.map((one) => ({ ...one, batchSize: "day", ...vertex }));
+  it.objects.set(`runs/${KEY.project}/${KEY.runId}/plan.json`, { ...plan, vertices });
+  it.objects.set("set.json", {
+    uniqueIds: [B],
+    eventWindow: { start: "2024-03-01T00:00:00", end: "2024-03-02T00:00:00" },
+  });
+  await it.container();
+  const argv =
+    it
+      .noted()
+      .findLast((note) => note.started === "build")
+      ?.argv?.join(" ") ?? null;
+  return { it, argv, end: (await it.task()).end };
+}
+
+describe("G17: a full refresh and a window never meet in one build", () => {
+  const FULL = { DBT_ENGINE_FULL_REFRESH: "yes" };
+  test("G17: a window that a set names is left away where the environment asks for a full refresh", async () => {
+    const { argv } = await pinned({ env: FULL });
+    expect(argv).toContain("--full-refresh");
+    expect(argv).not.toContain("--event-time");
+  });
+
+  test("G17: unless the model's own full_refresh: false keeps its rows", async () => {
+    const { argv } = await pinned({ env: FULL }, { keepsRows: true });
+    expect(argv).toContain(
+      "--event-time-start 2024-03-01T00:00:00 --event-time-end 2024-03-02T00:00:00 --full-refresh",
+    );
+  });
+
+  test("G17: the plan of a run whose .env asks for a full refresh pins no window, with the dbt that reads it", async () => {
+    const config = { materialized: "incremental", incremental_strategy: "microbatch", batch_size: "day" };
+    const tides = manifestOf([{ id: A }]) as { nodes: Record<string, object> };
+    const nodes = { [A]: { ...tides.nodes[A], config } };
+    const dates = { format: "date" as const, eventTime: "day" as const };
+    for (const [known, batchSize] of [
+      ["1.12.6", undefined],
+      ["1.11.16", undefined],
+    ] as const) {
+      const build = [version(known), { manifest: true }, concurrency(1), started(A), ended(A), closing()];
+      const it = await newBench({
+        script: { version: known, build, manifest: { ...tides, nodes } },
+        run: { settings: { ...runRow(KEY).settings, dates } },
+      });
+      writeFileSync(join(it.projectDir, ".env"), "DBT_FULL_REFRESH=1\n");
+      await it.container();
+      const argv = it
+        .noted()
+        .findLast((note) => note.started === "build")
+        ?.argv?.join(" ");
+      expect([argv?.includes("--full-refresh"), argv?.includes("--event-time-start")]).toEqual(
+        known === "1.12.6" ? [true, false] : [false, true],
+      );
+      const vertices = (it.plan()?.vertices ?? []) as readonly { batchSize?: string }[];
+      expect(vertices.map((one) => one.batchSize)).toEqual([batchSize]);
+    }
+  });
+
+  const WINDOW = { eventTimeStart: "2024-03-01", eventTimeEnd: "2024-03-02" };
+  test.each([
+    [{ env: FULL, run: { input: WINDOW } }, 'eventTimeStart = "2024-03-01": beside a full refresh'],
+    [{ row: { fullRefresh: true }, run: { input: WINDOW } }, 'eventTimeStart = "2024-03-01": beside a full refresh'],
+    [
+      { row: { fullRefresh: true }, env: { DBT_EVENT_TIME_START: "2024-03-01" } },
+      `In the container's environment, eventTimeStart = "2024-03-01": beside a full refresh`,
+    ],
+  ])("G17: %j: nothing is built, and the end says why", async (changes, sentence) => {
+    const { argv, end } = await pinned(changes);
+    expect(argv).toBeNull();
+    expect(end).toMatchObject({ inOrder: false, cause: { kind: "flags" } });
+    expect(end!.cause.sentence).toContain(sentence);
+  });
+
+  test("G17: a model that is never replaced would miss the window of the run's dates: nothing is built", async () => {
+    const dates = { format: "date" as const, eventTime: "day" as const };
+    const settings = { ...runRow(KEY).settings, dates };
+    const asked = { row: { fullRefresh: true }, run: { settings } };
+    const { argv, end } = await pinned(asked, { keepsRows: true, batchSize: undefined });
+    expect(argv).toBeNull();
+    expect(end!.cause.sentence).toContain(`${B} has full_refresh: false`);
+    expect((await pinned(asked, { batchSize: undefined })).argv).toContain("--full-refresh");
+  });
+});
+
+test("G2: a sample of the environment is one window for all builds", async () => {
+  const { argv } = await pinned({ env: { DBT_SAMPLE: "3 days" } });
+  expect(argv).toMatch(/--sample \{"start":"\S+","end":"\S+"\}/);
 });
 
 test("G4: a recovery build selects its set alone, with no more threads than vertices, and hides selecting variables", async () => {

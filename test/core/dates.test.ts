@@ -114,6 +114,34 @@ describe("H11: the scheduled time of a run reaches dbt", () => {
     expect(optionsOfRun(run(dates, own))).toMatchObject(own);
   });
 
+  test("G17 H11: a full refresh has no window of the dates, whoever asks for it: dbt would leave its rows alone", () => {
+    const dates = { format: "date" as const, eventTime: "day" as const };
+    const wholly = [
+      optionsOfRun(run(dates, { fullRefresh: true })),
+      optionsOfRun(run(dates, {}, { fullRefresh: true })),
+      optionsOfRun(run(dates), { fullRefresh: true }),
+    ];
+    for (const options of wholly) {
+      expect(options.fullRefresh).toBe(true);
+      expect(options).not.toHaveProperty("eventTimeStart");
+      expect(options).not.toHaveProperty("eventTimeEnd");
+    }
+    expect(optionsOfRun(run(dates, { fullRefresh: false }))).toHaveProperty("eventTimeStart");
+    expect(optionsOfRun(run(dates), { fullRefresh: false })).not.toHaveProperty("fullRefresh");
+  });
+
+  test("G2 H11: a sample that dbt would count from its own clock is that of the scheduled time, in every build of the run", () => {
+    const options = optionsOfRun(run(undefined, { sample: "3 days" }));
+    const sample = '{"start":"2026-01-28T23:50:00","end":"2026-01-31T23:50:00"}';
+    expect(options.sample).toBe(sample);
+    const folders = { projectDir: "p", profilesDir: "p", targetDir: "t", logDir: "l" };
+    for (const argv of [buildArgv(folders, options), buildArgv(folders, recoveryOptions(options), ["--select", "a"])])
+      expect(argv.join(" ")).toContain(`--sample ${sample}`);
+    expect(optionsOfRun(run(undefined), { sample: "3 days" }).sample).toBe(sample);
+    const own = '{"start": "2025-01-01", "end": "2025-01-02"}';
+    expect(optionsOfRun(run(undefined, { sample: own }), { sample: "3 days" }).sample).toBe(own);
+  });
+
   test("H11: producer, list, fallback and tests of a run are given the same", () => {
     const options = optionsOfRun(run({ variable: "run_date", format: "date", eventTime: "day" }));
     const folders = { projectDir: "p", profilesDir: "p", targetDir: "t", logDir: "l" };

@@ -54,6 +54,10 @@ describe("H13: a job of stepwatch.yaml", () => {
     [{ nightly: { policy: { retries: { node: 99 } } } }, "projects.shop.jobs.nightly.policy.retries.node = 99"],
     [{ nightly: { build: { extraArgs: ["--quiet"] } } }, "projects.shop.jobs.nightly.build.extraArgs"],
     [{ nightly: { build: { exclude: ["a"], selector: "s" } } }, "dbt would ignore exclude beside it"],
+    [
+      { nightly: { build: { fullRefresh: true, eventTimeStart: "2026-01-01" } } },
+      'eventTimeStart = "2026-01-01": beside a full refresh dbt would leave microbatch tables with the rows of this window alone.',
+    ],
     [{ nightly: { policy: { recovery: "early", backup: "end" } } }, "projects.shop.jobs.nightly.policy.backup"],
     [{ nightly: { before: ["dbt seed"] } }, "begins with dbt: write what follows it."],
     [{ nightly: { before: ["  "] } }, "names no command of dbt's"],
@@ -71,6 +75,11 @@ describe("H13: a job of stepwatch.yaml", () => {
     expect(problemsOf({ nightly: { build: { exclude: ["a"] } } }, { build: { selector: "s" } }).join()).toContain(
       "projects.shop.jobs.nightly.build",
     );
+    const windowed = { build: { eventTimeStart: "2026-01-01", eventTimeEnd: "2026-01-02" } };
+    expect(problemsOf({ weekly: { build: { fullRefresh: true } } }, windowed).join()).toContain(
+      'jobs.weekly.build = {"fullRefresh":true}: eventTimeStart = "2026-01-01": beside a full refresh',
+    );
+    expect(problemsOf({ weekly: { build: { fullRefresh: true } } }, { dates: { eventTime: "day" } })).toEqual([]);
   });
 });
 

@@ -213,6 +213,17 @@ describe("H11: the moment that a run works on", () => {
     });
   });
 
+  it("G17: a full refresh and a window are refused together, whichever of settings, input and retry gives them", async () => {
+    const window = { eventTimeStart: "2026-01-01", eventTimeEnd: "2026-01-02" };
+    const words = 'eventTimeStart = "2026-01-01": beside a full refresh dbt would leave microbatch tables';
+    await expect(start("run-1", { ...window, fullRefresh: true })).rejects.toThrow(words);
+    await expect(start("run-1", window, { build: { fullRefresh: true } })).rejects.toThrow(words);
+    await start("run-1", window);
+    await ends("run-1", "red");
+    await expect(start("run-2", { resume: { run: "run-1", fullRefresh: true } })).rejects.toThrow(words);
+    expect(await start("run-3", { resume: { run: "run-1" } })).toMatchObject({ runId: "run-3" });
+  });
+
   it("H11: is the execution's start where nobody says it, and the resumed run's where that had none either", async () => {
     await start("run-1", { scheduledTime: "<aws.scheduler.scheduled-time>" });
     expect((await rowOf("run-1"))?.scheduledAtMs).toBe(NOW);

@@ -2,15 +2,23 @@ import type { TaskRow } from "#core/contracts/ledger.ts";
 import type { Policy } from "#core/contracts/settings.ts";
 import { endsOrphans, type OrphanSearch } from "#core/dbt/orphans.ts";
 import type { LaunchDecision, StepInput } from "#core/run/deciding/decision.ts";
+import { isBuiltWhole } from "#core/run/deciding/event-window.ts";
 import { gatesAreGood, type Standing } from "#core/run/deciding/recovery-set.ts";
 import { mayHaveLeftQuery, retryAtMs } from "#core/run/deciding/retry-rule.ts";
+import { FIRST_ROUND, type Round } from "#core/run/judging/rounds.ts";
 import { currentProducer, isFailure, isOver, overAtMs, type VertexView } from "#core/run/judging/vertex-view.ts";
 import { type Plan, takesOneWriter } from "#core/run/planning/plan.ts";
 
 /** The producer's start: what dbt would have taken for now had it reached the model then. A queued run has not begun before. */
-export function asOf(uniqueIds: readonly string[], standing: Standing, tasks: readonly TaskRow[]): { asOfMs?: number } {
+export function asOf(
+  uniqueIds: readonly string[],
+  standing: Standing,
+  tasks: readonly TaskRow[],
+  round: Round = FIRST_ROUND,
+): { asOfMs?: number } {
   const startedAtMs = currentProducer(tasks)?.startedAtMs;
-  const isAsked = uniqueIds.some((id) => standing.views.get(id)!.plan.batchSize !== undefined);
+  const plans = uniqueIds.map((id) => standing.views.get(id)!.plan);
+  const isAsked = plans.some((plan) => plan.batchSize !== undefined && !isBuiltWhole(plan, round));
   return isAsked && startedAtMs !== undefined ? { asOfMs: startedAtMs } : {};
 }
 

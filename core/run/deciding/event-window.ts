@@ -40,6 +40,15 @@ export function eventWindowOf({ plan, row, class: cls, endedAtMs }: VertexView, 
   return whole !== null && isPartial ? missingPart(plan.batchSize, batches, whole) : whole;
 }
 
+/**
+ * Whether a build makes the table of a microbatch model anew, from its begin: a window, or a moment, of an earlier build
+ * would leave it with the rows of that one alone.
+ */
+export const isBuiltWhole = (
+  { keepsRows }: Pick<PlanVertex, "keepsRows">,
+  { fullRefresh }: { readonly fullRefresh?: boolean | undefined },
+): boolean => fullRefresh === true && keepsRows !== true;
+
 /** dbt's word for a microbatch model of which some batches are good. */
 const PARTIAL = "partial success";
 

@@ -1,8 +1,9 @@
 import { sizeOfSet } from "#core/run/deciding/build-size.ts";
 import { asOf, claimsOf, isDue, orphansOf } from "#core/run/deciding/claims.ts";
 import type { LaunchDecision, StepInput } from "#core/run/deciding/decision.ts";
-import { eventWindowOf } from "#core/run/deciding/event-window.ts";
+import { eventWindowOf, isBuiltWhole } from "#core/run/deciding/event-window.ts";
 import { fallbackSet, gatedCounts, readNow, type Standing } from "#core/run/deciding/recovery-set.ts";
+import { FIRST_ROUND } from "#core/run/judging/rounds.ts";
 import { currentProducer } from "#core/run/judging/vertex-view.ts";
 import type { Plan } from "#core/run/planning/plan.ts";
 
@@ -18,6 +19,7 @@ export function dueSingles(
     (view) => !grouped.has(view.plan.uniqueId) && isDue(view, input, standing, plan),
   );
   if (room <= 0 || due.length === 0) return [];
+  const { round = FIRST_ROUND } = input;
   const gated = gatedCounts(
     due.map((view) => view.plan.uniqueId),
     standing,
@@ -35,13 +37,14 @@ export function dueSingles(
     for (const id of uniqueIds) taken.add(id);
     for (const id of reads) read.add(id);
     const what = view.class === "interrupted" ? "was interrupted" : "failed";
-    const eventWindow = eventWindowOf(view, currentProducer(input.tasks)?.startedAtMs);
+    const startedAtMs = currentProducer(input.tasks)?.startedAtMs;
+    const eventWindow = isBuiltWhole(view.plan, round) ? null : eventWindowOf(view, startedAtMs);
     launches.push({
       kind: "fallback",
       uniqueIds,
       claims: claimsOf(uniqueIds, standing),
       size: sizeOfSet(uniqueIds, standing, input.tasks),
-      ...(eventWindow ? { eventWindow } : asOf(uniqueIds, standing, input.tasks)),
+      ...(eventWindow ? { eventWindow } : asOf(uniqueIds, standing, input.tasks, round)),
       ...orphansOf(uniqueIds, standing, plan, input.tasks),
       reason: `${view.plan.uniqueId} ${what}: it is built alone.`,
     });

@@ -4,7 +4,7 @@ import { KINDS } from "#core/dbt/failure-messages.ts";
 import { TEST_TYPES } from "#core/dbt/resource-types.ts";
 import { backOffMs } from "#core/run/deciding/back-off.ts";
 import { ranOutOfMemory } from "#core/run/deciding/build-size.ts";
-import { eventWindowOf } from "#core/run/deciding/event-window.ts";
+import { eventWindowOf, isBuiltWhole } from "#core/run/deciding/event-window.ts";
 import { FIRST_ROUND, type Round } from "#core/run/judging/rounds.ts";
 import type { VertexView } from "#core/run/judging/vertex-view.ts";
 import { policyFor } from "#core/run/planning/node-settings.ts";
@@ -48,9 +48,9 @@ export function givenUp(view: VertexView, ofRun: Policy, round: Round = FIRST_RO
   if (view.notSelected) return "dbt did not select it: the build ended in order and never mentioned it.";
   if (view.launchGivenUp)
     return `Its task could not be started: ${view.owner?.lastLaunchFailure ?? view.owner?.stop?.stoppedReason ?? "no reason given"}`;
-  if (view.class === "interrupted") return interruptedForGood(view, policy);
+  if (view.class === "interrupted") return interruptedForGood(view, policy, round);
   if (mayHaveWritten(view, policy)) return MAY_HAVE_WRITTEN;
-  if (isWindowUnknown(view)) return WINDOW_UNKNOWN;
+  if (isWindowUnknown(view, round)) return WINDOW_UNKNOWN;
   const isTest = view.plan.resourceType === "test";
   if (view.carried && !round.automatic) return null;
   if (isTest && policy.onTestFailure === "none") return "Its tries are used up: onTestFailure is none.";
@@ -97,20 +97,20 @@ export const mayHaveLeftQuery = (view: VertexView): boolean =>
 const MAY_HAVE_WRITTEN =
   "It may have written: not tried again, since another build could double its rows. Look at the table before you run it again; meta.stepwatch.safeToRepeat: true says that repeating is safe.";
 
-const isWindowUnknown = (view: VertexView): boolean =>
-  view.plan.batchSize !== undefined && eventWindowOf(view) === null;
+const isWindowUnknown = (view: VertexView, round: Round): boolean =>
+  view.plan.batchSize !== undefined && !isBuiltWhole(view.plan, round) && eventWindowOf(view) === null;
 
 const WINDOW_UNKNOWN =
   "Not tried again: dbt named no batch of it, and another build would take the last few batches and leave the others missing. Start a run with --event-time-start and --event-time-end, or with --full-refresh.";
 
-function interruptedForGood(view: VertexView, policy: Policy): string | null {
+function interruptedForGood(view: VertexView, policy: Policy, round: Round): string | null {
   const repeatable = view.plan.safeToRepeat && policy.interrupted === "rebuild";
   if (!repeatable) {
     return `Outcome unknown: its build was killed while it ran, and building a ${view.plan.materialized ?? view.plan.resourceType} twice may double rows. Look at the table before you run it again.`;
   }
   if (view.plan.orphan === "unknowable")
     return `Outcome unknown: its build was killed while it ran, and nobody can tell whether its query still runs on the warehouse and writes beside another build. Look at the table before you run it again; meta.stepwatch.safeToRepeat: true says that repeating is safe.`;
-  if (isWindowUnknown(view)) return WINDOW_UNKNOWN;
+  if (isWindowUnknown(view, round)) return WINDOW_UNKNOWN;
   const killed = view.lost - view.taken;
   if (killed > policy.losses) return `Each of ${killed} builds that ran it was killed${howLast(view)}.`;
   if (view.taken > MOST_TAKEN) return `Each of ${view.taken} builds that ran it lost its container to somebody else.`;

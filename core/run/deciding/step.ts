@@ -4,7 +4,7 @@ import { isDue } from "#core/run/deciding/claims.ts";
 import { type Closing, closeRest, closings } from "#core/run/deciding/closing.ts";
 import { type Decision, endOf, launch, nothing, type StepInput } from "#core/run/deciding/decision.ts";
 import { freedEarly, hasWork, waveIsNear } from "#core/run/deciding/early-recovery.ts";
-import { windowMoves } from "#core/run/deciding/event-window.ts";
+import { isBuiltWhole, windowMoves } from "#core/run/deciding/event-window.ts";
 import { failedTogether } from "#core/run/deciding/failed-together.ts";
 import { dueSingles } from "#core/run/deciding/fallbacks.ts";
 import { hooksLaunch, startsAgain } from "#core/run/deciding/hooks.ts";
@@ -13,7 +13,7 @@ import { gatesAreGood, recoverySet, type Standing } from "#core/run/deciding/rec
 import { brokenProject, quietUntilMs } from "#core/run/deciding/silent-tasks.ts";
 import { afterBuild, beforeBuild } from "#core/run/deciding/steps.ts";
 import { recoveryWave } from "#core/run/deciding/wave.ts";
-import { FIRST_ROUND, tasksOfRound } from "#core/run/judging/rounds.ts";
+import { FIRST_ROUND, type Round, tasksOfRound } from "#core/run/judging/rounds.ts";
 import { currentProducer, isFailure, isOver, type VertexView, viewVertices } from "#core/run/judging/vertex-view.ts";
 import { type Plan, takesOneWriter } from "#core/run/planning/plan.ts";
 
@@ -68,7 +68,7 @@ function recover(input: StepInput, plan: Plan, live: readonly TaskRow[], produce
   const builds = !isOver(producer);
   const begun = builds || producer.round < round.number || producer.end?.inOrder || touched(input.rows);
   const forbidden = begun ? null : unbegun(producer);
-  const gone = windowGone(plan, producer, input.nowMs);
+  const gone = windowGone(plan, producer, input.nowMs, round);
   const closed = closings(views, input.policy, producer, forbidden, gone, round);
   const standing: Standing = { views: freedEarly(views, input, plan, gone), closed: new Set(closed.keys()) };
   const quiet = quietUntilMs(tasks, input.rows, input.policy);
@@ -122,12 +122,13 @@ export function roomFor(plan: Plan, maxTasks: number, live: readonly TaskRow[]):
 
 /**
  * dbt 2 can not be told to choose the batches of another moment: a microbatch model that it has not built yet would by
- * now leave some out, so that it stays unbuilt (behaviour G27). Of dbt 1 its container sees to that.
+ * now leave some out, so that it stays unbuilt (behaviour G27), but in a full refresh. Of dbt 1 its container sees to that.
  */
-function windowGone(plan: Plan, producer: TaskRow, nowMs: number): (view: VertexView) => string | null {
+function windowGone(plan: Plan, producer: TaskRow, nowMs: number, round: Round): (view: VertexView) => string | null {
   const startedAtMs = producer.startedAtMs;
   if (isDbt1(plan.dbtVersion) || startedAtMs === undefined) return () => null;
-  return ({ plan: vertex }) => (windowMoves([vertex], startedAtMs, nowMs) ? WINDOW_GONE : null);
+  return ({ plan: vertex }) =>
+    !isBuiltWhole(vertex, round) && windowMoves([vertex], startedAtMs, nowMs) ? WINDOW_GONE : null;
 }
 
 const WINDOW_GONE =

@@ -49,7 +49,7 @@ export function recoveryWave(
       uniqueIds,
       claims: claimsOf(uniqueIds, standing),
       size: sizeOfSet(uniqueIds, standing, input.tasks),
-      ...asOf(uniqueIds, standing, input.tasks),
+      ...asOf(uniqueIds, standing, input.tasks, input.round),
       ...orphansOf(uniqueIds, standing, plan, input.tasks),
       reason: reasonOfWave(uniqueIds.length, groups, struck.length),
     },

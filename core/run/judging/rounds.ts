@@ -17,6 +17,8 @@ export interface Round {
   readonly testsOfAnew: ReadonlyMap<string, readonly string[]>;
   /** Also what may double its rows. */
   readonly force: boolean;
+  /** Its builds are given `--full-refresh`. */
+  readonly fullRefresh: boolean;
 }
 
 /** The first round of a run of its own. */
@@ -28,14 +30,15 @@ export const FIRST_ROUND: Round = {
   anew: new Set(),
   testsOfAnew: new Map(),
   force: false,
+  fullRefresh: false,
 };
 
 /** The present round of a run; its scope is told over the whole plan. */
 export function roundOf({ round, opening }: Pick<RunRow, "round" | "opening">, plan: Plan | null): Round {
   if (opening === undefined) return { ...FIRST_ROUND, number: round, goesOn: round > 1 };
-  const { by, nodes, downstream, force } = opening;
+  const { by, nodes, downstream, force, fullRefresh } = opening;
   const { anew, testsOfAnew } = FIRST_ROUND;
-  const goesOn = { number: round, goesOn: true, automatic: by === "run_retry", force, anew, testsOfAnew };
+  const goesOn = { number: round, goesOn: true, automatic: by === "run_retry", force, fullRefresh, anew, testsOfAnew };
   if (nodes === undefined || plan === null) return { ...goesOn, scope: null };
   const scope = scopeOf(plan, nodes, downstream);
   // Who redrives one node's consumer wants what waits for it, and nothing good again.

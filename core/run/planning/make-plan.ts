@@ -67,6 +67,7 @@ export function makePlan(input: PlanSource): Plan {
     return {
       ...planVertex(node, context),
       ...batchSize,
+      ...(node.incrementalStrategy === "microbatch" && node.fullRefresh === false && { keepsRows: true }),
       gateParents,
       nodes,
       deferred,

@@ -54,6 +54,8 @@ export const planVertexSchema = z.object({
   batchSize: z.enum(["hour", "day", "month", "year"]).optional(),
   /** Of such a model: where its first build begins, as it was when the run was planned; it may be made of the time. */
   begin: z.string().optional(),
+  /** Of a microbatch model: its own `full_refresh: false`, by which no full refresh replaces its table. */
+  keepsRows: z.boolean().optional(),
   /** Why our own policy leaves it out of the run (stale source, state): neither built, nor red, nor retried (B2). */
   leftOut: z.string().optional(),
   /** A test that is not the producer's: it runs after all nodes (testBehavior: after_all) and gates nothing. */

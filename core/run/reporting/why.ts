@@ -3,7 +3,7 @@ import type { RowSample } from "#core/dbt/failing-rows.ts";
 import { buildsAlone, showsFailures } from "#core/dbt/reproduction.ts";
 import { NODE_TYPES } from "#core/dbt/resource-types.ts";
 import type { RunResults } from "#core/dbt/run-results.ts";
-import { eventWindowOf } from "#core/run/deciding/event-window.ts";
+import { eventWindowOf, isBuiltWhole } from "#core/run/deciding/event-window.ts";
 import { type NextRound, nextRound } from "#core/run/deciding/next-round.ts";
 import { viewOfRow } from "#core/run/judging/planless.ts";
 import { roundOf } from "#core/run/judging/rounds.ts";
@@ -206,10 +206,14 @@ function nextRoundOf({ run, plan, rows, tasks, nowMs }: SummaryInput): NextRound
 }
 
 /** Null where the plan is not known: only it has what selects a vertex exactly. */
-function reproductionOf(view: VertexView, { plan, tasks, ...asked }: Asked): Parameters<typeof buildsAlone>[0] | null {
+function reproductionOf(
+  view: VertexView,
+  { run, plan, tasks, ...asked }: Asked,
+): Parameters<typeof buildsAlone>[0] | null {
   if (plan === null || view.plan.fqn.length === 0) return null;
-  const options = view.owner?.fullRefresh ? { ...asked.options, fullRefresh: true } : asked.options;
-  const eventWindow = eventWindowOf(view, currentProducer(tasks)?.startedAtMs);
+  const options = view.owner?.fullRefresh ? optionsOfRun(run, { fullRefresh: true }) : asked.options;
+  const startedAtMs = currentProducer(tasks)?.startedAtMs;
+  const eventWindow = isBuiltWhole(view.plan, options) ? null : eventWindowOf(view, startedAtMs);
   return { vertex: view.plan, dbtVersion: plan.dbtVersion, options, eventWindow };
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it, test } from "vitest";
 import { eventWindow, windowMoves } from "#core/run/deciding/event-window.ts";
+import type { PlanVertex } from "#core/run/planning/plan.ts";
 import {
   dataTest,
   decide,
@@ -10,6 +11,7 @@ import {
   over,
   planOf,
   row,
+  secondRound,
   vertex,
 } from "../../support/run-builders.ts";
 
@@ -107,6 +109,46 @@ describe("a microbatch model that a root below kept from being built", () => {
   it("G27: a set without such a model has no such moment, and one of a known window has that", () => {
     const plain = decide({ plan: planOf([vertex("a")]), rows: [row("a", "error")] });
     expect(plain.launches[0]).not.toHaveProperty("asOfMs");
+  });
+});
+
+describe("a microbatch model in a round with --full-refresh", () => {
+  const round = secondRound({ fullRefresh: true });
+  const situation = (changes: Partial<PlanVertex>, dbtVersion = "1.11.16") => ({
+    plan: planOf([vertex("tides", [], { materialized: "incremental", batchSize: "day", ...changes })], { dbtVersion }),
+    tasks: [over(1, {}, { startedAtMs: AT })],
+    round,
+  });
+  const failed = row("tides", "partial success", { batches: DAYS, startedAtMs: AT });
+
+  it("G17: is built whole: the window of its failed batches would be all that is left of it", () => {
+    const launches = decide({ ...situation({}), rows: [failed] }).launches;
+    expect(launches).toHaveLength(1);
+    expect(launches[0]).not.toHaveProperty("eventWindow");
+    // Rows that came since then would be lost.
+    expect(launches[0]).not.toHaveProperty("asOfMs");
+  });
+
+  it("G17: keeps its window where its own full_refresh: false keeps its rows", () => {
+    const eventWindow = { start: "2024-03-02T00:00:00", end: "2024-03-03T00:00:00" };
+    expect(decide({ ...situation({ keepsRows: true }), rows: [failed] }).launches).toMatchObject([{ eventWindow }]);
+  });
+
+  it("G17: is tried although its batches are not known: none can be missing", () => {
+    const rows = [row("tides", "error")];
+    expect(launchesOf(decide({ ...situation({}, "2.0.9"), rows }))).toHaveLength(1);
+    const kept = decide({ ...situation({ keepsRows: true }, "2.0.9"), rows });
+    expect([launchesOf(kept), finalsOf(kept)]).toEqual([[], { tides: "dead" }]);
+  });
+
+  it("G27: takes its own time for now, also with dbt 2, unless its rows are kept", () => {
+    const rows = [row("tides", "skipped")];
+    for (const dbtVersion of ["1.11.16", "2.0.9"]) {
+      const launches = decide({ ...situation({}, dbtVersion), rows, nowMs: AT + 86_400_000 }).launches;
+      expect(launches).toHaveLength(1);
+      expect(launches[0]).not.toHaveProperty("asOfMs");
+    }
+    expect(decide({ ...situation({ keepsRows: true }), rows }).launches).toMatchObject([{ asOfMs: AT }]);
   });
 });
 

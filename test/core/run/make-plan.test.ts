@@ -303,4 +303,11 @@ test("G17: under --full-refresh a microbatch model begins at its begin, unless i
     ["kept", "hour"],
     ["m", undefined],
   ]);
+  const keeps = (made: Plan) => made.vertices.map(({ keepsRows }) => keepsRows);
+  expect(keeps(made)).toEqual([true, undefined]);
+  const given = { ...base, fullRefresh: false, windowIsGiven: true };
+  expect(keeps(makePlan({ ...given, manifest: manifest(nodes), selectedIds: nodes.map((node) => node.id) }))).toEqual([
+    true,
+    undefined,
+  ]);
 });

@@ -168,6 +168,18 @@ describe("why of a run that is over", () => {
     expect(whyOf({ ...red, tasks }).roots[0]?.reproduceArgs).toContain("--full-refresh");
   });
 
+  test("G17: with a full refresh a microbatch model is done again without a window, unless its rows are kept", () => {
+    const window = (keepsRows?: boolean) => {
+      const batched = planOf([vertex(PARENT, [], { batchSize: "day", ...(keepsRows && { keepsRows }) })]);
+      const row = { ...failed, batches: [{ name: "2024-03-01", status: "error" }], startedAtMs: 0 };
+      const tasks = red.tasks.map((task) => ({ ...task, fullRefresh: true }));
+      const args = whyOf({ ...red, tasks, plan: batched, rows: [row] }).roots[0]?.reproduceArgs;
+      return [args?.includes("--full-refresh"), args?.includes("--event-time-start")];
+    };
+    expect(window()).toEqual([true, false]);
+    expect(window(true)).toEqual([true, true]);
+  });
+
   test("a microbatch model is done again with the window of its first build", () => {
     const batched = planOf([vertex(PARENT, [], { batchSize: "day" })]);
     const batches = [
