@@ -287,7 +287,10 @@ function program(context: Context, exit: { code: number }): Command {
         "current",
       ]),
     )
-    .option("--force", "also what may double its rows, or whose outcome is unknown: you have looked at the table")
+    .option(
+      "--force",
+      "also what may double its rows, whose outcome is unknown, or what drops views: you have looked at the table",
+    )
     .option("--reason <text>", "why, for those who come after", reasonText)
     .option("--no-follow", "only start it")
     .action((run: string, flags: RetryFlags) => ends(retryCommand(context, run, flags)));

@@ -68,6 +68,7 @@ export function retryOf(seen: RunAsItStands, flags: RetryFlags, who: string, atM
   const next = nextRound({ run, plan, rows, tasks: seen.tasks, policy: run.settings.policy }, request);
   refuseLoss(run, request, next, options);
   refuseBlocked(seen, request, next, options);
+  refuseDropped(seen, request, next, options);
   return { request, ignored, next };
 }
 
@@ -118,6 +119,26 @@ function refuseLoss(run: RunRow, request: RoundRequest, next: NextRound, options
       `--full-refresh: ${kept.plan.uniqueId} has full_refresh: false, and would miss the window that the run's dates give it.`,
       again,
     );
+}
+
+/** Views that a sentence names. */
+const MOST_NAMED = 5;
+
+/** A table that is built again takes the views on it with it: nothing would build them, and the run would be green. */
+function refuseDropped(
+  { run, plan }: RunAsItStands,
+  { nodes = [], force, fullRefresh }: RoundRequest,
+  { dropped }: NextRound,
+  options: string,
+): void {
+  if (dropped.length === 0 || force) return;
+  const names = dropped.slice(0, MOST_NAMED).map((view) => view.plan.uniqueId);
+  const more = dropped.length > MOST_NAMED ? ` and ${dropped.length - MOST_NAMED} more` : "";
+  const named = nodes.map((node) => ` --node ${node}`).join("");
+  throw new UsageError(
+    `${plan?.adapterType} drops a view with the table that it reads, and this retry would build none of them again: ${names.join(", ")}${more}. Build what is below too; --force does it all the same.`,
+    `npx stepwatch retry ${run.runId}${named} --downstream${fullRefresh ? " --full-refresh" : ""}${options}`,
+  );
 }
 
 /** A named node whose own upstream is not good can not be built: said now, and not after a task has been started. */

@@ -34,6 +34,7 @@ function buildLines(next: NextRound): string[] {
     ...namedLine("builds", rest, "not built yet, or to be built anew"),
     ...(tests > 0 ? [`  tests       ${tests} of them, or of what was good before`] : []),
     `  keeps       ${counted(next.kept, "vertex", "vertices")} that ${next.kept === 1 ? "is" : "are"} good`,
+    ...namedLine("drops", next.dropped, "with the table that they read: nothing builds them"),
     ...refusedLines(next),
   ];
 }

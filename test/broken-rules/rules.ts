@@ -180,10 +180,31 @@ const DECIDING: readonly BrokenRule[] = [
   {
     rule: "a recovery build asks no gate parents",
     file: "core/run/deciding/recovery-set.ts",
-    text: "if (view.plan.gateParents.every((parent) => set.has(parent) || letsThrough(standing.views.get(parent))))",
+    text: "if (view.plan.gateParents.every((parent) => set.has(parent) || opensGate(parent, standing))) ",
     broken: "",
     tests: RUN,
     simulated: true,
+  },
+  {
+    rule: "a node is built again for its test under what was built on it",
+    file: "core/run/deciding/recovery-set.ts",
+    text: "again: nodes.filter((id) => !readers.has(id)),",
+    broken: "again: nodes,",
+    tests: RUN,
+  },
+  {
+    rule: "what was built on a failed node stays good once that is mended",
+    file: "core/run/judging/vertex-view.ts",
+    text: "plan.builds && gates.mendedIn > row.statusTask;",
+    broken: "false;",
+    tests: RUN,
+  },
+  {
+    rule: "something is built on what will be built again",
+    file: "core/run/deciding/recovery-set.ts",
+    text: "letsThrough(views.get(parent)) && !open.has(parent);",
+    broken: "letsThrough(views.get(parent));",
+    tests: RUN,
   },
   {
     rule: "a fallback asks no gate parents",

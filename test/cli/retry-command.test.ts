@@ -139,6 +139,30 @@ describe("retry", () => {
     expect(requests).toEqual([]);
   });
 
+  test("G25: a node whose views Postgres would drop with it is refused before anything is started, unless it is forced", async () => {
+    const views = plan.vertices.map((one) => ({
+      ...one,
+      ...(/customers$/.test(one.uniqueId) && { materialized: "view" }),
+    }));
+    const look = { ...green, plan: { ...plan, vertices: views } };
+    const retried = async (seen: Look, ...flags: string[]) => {
+      const { stack } = watched([seen], "SUCCEEDED");
+      const end = await stepwatch(["retry", "run-1", "--node", "orders", "--no-follow", ...flags], { stack });
+      return { ...end, started: stack.executions.started.length };
+    };
+    const refused = await retried(look, "--full-refresh");
+    expect(refused).toMatchObject({ exitCode: 2, started: 0 });
+    expect(refused.stderr).toMatch(
+      /^postgres drops a view with the table that it reads, .*: model\.shop\.customers\. /,
+    );
+    expect(refused.stderr).toContain("npx stepwatch retry run-1 --node model.shop.orders --downstream --full-refresh");
+    expect(await retried(look, "--downstream")).toMatchObject({ exitCode: 0, started: 1 });
+    expect(await retried({ ...look, plan: { ...look.plan, adapterType: "snowflake" } })).toMatchObject({ started: 1 });
+    const forced = await retried(look, "--force");
+    expect(forced).toMatchObject({ exitCode: 0, started: 1 });
+    expect(forced.stderr).toMatch(/drops\s+customers \(with the table that they read/);
+  });
+
   test("G25: --ignore-test marks the test, by name and reason, and builds what it gated", async () => {
     const id = "test.shop.unique_orders_id.abc123";
     const failing = [

@@ -12,6 +12,17 @@ export async function expectSound(world: SimulatedWorld): Promise<void> {
   expect(await world.ledger.readLock("shop", "default"), "the lock is free").toBeNull();
 }
 
+/** Where a run is green nothing that it built is older than what it was built from, tests of it included. */
+export function expectOrder(world: SimulatedWorld, project: SimulatedProject, runId: string): void {
+  if (world.ends.get(runId)?.state !== "green") return;
+  const isBuilt = (id: string) => !id.startsWith("unit_test.") && project.vertices.get(id)!.builds;
+  for (const { uniqueId, gateParents } of project.plan.vertices)
+    for (const parent of gateParents.filter((id) => isBuilt(uniqueId) && isBuilt(id))) {
+      const isYounger = world.warehouse.table(parent).builtAt < world.warehouse.table(uniqueId).builtAt;
+      expect(isYounger, `${uniqueId} was built after ${parent}`).toBe(true);
+    }
+}
+
 /** The verdict of a run is as the project's behaviours allow. */
 export function expectVerdict(world: SimulatedWorld, project: SimulatedProject, runId: string): void {
   const able = [...canBeGood(project).values()];

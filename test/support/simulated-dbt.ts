@@ -15,6 +15,8 @@ export interface SimulatedVertex {
   readonly unreported: boolean;
   /** An ephemeral of which dbt 1 says nothing, not even that it failed, unless a built vertex hangs on it directly. */
   readonly quiet?: boolean;
+  /** dbt builds on it although it failed (`on_error: continue`). */
+  readonly continues?: boolean;
   readonly message?: string;
 }
 
@@ -29,6 +31,8 @@ interface Table {
   inBuild: string | null;
   /** Its last word has not reached the ledger: nobody can know that it is good. */
   unheard: boolean;
+  /** It was built on what was not good, or on what was built so (`on_error: continue`): it is built again once that is. */
+  onFailure: boolean;
 }
 
 /** Everything that outlives a build: tables, and how often each vertex was tried. Refuses nothing, notes every wrong. */
@@ -55,6 +59,7 @@ export class SimulatedWarehouse {
       killed: 0,
       inBuild: null,
       unheard: false,
+      onFailure: false,
     };
     this.tables.set(uniqueId, known);
     return known;
@@ -81,11 +86,12 @@ export class SimulatedWarehouse {
       if (read.includes(uniqueId)) this.violations.push(`${uniqueId} is built anew while ${reader} reads it`);
     this.#reading.set(uniqueId, tables);
     if (table.inBuild !== null) this.violations.push(`${uniqueId} is in builds ${table.inBuild} and ${build} at once`);
-    if (table.good && builds && !table.unheard && !this.#mayRebuild)
+    if (table.good && builds && !table.unheard && !table.onFailure && !this.#mayRebuild)
       this.violations.push(`${uniqueId} was good and is built again by ${build}`);
     table.inBuild = build;
     table.unheard = false;
     table.good = false;
+    table.onFailure = parents.some((id) => this.table(id).onFailure);
   }
 
   /** A person wants it built again: what stands there is not good until it is. A test of it may run again. */
@@ -145,6 +151,8 @@ export class SimulatedBuild {
   readonly #waiting: Set<string>;
   readonly #running = new Set<string>();
   readonly #done = new Map<string, boolean>();
+  /** Failed, and built on all the same. */
+  readonly #builtOn = new Set<string>();
   #red: "none" | "node" | "test" = "none";
   #skips = 0;
   #unnamedSkips = 0;
@@ -175,7 +183,11 @@ export class SimulatedBuild {
   #isDoomed(id: string): boolean {
     return this.#parents
       .get(id)!
-      .some((parent) => this.#done.get(parent) === false || (this.#waiting.has(parent) && this.#isDoomed(parent)));
+      .some(
+        (parent) =>
+          (this.#done.get(parent) === false && !this.#builtOn.has(parent)) ||
+          (this.#waiting.has(parent) && this.#isDoomed(parent)),
+      );
   }
 
   /** The next line, or the end. Null: something happened without a line. */
@@ -207,7 +219,7 @@ export class SimulatedBuild {
     const { vertices, warehouse, random, name, silentSkips = 0 } = this.#options;
     this.#waiting.delete(id);
     const found = vertices.get(id)!;
-    if (!this.#parents.get(id)!.every((parent) => this.#done.get(parent))) {
+    if (!this.#parents.get(id)!.every((parent) => this.#done.get(parent) || this.#builtOn.has(parent))) {
       this.#done.set(id, false);
       if (!found.builds) return null;
       this.#skips += 1;
@@ -216,6 +228,8 @@ export class SimulatedBuild {
       return null;
     }
     warehouse.begin(found, name);
+    if (this.#parents.get(id)!.some((parent) => this.#builtOn.has(parent) || warehouse.table(parent).onFailure))
+      warehouse.table(id).onFailure = true;
     this.#running.add(id);
     return found.builds ? { kind: "status", uniqueId: id, status: "started", evidence: true } : this.#finish(id);
   }
@@ -232,6 +246,7 @@ export class SimulatedBuild {
     const good = table.finished > found.failures && this.#compilesAbove(id);
     this.#running.delete(id);
     this.#done.set(id, good);
+    if (!good && found.continues) this.#builtOn.add(id);
     this.#options.warehouse.end(id, good);
     if (!found.builds && (good || (found.quiet === true && !this.#hangsOn(id)))) return null;
     const isTest = id.startsWith("test.") || id.startsWith("unit_test.");

@@ -1,5 +1,13 @@
 import { scopeOf } from "#core/run/judging/rounds.ts";
-import { expectAllGood, expectCured, expectSound, expectTruth, expectVerdict, isCurable } from "./simulated-checks.ts";
+import {
+  expectAllGood,
+  expectCured,
+  expectOrder,
+  expectSound,
+  expectTruth,
+  expectVerdict,
+  isCurable,
+} from "./simulated-checks.ts";
 import { expectHooks } from "./simulated-hooks.ts";
 import { beginNeighbours, drawNeighbours, expectNeighbours } from "./simulated-neighbours.ts";
 import { type ProjectOptions, randomProject, type SimulatedProject } from "./simulated-project.ts";
@@ -259,6 +267,7 @@ export async function play(seed: number, trouble: Trouble): Promise<Play> {
       await expectCured(world, project, "run-1");
     } else if (trouble.byChance !== true) await expectTruth(world, project, "run-1");
     else expectVerdict(world, project, "run-1");
+    if (trouble.byHand !== true) expectOrder(world, project, "run-1");
     return { world, project, violation: null };
   } catch (error) {
     return { world, project, violation: error instanceof Error ? error.message : String(error) };

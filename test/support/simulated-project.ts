@@ -28,6 +28,8 @@ export interface ProjectOptions {
   readonly quiet?: boolean;
   /** Whether the selection leaves something out; by chance if absent. */
   readonly gaps?: boolean;
+  /** Some models let dbt build on their failure (`on_error: continue`). */
+  readonly continues?: boolean;
   /** The project has an on-run-end hook. */
   readonly endHook?: boolean;
   /** Its run is of a job with commands before and after the build. */
@@ -108,7 +110,7 @@ class Draft {
     const random = this.#random;
     const nodes = this.#nodes();
     const parents = random.some(nodes, 3);
-    const { quiet = false } = this.#options;
+    const { quiet = false, continues = false } = this.#options;
     const builds = n === 0 || !random.chance(quiet ? 0.5 : 0.15);
     const id = builds ? `model_${n}` : `ephemeral_${n}`;
     if (builds && random.chance(0.12)) {
@@ -118,11 +120,12 @@ class Draft {
     const retries = random.chance(0.1) ? { overrides: { retries: random.below(3) } } : {};
     const silent =
       quiet && !builds ? { quiet, failures: random.pick([0, 0, 1, NEVER]), message: "Compilation Error in model" } : {};
+    const goesOn = continues && builds && random.chance(0.4);
     this.#add(
       id,
       parents,
-      { builds, ...silent },
-      { builds, ...(builds ? {} : { materialized: "ephemeral" }), ...retries },
+      { builds, ...silent, ...(goesOn ? { continues: true } : {}) },
+      { builds, ...(builds ? {} : { materialized: "ephemeral" }), ...retries, onErrorContinue: goesOn },
     );
   }
 

@@ -130,10 +130,8 @@ class SimulatedRun {
     const owner = this.#tasks.find((task) => task.task === row?.ownerTask);
     if (owner && !isOver(owner)) this.#mustBeLeft(id, owner);
     const built = this.#project.vertices.get(id)!.builds;
-    must(
-      !built || this.#mayRebuild || !this.#warehouse.table(id).good,
-      `${id} is good and is claimed for a ${launch.kind} build`,
-    );
+    const { good: isGood, onFailure } = this.#warehouse.table(id);
+    must(!built || this.#mayRebuild || !isGood || onFailure, `${id} is good and is claimed for a ${launch.kind} build`);
     for (const parent of this.#project.plan.vertices.find((one) => one.uniqueId === id)!.gateParents) {
       // dbt compiles such an ephemeral anew with each vertex that reads it.
       const isQuiet = this.#project.vertices.get(parent)!.quiet === true;
@@ -300,7 +298,7 @@ class SimulatedRun {
   #checkOrder(): void {
     for (const { uniqueId, gateParents, builds } of this.#project.plan.vertices) {
       const table = this.#warehouse.table(uniqueId);
-      if (!table.good || !builds || (this.#mayRebuild && !this.#counts(uniqueId))) continue;
+      if (!table.good || !builds || !this.#counts(uniqueId)) continue;
       for (const parent of gateParents) {
         const above = this.#warehouse.table(parent);
         const stands = !above.good || !this.#project.vertices.get(parent)!.builds || above.builtAt < table.builtAt;
@@ -309,10 +307,9 @@ class SimulatedRun {
     }
   }
 
-  /** A test that the run counts as good. Where nodes are rebuilt on purpose, their other descendants may be older. */
-  #counts(uniqueId: string): boolean {
-    return uniqueId.startsWith("test.") && this.#rows.get(uniqueId)?.final === undefined;
-  }
+  /** What has a last word is not good to the run, whatever stands there; a unit test reads no table. */
+  #counts = (uniqueId: string): boolean =>
+    !uniqueId.startsWith("unit_test.") && this.#rows.get(uniqueId)?.final === undefined;
 
   /**
    * An ephemeral that no selected vertex reads leaves nothing behind, whether it compiles or not: a gate through what the

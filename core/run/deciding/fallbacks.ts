@@ -2,7 +2,7 @@ import { sizeOfSet } from "#core/run/deciding/build-size.ts";
 import { asOf, claimsOf, isDue, orphansOf } from "#core/run/deciding/claims.ts";
 import type { LaunchDecision, StepInput } from "#core/run/deciding/decision.ts";
 import { eventWindowOf, isBuiltWhole } from "#core/run/deciding/event-window.ts";
-import { fallbackSet, gatedCounts, readNow, type Standing } from "#core/run/deciding/recovery-set.ts";
+import { fallbackSet, gatedCounts, readNow, type Standing, whyLeft } from "#core/run/deciding/recovery-set.ts";
 import { FIRST_ROUND } from "#core/run/judging/rounds.ts";
 import { currentProducer } from "#core/run/judging/vertex-view.ts";
 import type { Plan } from "#core/run/planning/plan.ts";
@@ -37,6 +37,7 @@ export function dueSingles(
     for (const id of uniqueIds) taken.add(id);
     for (const id of reads) read.add(id);
     const what = view.class === "interrupted" ? "was interrupted" : "failed";
+    const left = whyLeft(view, input.policy, standing);
     const startedAtMs = currentProducer(input.tasks)?.startedAtMs;
     const eventWindow = isBuiltWhole(view.plan, round) ? null : eventWindowOf(view, startedAtMs);
     launches.push({
@@ -46,7 +47,7 @@ export function dueSingles(
       size: sizeOfSet(uniqueIds, standing, input.tasks),
       ...(eventWindow ? { eventWindow } : asOf(uniqueIds, standing, input.tasks, round)),
       ...orphansOf(uniqueIds, standing, plan, input.tasks),
-      reason: `${view.plan.uniqueId} ${what}: it is built alone.`,
+      reason: `${view.plan.uniqueId} ${what}: it is built alone.${left === null ? "" : ` ${left}`}`,
     });
   }
   return launches;

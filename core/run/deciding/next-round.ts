@@ -2,6 +2,7 @@ import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import type { RoundRequest } from "#core/contracts/rounds.ts";
 import type { Policy } from "#core/contracts/settings.ts";
 import { type Closing, closings } from "#core/run/deciding/closing.ts";
+import { droppedViews } from "#core/run/deciding/dropped-views.ts";
 import { brokenCause } from "#core/run/deciding/producers.ts";
 import { roundOf } from "#core/run/judging/rounds.ts";
 import { currentProducer, type VertexView, viewVertices } from "#core/run/judging/vertex-view.ts";
@@ -24,22 +25,26 @@ export interface NextRound {
   readonly refused: readonly { readonly view: VertexView; readonly word: Closing }[];
   /** Vertices that stay as they are, good. */
   readonly kept: number;
+  /** Of these, where single nodes are named: views that the warehouse drops with what is built again beneath them. */
+  readonly dropped: readonly VertexView[];
 }
 
 /** Looks at the next round of a run as if it had been opened by this request. Pure: nothing is decided by it. */
 export function nextRound({ run, plan, rows, tasks, policy }: EndedRun, request: RoundRequest): NextRound {
-  if (plan === null) return { builds: null, refused: [], kept: 0 };
+  if (plan === null) return { builds: null, refused: [], kept: 0, dropped: [] };
   const round = roundOf({ round: run.round + 1, opening: request }, plan);
   const views = viewVertices(plan, rows, tasks, round);
   const closed = closings(views, policy, null, null, undefined, round);
   const open = [...views.values()].filter((view) => view.class !== "good" && view.class !== "skipped");
+  const builds = open.filter((view) => !closed.has(view.plan.uniqueId));
   return {
-    builds: open.filter((view) => !closed.has(view.plan.uniqueId)),
+    builds,
     refused: open.flatMap((view) => {
       const word = closed.get(view.plan.uniqueId);
       return word === undefined ? [] : [{ view, word }];
     }),
     kept: views.size - open.length,
+    dropped: round.scope === null ? [] : droppedViews(views, builds, request.fullRefresh),
   };
 }
 

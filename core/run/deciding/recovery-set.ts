@@ -2,13 +2,34 @@ import type { Policy } from "#core/contracts/settings.ts";
 import { NODE_TYPES, TEST_TYPES } from "#core/dbt/resource-types.ts";
 import { isFailure, isGood, letsThrough, type VertexView } from "#core/run/judging/vertex-view.ts";
 import { policyFor } from "#core/run/planning/node-settings.ts";
+import { hasConsumer } from "#core/run/planning/plan.ts";
 
 /** What core/run/deciding/step has decided of each vertex so far, over the views. */
 export interface Standing {
   readonly views: ReadonlyMap<string, VertexView>;
   /** Vertices with a last word (dead, doomed, not built for good). */
   readonly closed: ReadonlySet<string>;
+  /** What is built again once a failure above it recovers, good or not: see {@link unsettled}. */
+  readonly unsettled: ReadonlySet<string>;
 }
+
+/**
+ * What dbt may have built on a failure that may still recover (`on_error: continue`). Nothing is built on it meanwhile:
+ * it would be built twice, and on Postgres a view of the old table is dropped under whoever reads it (behaviour B7).
+ */
+export function unsettled(views: Standing["views"], closed: Standing["closed"]): Set<string> {
+  const found = new Set<string>();
+  for (const [id, view] of views) {
+    const { onErrorContinue, builds, gateParents } = view.plan;
+    const isOpen = onErrorContinue && builds && !letsThrough(view) && !closed.has(id);
+    if (isOpen || gateParents.some((parent) => found.has(parent))) found.add(id);
+  }
+  return found;
+}
+
+/** Whether a gate parent lets its children be built now. */
+const opensGate = (parent: string, { views, unsettled: open }: Standing): boolean =>
+  letsThrough(views.get(parent)) && !open.has(parent);
 
 /** Failed or interrupted, and not given up: it will be built again, or is being built again. */
 export function mayRecover(view: VertexView, standing: Standing): boolean {
@@ -34,8 +55,7 @@ export function recoverySet(
     if (view.plan.deferred && nodesOpen) continue;
     if (taken.has(id) || view.plan.gateParents.some((parent) => taken.has(parent))) continue;
     if ((view.class !== "not_built" && !again.has(id)) || !view.free || standing.closed.has(id)) continue;
-    if (view.plan.gateParents.every((parent) => set.has(parent) || letsThrough(standing.views.get(parent))))
-      set.add(id);
+    if (view.plan.gateParents.every((parent) => set.has(parent) || opensGate(parent, standing))) set.add(id);
   }
   return withoutLoneUnitTests(set, standing);
 }
@@ -121,16 +141,53 @@ function gatedCount(id: string, children: ReadonlyMap<string, readonly VertexVie
  * again with it, also a good one: it would be older than the node's last build.
  */
 export function fallbackSet(root: VertexView, policy: Policy, standing: Standing): string[] {
-  const isTest = root.plan.resourceType === "test";
-  const { onTestFailure } = policyFor(root.plan, policy);
-  const rebuildsNodes = isTest && root.class === "failed" && onTestFailure === "node";
-  if (!rebuildsNodes) return withUnbuiltTests(root, standing);
-  const nodes = root.plan.nodes.filter((id) => isRebuildable(standing.views.get(id), standing));
+  if (!rebuildsNodes(root, policy)) return withUnbuiltTests(root, standing);
+  const { again: nodes } = nodesOf(root, standing);
   const others = [...standing.views.values()].filter((view) => view !== root && isTestOf(view, nodes));
   const ready = others.filter(
     (view) => view.free && !standing.closed.has(view.plan.uniqueId) && gatesAreGood(view, standing),
   );
   return [...nodes, root.plan.uniqueId, ...ready.map((view) => view.plan.uniqueId)];
+}
+
+const rebuildsNodes = (root: VertexView, policy: Policy): boolean =>
+  root.plan.resourceType === "test" && root.class === "failed" && policyFor(root.plan, policy).onTestFailure === "node";
+
+/** Why a node is not built again with its test although the policy says so; null where there is nothing to say. */
+export function whyLeft(root: VertexView, policy: Policy, standing: Standing): string | null {
+  const [left] = rebuildsNodes(root, policy) ? nodesOf(root, standing).left : [];
+  return left ? `${left.id} is not built again for it: ${left.reader} was built on it and is good.` : null;
+}
+
+/**
+ * The nodes of a failed test that are built again for it, and those that are left since something good was built on them
+ * that is not built again itself: it would be older than they are, and a view among it is dropped with the old table on
+ * Postgres and Redshift. See docs/adr/0063-a-good-node-and-its-readers.md.
+ */
+function nodesOf(root: VertexView, standing: Standing) {
+  const nodes = root.plan.nodes.filter((id) => isRebuildable(standing.views.get(id), standing));
+  const readers = readersOf(nodes, standing);
+  return {
+    again: nodes.filter((id) => !readers.has(id)),
+    left: nodes.flatMap((id) => (readers.has(id) ? [{ id, reader: readers.get(id)! }] : [])),
+  };
+}
+
+/**
+ * By everything that stands below: the nearest good node that was built on it, and is not to be built again itself. One
+ * pass against gate order: a node of the set that something else stands on has left the set before its parents are seen.
+ */
+function readersOf(nodes: readonly string[], standing: Standing): ReadonlyMap<string, string> {
+  const again = new Set(nodes);
+  const readers = new Map<string, string>();
+  for (const [id, view] of [...standing.views].reverse()) {
+    const below = readers.get(id);
+    if (below !== undefined) again.delete(id);
+    const reader = isGood(view) && hasConsumer(view.plan) && !again.has(id) ? id : below;
+    if (reader === undefined) continue;
+    for (const parent of view.plan.gateParents) if (!readers.has(parent)) readers.set(parent, reader);
+  }
+  return readers;
 }
 
 /** A good node whose rows a second build would double is not built again for its test either (behaviour C12, G28). */
@@ -155,7 +212,7 @@ const isTestOf = (view: VertexView, nodes: readonly string[]): boolean =>
 
 /** Whether everything that gates a vertex lets it be built now. */
 export const gatesAreGood = (view: VertexView, standing: Standing): boolean =>
-  view.plan.gateParents.every((parent) => letsThrough(standing.views.get(parent)));
+  view.plan.gateParents.every((parent) => opensGate(parent, standing));
 
 /**
  * The vertex and those of its data tests that are not built, free, and whose other gate parents are good (behaviour
@@ -168,7 +225,7 @@ function withUnbuiltTests(root: VertexView, standing: Standing): string[] {
     if (!isTestOf(view, [root.plan.uniqueId]) || view.plan.deferred) continue;
     if (view.class !== "not_built" || !view.free || standing.closed.has(id)) continue;
     const others = view.plan.gateParents.filter((parent) => parent !== root.plan.uniqueId);
-    if (others.every((parent) => letsThrough(standing.views.get(parent)))) set.push(id);
+    if (others.every((parent) => opensGate(parent, standing))) set.push(id);
   }
   return set;
 }

@@ -50,6 +50,11 @@ export interface VertexView {
   readonly endedAtMs: number;
   /** Number of the task in whose build the vertex became good; 0 if it is not good. */
   readonly goodIn: number;
+  /**
+   * Number of the last task in whose build it, or what it stands on, became good, of those whose failure dbt builds on
+   * (`on_error: continue`); 0 if there is none. What is older below was built on a failure.
+   */
+  readonly mendedIn: number;
 }
 
 /** A task that can write no more: its supervisor reaped dbt, ECS says STOPPED, or its launch was given up. */
@@ -100,9 +105,9 @@ export function viewVertices(
     const gates = gatesOf(heard.plan.gateParents.map((parent) => views.get(parent)));
     const doubt = doubts.get(id) ?? null;
     const carried = round.goesOn && (heard.owner === null ? heard.row === null : isEarlier(heard.owner.task));
-    const evidence = { ...heard, gates, doubt, builds, passedIn: passed.get(id) ?? null, carried, isEarlier };
     const outside = round.scope !== null && !round.scope.has(id);
-    views.set(id, { ...viewVertex(evidence, plan.adapterType), outside });
+    const evidence = { ...heard, gates, doubt, builds, passedIn: passed.get(id) ?? null, carried, isEarlier, outside };
+    views.set(id, viewVertex(evidence, plan.adapterType));
   }
   return views;
 }
@@ -162,11 +167,14 @@ interface Gates {
   readonly good: boolean;
   /** The build in which the last of those that are good became good; 0 if none is. */
   readonly goodIn: number;
+  /** See {@link VertexView.mendedIn}. */
+  readonly mendedIn: number;
 }
 
 const gatesOf = (parents: readonly (VertexView | undefined)[]): Gates => ({
   good: parents.every(letsThrough),
   goodIn: Math.max(0, ...parents.map((parent) => parent?.goodIn ?? 0)),
+  mendedIn: Math.max(0, ...parents.map((parent) => parent?.mendedIn ?? 0)),
 });
 
 /**
@@ -211,10 +219,11 @@ interface Evidence extends Heard {
   readonly passedIn: number | null;
   readonly carried: boolean;
   readonly isEarlier: (task: number) => boolean;
+  readonly outside: boolean;
 }
 
-function viewVertex(seen: Evidence, adapterType: string | null): Omit<VertexView, "outside"> {
-  const { plan, row, owner, carried, isEarlier } = seen;
+function viewVertex(seen: Evidence, adapterType: string | null): VertexView {
+  const { plan, row, owner, carried, isEarlier, outside } = seen;
   const free = isFree(row, owner);
   const marked = free && row?.mark !== undefined;
   const leftOut = (plan.leftOut !== undefined && row?.status === undefined) || (marked && row?.mark?.as === "skip");
@@ -228,6 +237,7 @@ function viewVertex(seen: Evidence, adapterType: string | null): Omit<VertexView
   const triedIn = tryTasks.filter((task) => !lostTasks.includes(task) && !(lostNow && task === statusTask));
   const lostIn = lostNow ? [...lostTasks, statusTask] : lostTasks;
   const ofRound = (task: number) => !isEarlier(task);
+  const became = cls === "good" ? goodIn(seen) : 0;
   return {
     plan,
     adapterType,
@@ -241,12 +251,17 @@ function viewVertex(seen: Evidence, adapterType: string | null): Omit<VertexView
     allTries: triedIn.length,
     allLost: lostIn.length,
     carried,
+    outside,
     marked,
     notSelected,
     doubt,
     launchGivenUp,
     endedAtMs: row?.endedAtMs ?? (owner && free ? overAtMs(owner) : 0),
-    goodIn: cls === "good" ? goodIn(seen) : 0,
+    goodIn: became,
+    mendedIn: Math.max(
+      plan.onErrorContinue && plan.builds ? became : 0,
+      isRebuiltOnceMended(seen) && !marked ? seen.gates.mendedIn : 0,
+    ),
   };
 }
 
@@ -311,10 +326,21 @@ function metAnOrphan({ row }: Evidence): boolean {
   return before.length > 0 && row.lostTasks.includes(Math.max(...before));
 }
 
-/** A data test says nothing of a node that was built again after it. */
-function isStale({ plan, row, gates }: Evidence): boolean {
-  return plan.resourceType === "test" && row?.statusTask !== undefined && gates.goodIn > row.statusTask;
+/**
+ * A data test says nothing of a node that was built again after it. Nor is what dbt built on a failed node
+ * (`on_error: continue`) a build of the run's data once that node is good: its rows are of the old table, and where it is
+ * a view it may be gone with that. See docs/adr/0063-a-good-node-and-its-readers.md.
+ */
+function isStale(seen: Evidence): boolean {
+  const { plan, row, gates, outside } = seen;
+  if (row?.statusTask === undefined) return false;
+  if (plan.resourceType === "test" && gates.goodIn > row.statusTask) return true;
+  return !outside && isRebuiltOnceMended(seen) && plan.builds && gates.mendedIn > row.statusTask;
 }
+
+/** What a second build would double stays as it is, and so does what stands on that alone; a unit test reads no table. */
+const isRebuiltOnceMended = ({ plan }: Evidence): boolean =>
+  plan.afterFailure === "repeat" && plan.resourceType !== "unit_test";
 
 function isSilentlyGood(seen: Evidence): boolean {
   if (seen.passedIn !== null || isNoOp(seen)) return true;

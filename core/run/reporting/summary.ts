@@ -2,6 +2,7 @@ import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import type { PastRound, RoundRequest } from "#core/contracts/rounds.ts";
 import { NO_COUNTS } from "#core/contracts/run-tally.ts";
 import { NODE_TYPES, TEST_TYPES } from "#core/dbt/resource-types.ts";
+import { isDroppedWith, isReplaced } from "#core/run/deciding/dropped-views.ts";
 import { earlyHeldBack } from "#core/run/deciding/early-refusal.ts";
 import { viewOfRow } from "#core/run/judging/planless.ts";
 import { roundOf } from "#core/run/judging/rounds.ts";
@@ -119,7 +120,7 @@ export function summarise(input: SummaryInput): RunSummary {
     ...[plan && earlyHeldBack(plan, run.settings.policy)].filter((reason) => reason !== null),
     ...[...reports.values()].flatMap((report) => warningOf(report) ?? []),
     ...builtOnFailed(all, views),
-    ...(round.goesOn ? staleBelow(all, views) : []),
+    ...staleBelow(all, views),
     ...overdue(all, run.settings.policy, input.nowMs).map(overdueSentence),
     ...passedOverSteps(stepsOf(run), { tasks, round, policy: run.settings.policy }),
     ...tasks.flatMap(quietWarnings),
@@ -209,16 +210,18 @@ function byHandOf({ marked, row }: VertexView): RunSummary["byHand"][number][] {
 }
 
 /**
- * Nodes that are older than what they are built from, since a person had that built again and not them, in this round or
- * in one before. What was built on a failure is told of elsewhere.
+ * Nodes that are older than what they are built from, since that was built again and they were not (a person named it),
+ * in this round or in one before. What was built on a failure is told of elsewhere.
  */
 function staleBelow(all: readonly VertexView[], views: ReadonlyMap<string, VertexView>): string[] {
-  return all.flatMap(({ plan, goodIn, marked }) => {
+  return all.flatMap(({ plan, adapterType, goodIn, marked }) => {
     if (goodIn === 0 || marked || !NODE_TYPES.has(plan.resourceType) || !plan.builds) return [];
     const newer = plan.gateParents.map((id) => views.get(id)).find((up) => up !== undefined && isNewer(up, goodIn));
-    return newer === undefined
-      ? []
-      : [`${plan.uniqueId} is older than ${newer.plan.uniqueId}, which was built again without what is below it.`];
+    if (newer === undefined) return [];
+    const older = `${plan.uniqueId} is older than ${newer.plan.uniqueId}, which was built again without what is below it`;
+    const lost = `${adapterType} drops a view with the table that it reads: it may be gone`;
+    const isLost = isDroppedWith(plan, adapterType) && isReplaced(newer.plan, newer.owner?.fullRefresh === true);
+    return [isLost ? `${older}; ${lost}.` : `${older}.`];
   });
 }
 
@@ -277,8 +280,8 @@ const soFarMs = ({ state, startedAtMs }: TaskRow, nowMs: number): number =>
   state === "running" && startedAtMs !== undefined ? Math.max(0, nowMs - startedAtMs) : 0;
 
 /**
- * `on_error: continue` (dbt 1.12) builds on what failed: such a table is good by dbt's word, its rows are not. That
- * stays so when a later build mends the parent, since nothing builds the child again.
+ * `on_error: continue` (dbt 1.12) builds on what failed: such a table is good by dbt's word, its rows are not. A later
+ * build that mends the parent has the child built again; that stays so where its rows would double, or nobody asked for it.
  */
 function builtOnFailed(all: readonly VertexView[], views: ReadonlyMap<string, VertexView>): string[] {
   return all.flatMap(({ plan, row }) => {

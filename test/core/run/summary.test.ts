@@ -78,6 +78,19 @@ describe("the summary", () => {
     );
   });
 
+  test("G8: what is older than its parent is told in a run's first round too, and that a view of it may be gone", () => {
+    const told = (materialized: string, adapterType = "postgres") => {
+      const plan = planOf([vertex("a"), vertex("v", ["a"], { materialized })], { adapterType });
+      const rows = [row("a", "success", { task: 2, tryTasks: [1, 2] }), row("v", "success")];
+      const tasks = [over(1), over(2, {}, { kind: "fallback" })];
+      return summarise({ run: runOf(), plan, rows, tasks, nowMs: 15_000 }).warnings;
+    };
+    const older = "v is older than a, which was built again without what is below it";
+    expect(told("table")).toEqual([`${older}.`]);
+    expect(told("view")).toEqual([`${older}; postgres drops a view with the table that it reads: it may be gone.`]);
+    expect(told("view", "snowflake")).toEqual([`${older}.`]);
+  });
+
   test("B7: what dbt built on a failed parent (on_error: continue) is marked", () => {
     const [parent, child] = ["model.shop.parent", "model.shop.child"];
     const continued = planOf([vertex(parent, [], { onErrorContinue: true }), vertex(child, [parent])]);
@@ -88,9 +101,12 @@ describe("the summary", () => {
     expect(warningsOf("success")).toEqual([]);
   });
 
-  test("B7: it stays marked when a later build has mended the parent: its rows are of the failed one", () => {
+  test("B7: it stays marked when a later build has mended the parent and it is not built again, since its rows would double", () => {
     const [parent, child] = ["model.shop.parent", "model.shop.child"];
-    const continued = planOf([vertex(parent, [], { onErrorContinue: true }), vertex(child, [parent])]);
+    const continued = planOf([
+      vertex(parent, [], { onErrorContinue: true }),
+      vertex(child, [parent], { afterFailure: "unknown" }),
+    ]);
     const rows = [row(parent, "success", { task: 2, tryTasks: [1, 2] }), row(child, "success")];
     const tasks = [over(1), over(2, {}, { kind: "fallback" })];
     expect(summarise({ run: runOf(), plan: continued, rows, tasks, nowMs: 15_000 }).warnings).toEqual([

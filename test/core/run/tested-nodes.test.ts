@@ -3,6 +3,7 @@ import {
   claimed,
   dataTest,
   decide,
+  ephemeral,
   finalsOf,
   killed,
   launchesOf,
@@ -83,10 +84,13 @@ describe("tests as vertices", () => {
       expect(launchesOf(unbuilt)).toEqual([again]);
     });
 
-    it("never beside another that is built again and reads it", () => {
+    it("never under another that was built on it, though that is built again for a test of its own", () => {
       const both = planOf([...shared.vertices, dataTest("test.b", ["b"])]);
       const rows = [...tested, row("b", "success"), row("test.b", "fail")];
-      expect(launchesOf(decide({ plan: both, rows, policy }))).toEqual([again]);
+      expect(launchesOf(decide({ plan: both, rows, policy }))).toEqual([
+        { kind: "fallback", set: ["test.az", "z"] },
+        { kind: "fallback", set: ["b", "test.b"] },
+      ]);
     });
 
     it("never under one that is under way", () => {
@@ -97,8 +101,58 @@ describe("tests as vertices", () => {
       expect(launchesOf(decide({ plan: shared, rows: own, tasks, policy }))).toEqual([
         { kind: "fallback", set: ["test.az", "z"] },
       ]);
-      const built = [...tested, row("b", "success", { task: 2 })];
-      expect(launchesOf(decide({ plan: shared, rows: built, tasks: [over(1), fallback(2)], policy }))).toEqual([again]);
+      const given = [...tested, row("b", "error", { task: 2, tryTasks: [1, 2], final: "dead", finalReason: "tries" })];
+      expect(launchesOf(decide({ plan: shared, rows: given, tasks: [over(1), fallback(2)], policy }))).toEqual([again]);
+    });
+  });
+
+  describe("C12: onTestFailure node leaves a node on which something good was built", () => {
+    const policy = { onTestFailure: "node" };
+    const between = [vertex("a"), vertex("z"), dataTest("test.az", ["a", "z"])];
+    const found = [row("a", "success"), row("z", "success"), row("test.az", "fail")];
+    const alone = (set: readonly string[]) => [{ kind: "fallback", set: [...set] }];
+
+    it("which a test between two nodes does not gate: the other one is built again, and the reason says why", () => {
+      const plan = planOf([
+        ...between,
+        vertex("v", ["a"], { materialized: "view" }),
+        vertex("both", ["v", "z", "test.az"]),
+      ]);
+      const rows = [...found, row("v", "success"), row("both", "skipped")];
+      const decision = decide({ plan, rows, policy });
+      expect(launchesOf(decision)).toEqual(alone(["test.az", "z"]));
+      expect(decision.launches[0]!.reason).toBe(
+        "test.az failed: it is built alone. a is not built again for it: v was built on it and is good.",
+      );
+    });
+
+    it("which tests that follow all nodes never gate", () => {
+      const plan = planOf([vertex("a"), vertex("v", ["a"]), dataTest("test.a", ["a"], { deferred: true })]);
+      const rows = [row("a", "success"), row("v", "success"), row("test.a", "fail", { task: 2 })];
+      const tasks = [over(1), over(2, {}, { kind: "recovery" })];
+      expect(launchesOf(decide({ plan, rows, tasks, policy }))).toEqual(alone(["test.a"]));
+    });
+
+    it("also through an ephemeral model, or through one that failed", () => {
+      const through = planOf([...between, ephemeral("e", ["a"]), vertex("v", ["e"])]);
+      const rows = [...found, row("v", "success")];
+      expect(launchesOf(decide({ plan: through, rows, policy }))).toEqual(alone(["test.az", "z"]));
+      const failed = planOf([...between, vertex("c", ["a"]), vertex("v", ["c"])]);
+      const dead = row("c", "error", { task: 2, final: "dead", finalReason: "tries" });
+      const tasks = [over(1), fallback(2)];
+      expect(launchesOf(decide({ plan: failed, rows: [...found, dead, row("v", "success")], tasks, policy }))).toEqual(
+        alone(["test.az", "z"]),
+      );
+    });
+
+    it("but not for what is built again with it, or is not good", () => {
+      const above = planOf([vertex("a"), vertex("z", ["a"]), dataTest("test.az", ["a", "z"]), vertex("v", ["a"])]);
+      const rows = [...found, row("v", "error", { final: "dead", finalReason: "tries" })];
+      expect(launchesOf(decide({ plan: above, rows, policy }))).toEqual(alone(["a", "test.az", "z"]));
+      const below = planOf([...above.vertices, vertex("w", ["z"])]);
+      expect(launchesOf(decide({ plan: below, rows: [...rows, row("w", "success")], policy }))).toEqual(
+        alone(["test.az"]),
+      );
     });
   });
 
