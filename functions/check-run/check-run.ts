@@ -173,11 +173,13 @@ function nextWait(turn: Turn, wait: CheckWait | null, deps: CheckRunDeps): Check
   return waitSeconds === null ? "waiting" : { waitSeconds };
 }
 
-/** Another look as soon as may be; the net's, where there are no turns to spare. */
+/** Another look as soon as may be, at once where the check took long; the net's, where there are no turns to spare. */
 function soon(wait: CheckWait, run: RunRow, nowMs: number): CheckAnswer {
+  const { waitSeconds, netSeconds, averageSeconds } = wait;
+  if (!hasTurnsToSpare(run, nowMs, averageSeconds))
+    return waitSeconds < netSeconds ? { waitSeconds: netSeconds } : "waiting";
   const least = leastSeconds(wait, nowMs);
-  const wanted = hasTurnsToSpare(run, nowMs, wait.averageSeconds) ? least : wait.netSeconds;
-  return wait.waitSeconds > wanted || wait.waitSeconds < least ? { waitSeconds: wanted } : "waiting";
+  return Math.max(waitSeconds, least) === SOON_SECONDS ? "waiting" : { waitSeconds: least };
 }
 
 /**

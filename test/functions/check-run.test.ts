@@ -170,6 +170,14 @@ describe("one turn", () => {
       expect(tasks.launched).toHaveLength(2);
     });
 
+    it("no less than twice what the check itself took, or its answer would come too late for the next one too", async () => {
+      const readVertices: Ledger["readVertices"] = async (run) => {
+        nowMs += 4_000;
+        return ledger.readVertices(run);
+      };
+      expect(await turn(60, { ledger: { ...ledger, readVertices } })).toEqual({ waitSeconds: 8 });
+    });
+
     it("a turn that follows at once, since another wait was asked for, reads no vertices again", async () => {
       const seen: CheckRunDeps["seen"] = new Map();
       await producing();

@@ -10,8 +10,8 @@ import { planOf, vertex } from "../support/run-builders.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 
 const key = { project: "shop", runId: "run-1" };
-const WAITS = { netSeconds: 60, averageSeconds: 7 };
 const plan = planOf([vertex("a"), vertex("b", ["a"])]);
+const WAITS = { netSeconds: 60, averageSeconds: 7 };
 
 /** Run's loop as Step Functions turns it: a turn that is not answered within its wait is over, and the next one begins. */
 class Loop {
