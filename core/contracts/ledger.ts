@@ -159,6 +159,8 @@ export const runRowSchema = z.object({
   marks: z.int().optional(),
   /** The run that this one goes on with: its plan and its rows were adopted as round 0. */
   resumed: z.string().optional(),
+  /** It, or one that it goes on with, went on under another image: its tables are of two versions of the code. */
+  mixedImages: z.boolean().optional(),
 });
 export type RunRow = z.infer<typeof runRowSchema>;
 

@@ -147,6 +147,10 @@ export function effectiveOptions(settings: ProjectSettings, input: Record<string
   return parseInput(`Options of project ${settings.project} refused`, buildOptionsSchema, merged);
 }
 
+/** Whether a run's own options make each build of it a full refresh. */
+export const isFullRefresh = (run: { settings: ProjectSettings; input: Record<string, unknown> }): boolean =>
+  effectiveOptions(run.settings, run.input).fullRefresh === true;
+
 /** Fields of a run's own input by which it builds less, or elsewhere, than its project or its job says. */
 const OTHERWISE = [
   ...["command", "select", "exclude", "selector", "resourceTypes", "excludeResourceTypes", "target", "profile"],

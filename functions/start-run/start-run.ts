@@ -211,11 +211,14 @@ function scheduledAt(
   return scheduledTimeOf(input, dates?.zone ?? "UTC") ?? (Date.parse(startTime) || null);
 }
 
+const isOfTwoImages = ({ resume }: RunInput, past: RunRow): boolean =>
+  resume?.image === "current" || past.mixedImages === true;
+
 const ofJob = (job: string | undefined) => (job === undefined ? {} : { job });
 
 async function writeRun(
   lock: LockRow,
-  input: Record<string, unknown>,
+  input: RunInput,
   settings: ProjectSettings,
   { resumed, scheduledAtMs }: { readonly resumed: Resumed | null; readonly scheduledAtMs: number },
   deps: StartRunDeps,
@@ -235,6 +238,7 @@ async function writeRun(
     startedAtMs: nowMs,
     scheduledAtMs,
     deadlineAtMs: nowMs + settings.policy.runTimeoutMinutes * 60_000,
+    ...(resumed !== null && isOfTwoImages(input, resumed.past) ? { mixedImages: true } : {}),
   };
   const isNew = resumed !== null && (await deps.ledger.readRun(begun)) === null;
   const run = isNew ? await adoptRun(begun, resumed, deps) : begun;

@@ -229,11 +229,7 @@ describe("H9: latest/ and latest-green/", () => {
     ["of a job with a target of its own", { settings: ofJob({ target: "ci" }), lockKey: "ci" }, plan],
     ["of a job with a profile of its own", { settings: ofJob({ profile: "ci" }) }, plan],
     ["without rows", { input: { project: "shop", empty: true } }, plan],
-    [
-      "that goes on with another one under a new image",
-      { input: { project: "shop", resume: { run: "run-0", image: "current" } } },
-      plan,
-    ],
+    ["that goes on with another one under a new image", { mixedImages: true }, plan],
     ["of a sample", { input: { project: "shop", sample: "3 days" } }, plan],
   ] as const)("H9: no run %s", async (_, changes, of) => {
     await publish(changes, good(), [done(1)], of);

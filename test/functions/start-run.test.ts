@@ -422,6 +422,14 @@ describe("G13: a run that a step of a larger machine waits for", () => {
     await start("run-2", {}, { ...keyed, attemptImage: "current" });
     expect(await ledger.readRun(keyOf("run-2"))).toMatchObject({
       input: { resume: { run: "run-1", image: "current" } },
+      mixedImages: true,
+    });
+    // Whoever goes on with that has tables of both images too.
+    await endRed("run-2");
+    await start("run-3", {}, keyed);
+    expect(await ledger.readRun(keyOf("run-3"))).toMatchObject({
+      input: { resume: { run: "run-2", image: "same" } },
+      mixedImages: true,
     });
   });
 

@@ -11,6 +11,7 @@ import {
   planOf,
   policyOf,
   row,
+  runOf,
   secondRound,
   vertex,
 } from "../support/run-builders.ts";
@@ -44,7 +45,7 @@ describe("a retry of the run, beside `dbt retry` of dbt 1.11 after the same buil
 
   it.each(graphs)("G7: takes of drawn graph $seed what dbt does, and nothing that is good", (graph) => {
     const left = afterBuild(graph);
-    const { builds, refused } = nextRound({ ...left, run: { round: 1 }, policy: policyOf() }, ASKED);
+    const { builds, refused } = nextRound({ ...left, run: runOf(), policy: policyOf() }, ASKED);
     const named = builds!.filter((view) => view.plan.builds).map((view) => view.plan.uniqueId);
     expect(named.sort()).toEqual([...graph.retried].sort());
     expect(refused).toEqual([]);

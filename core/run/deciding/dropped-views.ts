@@ -38,7 +38,8 @@ export function droppedViews(
   for (const [id, view] of views) {
     const { plan, adapterType } = view;
     if (again.has(view) && plan.builds) {
-      if (isReplaced(plan, fullRefresh)) gone.add(id);
+      // A data test, which gates what is below its node, is no relation.
+      if (NODE_TYPES.has(plan.resourceType) && isReplaced(plan, fullRefresh)) gone.add(id);
       continue;
     }
     if (!NODE_TYPES.has(plan.resourceType) || !plan.gateParents.some((parent) => gone.has(parent))) continue;

@@ -1,5 +1,6 @@
 import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import type { RoundRequest } from "#core/contracts/rounds.ts";
+import { isFullRefresh } from "#core/contracts/run-input.ts";
 import type { Policy } from "#core/contracts/settings.ts";
 import { type Closing, closings } from "#core/run/deciding/closing.ts";
 import { droppedViews } from "#core/run/deciding/dropped-views.ts";
@@ -10,7 +11,7 @@ import type { Plan } from "#core/run/planning/plan.ts";
 
 /** What the ledger says of a run that a further round is asked for. */
 export interface EndedRun {
-  readonly run: Pick<RunRow, "round">;
+  readonly run: Pick<RunRow, "round" | "settings" | "input">;
   readonly plan: Plan | null;
   readonly rows: readonly VertexRow[];
   readonly tasks: readonly TaskRow[];
@@ -44,7 +45,7 @@ export function nextRound({ run, plan, rows, tasks, policy }: EndedRun, request:
       return word === undefined ? [] : [{ view, word }];
     }),
     kept: views.size - open.length,
-    dropped: round.scope === null ? [] : droppedViews(views, builds, request.fullRefresh),
+    dropped: round.scope === null ? [] : droppedViews(views, builds, request.fullRefresh || isFullRefresh(run)),
   };
 }
 

@@ -338,9 +338,12 @@ function isStale(seen: Evidence): boolean {
   return !outside && isRebuiltOnceMended(seen) && plan.builds && gates.mendedIn > row.statusTask;
 }
 
-/** What a second build would double stays as it is, and so does what stands on that alone; a unit test reads no table. */
+/**
+ * What a second build would double stays as it is, and so does what stands on that alone; a unit test reads no table. A
+ * microbatch model too: with its table there, a build without a window takes the last few batches only.
+ */
 const isRebuiltOnceMended = ({ plan }: Evidence): boolean =>
-  plan.afterFailure === "repeat" && plan.resourceType !== "unit_test";
+  plan.afterFailure === "repeat" && plan.resourceType !== "unit_test" && plan.batchSize === undefined;
 
 function isSilentlyGood(seen: Evidence): boolean {
   if (seen.passedIn !== null || isNoOp(seen)) return true;

@@ -1,6 +1,6 @@
 import type { LatestKind } from "#core/contracts/latest.ts";
 import type { RunRow, VertexRow } from "#core/contracts/ledger.ts";
-import { effectiveOptions, type RunInput } from "#core/contracts/run-input.ts";
+import { effectiveOptions } from "#core/contracts/run-input.ts";
 import { lockKey } from "#core/names.ts";
 import type { Plan } from "#core/run/planning/plan.ts";
 
@@ -12,12 +12,10 @@ import type { Plan } from "#core/run/planning/plan.ts";
  * model that was left out, or that a person has marked, would never be seen as modified again.
  */
 export function latestKindsOf(run: RunRow, plan: Plan | null, rows: readonly VertexRow[]): LatestKind[] {
-  if (plan?.narrowed !== false || !isOwnTarget(run) || hasFewRows(run) || isOfTwoImages(run)) return [];
+  if (plan?.narrowed !== false || !isOwnTarget(run) || hasFewRows(run) || run.mixedImages === true) return [];
   const isWhole = plan.vertices.every(({ leftOut }) => leftOut === undefined) && rows.every(({ mark }) => !mark);
   return run.state === "green" && isWhole ? ["latest", "latest-green"] : ["latest"];
 }
-
-const isOfTwoImages = ({ input }: RunRow): boolean => (input as RunInput).resume?.image === "current";
 
 /**
  * A run of another target, such as a pull request's, holds another lock than one that names none. A job's options are

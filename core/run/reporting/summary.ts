@@ -1,5 +1,6 @@
 import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import type { PastRound, RoundRequest } from "#core/contracts/rounds.ts";
+import { isFullRefresh } from "#core/contracts/run-input.ts";
 import { NO_COUNTS } from "#core/contracts/run-tally.ts";
 import { NODE_TYPES, TEST_TYPES } from "#core/dbt/resource-types.ts";
 import { isDroppedWith, isReplaced } from "#core/run/deciding/dropped-views.ts";
@@ -120,7 +121,7 @@ export function summarise(input: SummaryInput): RunSummary {
     ...[plan && earlyHeldBack(plan, run.settings.policy)].filter((reason) => reason !== null),
     ...[...reports.values()].flatMap((report) => warningOf(report) ?? []),
     ...builtOnFailed(all, views),
-    ...staleBelow(all, views),
+    ...staleBelow(all, views, isFullRefresh(run)),
     ...overdue(all, run.settings.policy, input.nowMs).map(overdueSentence),
     ...passedOverSteps(stepsOf(run), { tasks, round, policy: run.settings.policy }),
     ...tasks.flatMap(quietWarnings),
@@ -212,15 +213,17 @@ function byHandOf({ marked, row }: VertexView): RunSummary["byHand"][number][] {
 /**
  * Nodes that are older than what they are built from, since that was built again and they were not (a person named it),
  * in this round or in one before. What was built on a failure is told of elsewhere.
+ * @param isWhole the run's own builds are full refreshes
  */
-function staleBelow(all: readonly VertexView[], views: ReadonlyMap<string, VertexView>): string[] {
+function staleBelow(all: readonly VertexView[], views: ReadonlyMap<string, VertexView>, isWhole: boolean): string[] {
   return all.flatMap(({ plan, adapterType, goodIn, marked }) => {
     if (goodIn === 0 || marked || !NODE_TYPES.has(plan.resourceType) || !plan.builds) return [];
     const newer = plan.gateParents.map((id) => views.get(id)).find((up) => up !== undefined && isNewer(up, goodIn));
     if (newer === undefined) return [];
     const older = `${plan.uniqueId} is older than ${newer.plan.uniqueId}, which was built again without what is below it`;
     const lost = `${adapterType} drops a view with the table that it reads: it may be gone`;
-    const isLost = isDroppedWith(plan, adapterType) && isReplaced(newer.plan, newer.owner?.fullRefresh === true);
+    const isLost =
+      isDroppedWith(plan, adapterType) && isReplaced(newer.plan, isWhole || newer.owner?.fullRefresh === true);
     return [isLost ? `${older}; ${lost}.` : `${older}.`];
   });
 }

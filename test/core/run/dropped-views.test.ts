@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { RoundRequest } from "#core/contracts/rounds.ts";
 import { nextRound } from "#core/run/deciding/next-round.ts";
 import type { Plan, PlanVertex } from "#core/run/planning/plan.ts";
-import { ephemeral, over, planOf, policyOf, row, runOf, vertex } from "../../support/run-builders.ts";
+import { dataTest, ephemeral, over, planOf, policyOf, row, runOf, vertex } from "../../support/run-builders.ts";
 
 const view = (id: string, parents: readonly string[]) => vertex(id, parents, { materialized: "view" });
 const wish: RoundRequest = { round: 1, by: "person", atMs: 5, downstream: false, force: false, fullRefresh: false };
@@ -13,12 +13,13 @@ function droppedBy(
   changes: Partial<Plan> = {},
   request: Partial<RoundRequest> = {},
   bad: readonly string[] = [],
+  run = runOf(),
 ): string[] {
   const plan = planOf(vertices, changes);
   const rows = plan.vertices
     .filter(({ builds }) => builds)
     .map(({ uniqueId }) => row(uniqueId, bad.includes(uniqueId) ? "error" : "success"));
-  const ended = { run: runOf(), plan, rows, tasks: [over(1)], policy: policyOf() };
+  const ended = { run, plan, rows, tasks: [over(1)], policy: policyOf() };
   return nextRound(ended, { ...wish, nodes: ["a"], ...request }).dropped.map((one) => one.plan.uniqueId);
 }
 
@@ -52,5 +53,16 @@ describe("G25: views that go with the table that is replaced alone", () => {
     const rows = [vertex("a", [], { materialized: "incremental" }), view("v", ["a"])];
     expect(droppedBy(rows)).toEqual([]);
     expect(droppedBy(rows, {}, { fullRefresh: true })).toEqual(["v"]);
+    const weekly = runOf({ input: { project: "shop", fullRefresh: true } });
+    expect(droppedBy(rows, {}, {}, [], weekly)).toEqual(["v"]);
+  });
+
+  it("none for a data test of what is changed in place, which gates the reader", () => {
+    const rows = [
+      vertex("a", [], { materialized: "incremental" }),
+      dataTest("test.a", ["a"]),
+      view("v", ["a", "test.a"]),
+    ];
+    expect(droppedBy(rows)).toEqual([]);
   });
 });

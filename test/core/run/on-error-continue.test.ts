@@ -95,6 +95,11 @@ describe("B7: what was built on a failed parent (on_error: continue)", () => {
     expect(decide(situation({ plan }))).toMatchObject({ launches: [], settle: true });
   });
 
+  it("G17: a microbatch model stays as it is, and says so: a build without its window would take the last batches alone", () => {
+    const plan = continued({ batchSize: "day" });
+    expect(decide(situation({ plan }))).toMatchObject({ launches: [], settle: true });
+  });
+
   it("G8: is built by the further round that mends the parent, unless that is for other nodes alone", () => {
     const tasks = [producer, over(2, {}, { kind: "recovery", round: 2 })];
     const whole = decide(situation({ tasks, round: secondRound() }));
