@@ -67,13 +67,10 @@ export const layeredWithTests = (folder: string, models: number): BenchProject =
   });
 
 /** The layered project, all of it selected by name: of a selection only dbt knows what it is, and is asked beside its build. */
-export const layeredSelected = (folder: string, models: number): BenchProject => ({
-  ...benchProject(folder, `postgres_${models}_selected`, "postgres", models, [
-    ...["--shape", "layered"],
-    ...["--n", String(models)],
-  ]),
-  select: ["fqn:*"],
-});
+export function layeredSelected(folder: string, models: number): BenchProject {
+  const shape = ["--shape", "layered", "--n", String(models)];
+  return { ...benchProject(folder, `postgres_${models}_selected`, "postgres", models, shape), select: ["fqn:*"] };
+}
 
 /** A layered project for one cell of the matrix: so many threads, with or without tests that two nodes share. */
 export function layeredFor(folder: string, models: number, threads: number, shared: number): BenchProject {

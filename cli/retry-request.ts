@@ -1,7 +1,9 @@
 import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import type { RoundRequest } from "#core/contracts/rounds.ts";
 import { effectiveOptions, MOST_NODES } from "#core/contracts/run-input.ts";
+import { firstOf } from "#core/counted.ts";
 import { windowLosesRows } from "#core/dbt/options-over.ts";
+import { missesItsDates } from "#core/run/deciding/event-window.ts";
 import { type NextRound, nextRound } from "#core/run/deciding/next-round.ts";
 import { roundOf, wishedAtMs } from "#core/run/judging/rounds.ts";
 import { currentProducer } from "#core/run/judging/vertex-view.ts";
@@ -113,7 +115,7 @@ function refuseLoss(run: RunRow, request: RoundRequest, next: NextRound, options
   const again = `npx stepwatch retry ${run.runId}${options}`;
   const problem = windowLosesRows({ ...effectiveOptions(run.settings, run.input), fullRefresh: true });
   if (problem !== null) throw new UsageError(`--full-refresh: run ${run.runId} has ${problem}`, again);
-  const kept = next.builds?.find(({ plan }) => plan.keepsRows && plan.batchSize === undefined);
+  const kept = next.builds?.find(({ plan }) => missesItsDates(plan));
   if (kept !== undefined && optionsOfRun(run).eventTimeStart !== undefined)
     throw new UsageError(
       `--full-refresh: ${kept.plan.uniqueId} has full_refresh: false, and would miss the window that the run's dates give it.`,
@@ -132,11 +134,10 @@ function refuseDropped(
   options: string,
 ): void {
   if (dropped.length === 0 || force) return;
-  const names = dropped.slice(0, MOST_NAMED).map((view) => view.plan.uniqueId);
-  const more = dropped.length > MOST_NAMED ? ` and ${dropped.length - MOST_NAMED} more` : "";
+  const names = dropped.map((view) => view.plan.uniqueId);
   const named = nodes.map((node) => ` --node ${node}`).join("");
   throw new UsageError(
-    `${plan?.adapterType} drops a view with the table that it reads, and this retry would build none of them again: ${names.join(", ")}${more}. Build what is below too; --force does it all the same.`,
+    `${plan?.adapterType} drops a view with the table that it reads, and this retry would build none of them again: ${firstOf(names, MOST_NAMED)}. Build what is below too; --force does it all the same.`,
     `npx stepwatch retry ${run.runId}${named} --downstream${fullRefresh ? " --full-refresh" : ""}${options}`,
   );
 }

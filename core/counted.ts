@@ -9,3 +9,9 @@ export function counted(
 ): string {
   return `${count} ${count === 1 ? noun : plural}`;
 }
+
+/** The first of many names, and how many more there are. */
+export function firstOf(names: readonly string[], most: number): string {
+  const more = names.length > most ? ` and ${names.length - most} more` : "";
+  return `${names.slice(0, most).join(", ")}${more}`;
+}

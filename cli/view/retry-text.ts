@@ -1,4 +1,4 @@
-import { counted } from "#core/counted.ts";
+import { counted, firstOf } from "#core/counted.ts";
 import type { NextRound } from "#core/run/deciding/next-round.ts";
 import { lineOf, type RunStep } from "#core/run/judging/run-steps.ts";
 import type { VertexView } from "#core/run/judging/vertex-view.ts";
@@ -44,9 +44,8 @@ const stepLine = (step: RunStep): string =>
 
 function namedLine(word: string, views: readonly VertexView[], why: string): string[] {
   if (views.length === 0) return [];
-  const names = views.slice(0, MOST_NAMED).map((view) => nodeName(view.plan.uniqueId));
-  const more = views.length > MOST_NAMED ? ` and ${views.length - MOST_NAMED} more` : "";
-  return [`  ${word.padEnd(12)}${names.join(", ")}${more} (${why})`];
+  const names = views.map((view) => nodeName(view.plan.uniqueId));
+  return [`  ${word.padEnd(12)}${firstOf(names, MOST_NAMED)} (${why})`];
 }
 
 /** Of what is not built, the roots: what is below them follows from that. */

@@ -1,6 +1,7 @@
 import type { Cause } from "#core/contracts/cause.ts";
 import type { EnvironmentOptions } from "#core/dbt/environment-options.ts";
 import { windowLosesRows } from "#core/dbt/options-over.ts";
+import { missesItsDates } from "#core/run/deciding/event-window.ts";
 import type { TaskBrief } from "./task-brief.ts";
 
 /**
@@ -25,7 +26,7 @@ export function lossOf(
       sentence: `${where}${problem} Nothing was built.`,
       nextStep: "Take the window, or the full refresh (fullRefresh, --full-refresh, DBT_FULL_REFRESH), away.",
     };
-  const kept = set?.vertices.find(({ keepsRows, batchSize }) => keepsRows && batchSize === undefined);
+  const kept = set?.vertices.find(missesItsDates);
   if (kept === undefined || asked.eventTimeStart === undefined) return null;
   return {
     sentence: `${kept.uniqueId} has full_refresh: false, and a full refresh would not build the window that the run's dates give it. Nothing was built.`,

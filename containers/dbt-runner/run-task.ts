@@ -7,6 +7,7 @@ import { type BuildOptions, buildArgv, recoveryOptions, testArgv } from "#core/d
 import type { BuildLog } from "#core/dbt/build-log.ts";
 import { shownWords } from "#core/dbt/command-words.ts";
 import { isDbt2 } from "#core/dbt/dbt-version.ts";
+import { variableOf } from "#core/dbt/environment-options.ts";
 import { compareReported, SELECTION_VARIABLES } from "#core/dbt/exact-selection.ts";
 import { TEST_TYPES } from "#core/dbt/resource-types.ts";
 import { nameSkips } from "#core/dbt/skipped-without-id.ts";
@@ -335,7 +336,7 @@ export function withoutSelection(
  * the folder by which we select.
  */
 function deferStateOf(processEnv: TaskContext["processEnv"], dbtVersion: string): Record<string, string> {
-  const has = (name: string) => processEnv[`DBT_ENGINE_${name}`] ?? processEnv[`DBT_${name}`];
+  const has = (name: string) => variableOf(processEnv, name, dbtVersion || null);
   const state = has("STATE");
   return isDbt2(dbtVersion) || !state || has("DEFER_STATE") ? {} : { DBT_DEFER_STATE: state };
 }

@@ -10,16 +10,22 @@ export type EnvironmentOptions = Pick<BuildOptions, "fullRefresh" | "sample" | "
 const TRUE: ReadonlySet<string> = new Set(["1", "true", "t", "yes", "y", "on"]);
 
 /**
- * These options as a dbt of this version finds them: dbt 1.11 reads each of its variables under a second name, which goes
- * before the first. An empty variable is none. Null: a version that nobody could read is taken for a new one.
+ * One of dbt's variables (`STATE` for `DBT_STATE`) as a dbt of this version finds it: dbt 1.11 reads each of them under a
+ * second name, which goes before the first. An empty variable is none. Null: a version that nobody could read is taken for
+ * a new one.
  */
-export function optionsInEnvironment(environment: Environment, dbtVersion: string | null): EnvironmentOptions {
+export function variableOf(environment: Environment, name: string, dbtVersion: string | null): string | undefined {
   const version = dbtVersion === null ? null : dbtVersionOf(dbtVersion);
   const readsEngine = version === null || (version.major === 1 && version.minor >= 11);
+  return (readsEngine && environment[`DBT_ENGINE_${name}`]) || environment[`DBT_${name}`] || undefined;
+}
+
+/** These options as a dbt of this version finds them. */
+export function optionsInEnvironment(environment: Environment, dbtVersion: string | null): EnvironmentOptions {
+  const version = dbtVersion === null ? null : dbtVersionOf(dbtVersion);
   // As an argument it would end the build of a dbt that does not know it.
   const takesSample = version?.major === 1 && version.minor >= 10;
-  const found = (name: string) =>
-    (readsEngine && environment[`DBT_ENGINE_${name}`]) || environment[`DBT_${name}`] || undefined;
+  const found = (name: string) => variableOf(environment, name, dbtVersion);
   const isFull = TRUE.has(found("FULL_REFRESH")?.trim().toLowerCase() ?? "");
   const texts = {
     sample: takesSample ? found("SAMPLE") : undefined,

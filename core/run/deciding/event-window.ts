@@ -49,6 +49,10 @@ export const isBuiltWhole = (
   { fullRefresh }: { readonly fullRefresh?: boolean | undefined },
 ): boolean => fullRefresh === true && keepsRows !== true;
 
+/** A model that no full refresh replaces, of a run with a window: a full refresh goes without it, and would miss its rows. */
+export const missesItsDates = ({ keepsRows, batchSize }: Pick<PlanVertex, "keepsRows" | "batchSize">): boolean =>
+  keepsRows === true && batchSize === undefined;
+
 /** dbt's word for a microbatch model of which some batches are good. */
 const PARTIAL = "partial success";
 
