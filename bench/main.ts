@@ -8,6 +8,7 @@ import { DEFAULT_STATE_DIR, ensureVenv } from "#local/python.ts";
 import { failureOf } from "../cli/failure.ts";
 import { document } from "./documented.ts";
 import { type EarlyRun, earlyProjects, earlyTable, measureEarly } from "./early.ts";
+import { measureAlone } from "./emulator-share.ts";
 import { type ChainRun, chainProjects, chainTables, measureChain } from "./flaky-root.ts";
 import { loadNow, machineLine, thisMachine } from "./machine.ts";
 import { cellsOf, joined, type MatrixCell, matrixMinutes, matrixProjects, measureMatrix } from "./matrix.ts";
@@ -163,7 +164,13 @@ async function measureRuns(options: BenchOptions, figures: Figures, show: Show):
     try {
       say("warming up …");
       await measureRun(stack, first);
-      for (const project of sized) figures.overhead.push(await measureOverhead(bench, project));
+      for (const project of sized) {
+        const measured = await measureOverhead(bench, project);
+        figures.overhead.push(measured);
+        // A run of several tasks has no single container to compare.
+        if (measured.seconds.later.length > 0) continue;
+        figures.overhead[figures.overhead.length - 1] = { ...measured, alone: await measureAlone(bench, project) };
+      }
       for (const project of chains) figures.flaky.push(await measureChain(bench, project));
       for (const project of long) figures.early.push(await measureEarly(bench, project));
     } catch (error) {

@@ -1,5 +1,6 @@
 import { PRICES } from "#core/prices.ts";
 import { transitionsFor } from "./billing.ts";
+import { emulatorShareTable } from "./emulator-share.ts";
 import { GOALS, PEER } from "./goals.ts";
 import type { Overhead } from "./overhead.ts";
 import { priceTable, reads } from "./price-tables.ts";
@@ -11,6 +12,7 @@ export function overheadTables(rows: readonly Overhead[]): Table[] {
   return [
     wallClock(rows),
     whereTimeGoes(rows),
+    ...(rows.some(({ alone }) => alone) ? [emulatorShareTable(rows)] : []),
     ...secondsTables(rows),
     lag(rows),
     usage(rows),

@@ -1,5 +1,6 @@
 import { type Price, priceOf } from "#core/prices.ts";
 import { consumptionOf, type StepFunctionsFigures, stepFunctionsFigures } from "./billing.ts";
+import type { AloneBuild } from "./emulator-share.ts";
 import { type LedgerFigures, ledgerFigures } from "./ledger-figures.ts";
 import { loadNow } from "./machine.ts";
 import { type MeasuredRun, measureRun } from "./measured-run.ts";
@@ -39,6 +40,8 @@ export interface Overhead {
   readonly ledger: LedgerFigures;
   readonly stepFunctions: StepFunctionsFigures;
   readonly price: Price;
+  /** Where it was built once more without the emulator. */
+  readonly alone?: AloneBuild;
 }
 
 export async function measureOverhead(bench: Bench, project: BenchProject): Promise<Overhead> {

@@ -200,6 +200,14 @@ export interface Ledger {
   // ---- vertices
   readVertices(key: RunKey): Promise<VertexRow[]>;
   readSomeVertices(key: RunKey, uniqueIds: readonly string[]): Promise<VertexRow[]>;
+  /**
+   * A vertex and its run in one call, read in no order: while the vertex changes hands, a word may count that came after.
+   * Enough to find that there is nothing to do, or what a single row says; whoever finds more reads in order before he acts.
+   */
+  glanceAtVertex(
+    key: RunKey,
+    uniqueId: string,
+  ): Promise<{ readonly run: RunRow | null; readonly row: VertexRow | null }>;
   /** Claims a vertex for a task, and keeps what has been said of it until then. True: ours, now or already (a repeated claim recognises itself). False: somebody else's. */
   claimVertex(key: RunKey, task: number, claim: VertexClaim): Promise<boolean>;
   /**
@@ -216,7 +224,8 @@ export interface Ledger {
   ): Promise<void>;
   /**
    * Notes how a consumer waits; one turn follows another. `atMs`: when the call began, in milliseconds; nothing is noted
-   * over a call that began later, as where Step Functions has repeated one that was slow.
+   * over a call that began later, as where Step Functions has repeated one that was slow, nor over the wait of a later
+   * round, whose consumer is another one.
    */
   keepConsumerWait(
     key: RunKey,
@@ -335,6 +344,7 @@ export type VertexRows = Pick<
   | "writeEnds"
   | "readVertices"
   | "readSomeVertices"
+  | "glanceAtVertex"
   | "claimVertex"
   | "setFinal"
   | "markConsumerStarted"

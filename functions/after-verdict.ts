@@ -1,10 +1,11 @@
 import type { Events } from "#clients/events.ts";
 import type { Executions } from "#clients/executions.ts";
 import type { WarningEvent } from "#core/contracts/events.ts";
-import type { RunRow } from "#core/contracts/ledger.ts";
+import type { RunRow, VertexRow } from "#core/contracts/ledger.ts";
 import type { NodeFacts } from "#core/run/planning/node-facts.ts";
 import { type SummaryInput, summarise } from "#core/run/reporting/summary.ts";
 import { warningEvents, withMeaning } from "#core/run/reporting/warning-events.ts";
+import { openWaits } from "#core/run/watching/consumer.ts";
 import { answerConsumers } from "./answer-consumers.ts";
 import { closeTasks } from "./close-tasks.ts";
 import { type GiveVerdictDeps, readAll, type Verdict } from "./give-verdict.ts";
@@ -65,11 +66,26 @@ async function publish(run: RunRow, read: ReadRun, deps: AfterVerdictDeps): Prom
   }
 }
 
-/** Consumers that wait for more than the run has said of their nodes: it says no more. */
+/**
+ * Consumers that wait for more than the run has said of their nodes: it says no more. One that has noted its token since
+ * these rows were read, and looked while the run had no end, is found by a second look; one that notes it after that sees
+ * the end itself.
+ */
 async function answerRest(run: RunRow, read: ReadRun, deps: AfterVerdictDeps): Promise<void> {
   const { plan, rows, tasks } = await read();
-  if (plan !== null) await answerConsumers({ run, plan, rows, tasks }, deps);
+  if (plan === null) return;
+  await answerConsumers({ run, plan, rows, tasks }, deps);
+  const unheard = rows.filter(isUnheard).map(({ uniqueId }) => uniqueId);
+  if (unheard.length === 0) return;
+  const since = await deps.ledger.readSomeVertices(run, unheard);
+  const now = new Map([...rows, ...since].map((row) => [row.uniqueId, row]));
+  await answerConsumers({ run, plan, rows: [...now.values()], tasks }, deps, openWaits(since));
 }
+
+/** One of its consumers was started, and has neither noted how it waits nor ended. */
+const isUnheard = (row: VertexRow): boolean =>
+  (row.consumerStartedAtMs !== undefined && (row.wait ?? row.outcome) === undefined) ||
+  (row.testsConsumerStartedAtMs !== undefined && (row.testsWait ?? row.testsOutcome) === undefined);
 
 async function readEvents(read: ReadRun): Promise<WarningEvent[]> {
   const all = await read();

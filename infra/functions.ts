@@ -122,8 +122,9 @@ export class Functions extends Construct {
         publishEvents(stack, EVENT_SOURCE),
       ],
       "watch-node": [
-        ledgerRows(table, ["RUN#*"], ["GetItem", "BatchGetItem", "Query", "UpdateItem"]),
-        ledgerRows(table, ["BUILD#*"], ["BatchGetItem", "Query"], "ReadBuilds"),
+        ledgerRows(table, ["RUN#*"], ["GetItem", "UpdateItem"]),
+        // One call for a node and its run reads both partitions, which no two statements allow together.
+        ledgerRows(table, runs, ["BatchGetItem", "Query"], "ReadRuns"),
         artefactObjects(bucket, "runs/", ["GetObject"]),
         artefactNames(bucket),
         answerTokens(stack, consumerMachine),

@@ -20,7 +20,11 @@ export interface FunctionUse {
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 30_000;
 
-export type Counted = Pick<CountedCalls, "serviceCalls" | "readBytes">;
+export type Counted = Pick<CountedCalls, "serviceCalls" | "readBytes"> & {
+  /** For so long it only waited, and was paid for it. Milliseconds. */
+  readonly pausedMs: number;
+};
+type Counting = { -readonly [K in keyof Counted]: Counted[K] };
 
 /** Lambda under a virtual clock: a call takes as long as what it did would, and an account has so many places. */
 export class ModelLambda {
@@ -45,7 +49,7 @@ export class ModelLambda {
   /** Calls a function now, or, where no place is free, as often as it takes; `then` follows when it would have ended. */
   call<T>(
     name: FunctionName,
-    work: (counted: { -readonly [K in keyof Counted]: Counted[K] }) => Promise<T>,
+    work: (counted: Counting) => Promise<T>,
     then: (answer: T) => unknown,
     onRetry: () => void,
     attempt = 0,
@@ -63,14 +67,15 @@ export class ModelLambda {
   async #run<T>(
     name: FunctionName,
     use: FunctionUse,
-    work: (counted: { serviceCalls: number; readBytes: number }) => Promise<T>,
+    work: (counted: Counting) => Promise<T>,
     then: (answer: T) => unknown,
   ): Promise<void> {
-    const counted = { serviceCalls: 0, readBytes: 0 };
+    const counted = { serviceCalls: 0, readBytes: 0, pausedMs: 0 };
     const answer = await work(counted);
+    const { pausedMs, ...calls } = counted;
     const { memoryMiB } = FUNCTION_SIZES[name];
     // Lambda bills whole milliseconds.
-    const seconds = Math.ceil(billedSeconds({ count: 1, memoryMiB, ...counted }) * 1000) / 1000;
+    const seconds = Math.ceil(billedSeconds({ count: 1, memoryMiB, ...calls }) * 1000 + pausedMs) / 1000;
     use.invocations += 1;
     use.serviceCalls += counted.serviceCalls;
     use.readBytes += counted.readBytes;

@@ -96,6 +96,7 @@ export async function modelRun(options: ModelOptions): Promise<ModelFigures> {
 
 interface Called {
   serviceCalls: number;
+  pausedMs: number;
 }
 
 class ModelRun {
@@ -315,6 +316,9 @@ class ModelRun {
       readPlan: this.#readPlan,
       consumerMachineArn: CONSUMER_MACHINE,
       nowMs: () => this.#time.nowMs,
+      pause: async (ms: number) => {
+        use.pausedMs += ms;
+      },
       seen: this.#seen,
     };
   }
@@ -367,7 +371,7 @@ class ModelRun {
   #container(task: number, arn: string): Promise<void> {
     return runContainer({ project: SCALE_PROJECT, runId: RUN_ID }, task, arn, {
       ledger: this.#ledgerOf("runner"),
-      artefacts: this.#counted({ serviceCalls: 0 }),
+      artefacts: this.#counted({ serviceCalls: 0, pausedMs: 0 }),
       time: this.#time,
       project: this.#options.project,
       plan: this.#plan,

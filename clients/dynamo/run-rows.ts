@@ -18,8 +18,7 @@ export function runRows(table: DynamoTable, expiries: RunExpiry): RunRows {
     async readRun(run) {
       const row = await table.get(runKey(run));
       if (row === null) return null;
-      expiries.remember(runKey(run), Number(row.expiresAt));
-      return readRow(runRowSchema, fromTexts(row));
+      return runOf(row, expiries);
     },
 
     async setPlan(run, plan) {
@@ -117,6 +116,12 @@ export function runRows(table: DynamoTable, expiries: RunExpiry): RunRows {
       lateIsFine(await table.update(key, { set: { redrives }, when: runsIn(run) }), key);
     },
   };
+}
+
+/** The run of a row as the table holds it. */
+export function runOf(row: Row, expiries: RunExpiry): RunRow {
+  expiries.remember({ pk: String(row.pk), sk: String(row.sk) }, Number(row.expiresAt));
+  return readRow(runRowSchema, fromTexts(row));
 }
 
 /** What is marked on the run row in a round, or asked of it, and void with the next one. */

@@ -14,6 +14,8 @@ import type { DynamoTable, Key, Row } from "./table.ts";
 
 /** A vertex as it is decided, and as it is with the word that counts. */
 export interface Look {
+  /** As the table holds it; null: there is none. */
+  readonly runRow: Row | null;
   readonly decided: DecidedVertex | null;
   readonly row: VertexRow | null;
 }
@@ -55,7 +57,8 @@ export async function readSome(table: DynamoTable, run: RunKey, uniqueIds: reado
 }
 
 /**
- * One vertex, for a write on condition that it is still decided so: then the order of the reads does not matter.
+ * One vertex and its run's row, where the order of the reads does not matter: for a write on condition that the vertex is
+ * still decided so, or to find that there is nothing to do.
  * @param guess the task whose word probably counts
  */
 export async function lookAtOne(table: DynamoTable, run: RunKey, uniqueId: string, guess: number): Promise<Look> {
@@ -80,7 +83,8 @@ async function lookAt(table: DynamoTable, run: RunKey, asked: Asked): Promise<Ma
     const rows = asked.atOnce ? await rowsBy(table, [...wanted, ...ofRun]) : await rowsBy(table, wanted);
     for (const key of wanted) words.set(key.sk, wordOf(rows.get(key.sk))[0] ?? null);
     const decidedRows = asked.atOnce ? rows : await rowsBy(table, ofRun);
-    const producers = producersOf(decidedRows.get(keys.run));
+    const runRow = decidedRows.get(keys.run) ?? null;
+    const producers = producersOf(runRow);
     wanted = [];
     const unheard: string[] = [];
     for (const uniqueId of open) {
@@ -89,7 +93,7 @@ async function lookAt(table: DynamoTable, run: RunKey, asked: Asked): Promise<Ma
       const counting = tasksHeard(decided, producers).map((task) => wordKey(run, task, uniqueId));
       const missing = counting.filter(({ sk }) => !words.has(sk));
       if (missing.length > 0) unheard.push(uniqueId);
-      else looks.set(uniqueId, { decided, row: joinVertex(decided, saidIn(counting, words), producers) });
+      else looks.set(uniqueId, { runRow, decided, row: joinVertex(decided, saidIn(counting, words), producers) });
       wanted.push(...missing);
     }
     open = unheard;

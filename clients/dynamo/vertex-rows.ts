@@ -6,6 +6,7 @@ import { LedgerUnavailable } from "#core/errors.ts";
 import { keptStory, missingOf, type Story } from "#core/run/judging/joined-rows.ts";
 import { absent, allOf, type Condition, equals, notLater, present, type RowChange } from "./expressions.ts";
 import { type RunExpiry, requireRow, runKey, vertexKey, wholeId, wholeIdOfWord, wordKey } from "./rows.ts";
+import { runOf } from "./run-rows.ts";
 import type { DynamoTable, Refusal, Row } from "./table.ts";
 import { type Look, lookAtOne, readAll, readSome } from "./vertex-reading.ts";
 
@@ -47,6 +48,11 @@ export function vertexRows(table: DynamoTable, expiries: RunExpiry): VertexRows 
     readVertices: (run) => readAll(table, run),
 
     readSomeVertices: (run, uniqueIds) => readSome(table, run, uniqueIds),
+
+    async glanceAtVertex(run, uniqueId) {
+      const { runRow, row } = await lookAtOne(table, run, uniqueId, 1);
+      return { run: runRow === null ? null : runOf(runRow, expiries), row };
+    },
 
     async claimVertex(run, task, claim) {
       const { uniqueId, from, lostTask } = claim;
@@ -94,8 +100,11 @@ export function vertexRows(table: DynamoTable, expiries: RunExpiry): VertexRows 
     },
 
     async keepConsumerWait(run, uniqueId, part, { atMs, ...wait }) {
-      const noted = part === "node" ? { wait, waitAtMs: atMs } : { testsWait: wait, testsWaitAtMs: atMs };
-      await mark(run, uniqueId, noted, notLater(part === "node" ? "waitAtMs" : "testsWaitAtMs", atMs));
+      const { round } = wait;
+      const ofTests = { testsWait: wait, testsWaitAtMs: atMs, testsWaitRound: round };
+      const noted = part === "node" ? { wait, waitAtMs: atMs, waitRound: round } : ofTests;
+      const [ofTime, ofRound] = part === "node" ? ["waitAtMs", "waitRound"] : ["testsWaitAtMs", "testsWaitRound"];
+      await mark(run, uniqueId, noted, allOf(notLater(ofTime!, atMs), notLater(ofRound!, round)));
     },
 
     async markRedrivenConsumer(run, uniqueId, part, redriven) {

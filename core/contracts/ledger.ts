@@ -305,6 +305,9 @@ export const vertexRowSchema = z.object({
   /** When the call began that noted it: one that began before notes nothing, since its turn's token is over. */
   waitAtMs: z.number().optional(),
   testsWaitAtMs: z.number().optional(),
+  /** The round of that wait, over which none of an earlier round is noted; absent: noted by an earlier version. */
+  waitRound: z.int().optional(),
+  testsWaitRound: z.int().optional(),
   /** Its consumer was redriven: how often by then, and the run's round in which it asked for another try. */
   redriven: z.object({ redrives: z.int(), round: z.int() }).optional(),
   testsRedriven: z.object({ redrives: z.int(), round: z.int() }).optional(),

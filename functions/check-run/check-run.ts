@@ -11,7 +11,7 @@ import { currentProducer, isOver } from "#core/run/judging/vertex-view.ts";
 import type { Plan } from "#core/run/planning/plan.ts";
 import { wasTaken } from "#core/run/watching/capacity.ts";
 import { consumersDue } from "#core/run/watching/consumer.ts";
-import { nextLook, otherWait } from "#core/run/watching/next-look.ts";
+import { nextLook, otherWait, toTheMoment } from "#core/run/watching/next-look.ts";
 import { hasTurnsToSpare } from "#core/run/watching/spent-turns.ts";
 import { type StopOrder, stopOrder, stoppedAtMs } from "#core/run/watching/stop-reason.ts";
 import { signatureOf } from "#core/run/watching/task-watch.ts";
@@ -48,7 +48,11 @@ const FINALS_AT_ONCE = 10;
 const SOON_SECONDS = 1;
 
 /** How a check's turn ends: the verdict can be given; its state waits on; or it waits for another time than it does. */
-export type CheckAnswer = "settle" | "waiting" | { readonly waitSeconds: number };
+export type CheckAnswer =
+  | "settle"
+  | "waiting"
+  /** `afterMs`: said so much later, since a state waits whole seconds. Milliseconds. */
+  | { readonly waitSeconds: number; readonly afterMs?: number };
 
 /** How the state waits, with `watch: wake`. */
 export interface CheckWait {
@@ -63,7 +67,7 @@ export interface CheckWait {
 /** One turn by its payload: the answer of its token, or null: the state waits on. */
 export async function checkTurn(
   { taskToken, run, waits }: CheckRunPayload,
-  deps: CheckRunDeps,
+  deps: CheckRunDeps & { readonly pause: (ms: number) => Promise<unknown> },
 ): Promise<RunReference | null> {
   const { waitSeconds = waits?.netSeconds ?? 0 } = run;
   const wait = waits === undefined ? null : { taskToken, waitSeconds, ...waits, beganAtMs: deps.nowMs() };
@@ -71,7 +75,9 @@ export async function checkTurn(
   if (answer === "waiting") return null;
   // What it could not go on with before is over: the state data say it no more.
   const { error: _, ...goesOn } = run;
-  return answer === "settle" ? { ...goesOn, next: "settle" } : { ...goesOn, next: "check", ...answer };
+  if (answer === "settle") return { ...goesOn, next: "settle" };
+  if (answer.afterMs !== undefined) await deps.pause(answer.afterMs);
+  return { ...goesOn, next: "check", waitSeconds: answer.waitSeconds };
 }
 
 /**
@@ -169,8 +175,10 @@ function nextWait(turn: Turn, wait: CheckWait | null, deps: CheckRunDeps): Check
   if (wait === null) return "waiting";
   const exactMs = Math.min(look.exactMs ?? Number.POSITIVE_INFINITY, untilMs);
   const present = { ...wait, leastSeconds: leastSeconds(wait, nowMs) };
-  const waitSeconds = otherWait({ ...look, exactMs }, present, run, nowMs);
-  return waitSeconds === null ? "waiting" : { waitSeconds };
+  const seconds = otherWait({ ...look, exactMs }, present, run, nowMs);
+  if (seconds === null) return "waiting";
+  const turnEndsMs = wait.beganAtMs + wait.waitSeconds * 1_000;
+  return toTheMoment({ seconds, exactMs }, { ...present, turnEndsMs }, nowMs);
 }
 
 /** Another look as soon as may be, at once where the check took long; the net's, where there are no turns to spare. */

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import { dynamoLedger } from "#clients/dynamo-ledger.ts";
 import { ecsTasks } from "#clients/ecs-tasks.ts";
 import { eventBridgeEvents } from "#clients/eventbridge-events.ts";
@@ -48,7 +49,7 @@ export async function handler(event: unknown): Promise<void> {
     await before.done;
   }
   const late = (answer: RunReference) => tellLaterTurn(payload, answer, deps);
-  const turn = () => answerTurn(executions, payload.taskToken, () => checkTurn(payload, deps), late);
+  const turn = () => answerTurn(executions, payload.taskToken, () => checkTurn(payload, { ...deps, pause }), late);
   const done = log.about(payload.run, turn);
   const entry = { done: done.catch(() => undefined), waiting: false };
   underWay.set(runId, entry);

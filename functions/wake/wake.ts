@@ -71,15 +71,19 @@ async function tellConsumers(run: RunRow, changes: readonly LedgerChange[], deps
   const planned = changes.some(({ kind }) => kind === "planned");
   const vertices = changes.filter((change) => change.kind === "vertex");
   if (!planned && vertices.length === 0) return;
+  const round = roundOf(run, plan);
+  // What has only begun is no word on a consumer; in a further round it is still to be told from what an earlier began.
+  const isWord = planned || vertices.some(({ is }) => is !== "started");
   // Tasks before rows: a task that is seen as over is seen with all of its statuses (behaviour F12).
-  const tasks = await deps.ledger.readTasks(run);
+  const tasks = isWord || round.goesOn ? await deps.ledger.readTasks(run) : [];
   const concerned = consumersOf(plan, vertices);
   const ids = [...new Set([...vertices.map(({ uniqueId }) => uniqueId), ...concerned])];
   const rows = planned ? await deps.ledger.readVertices(run) : await deps.ledger.readSomeVertices(run, ids);
   if (run.state === "running") {
-    const due = consumersDue(plan, rows, run.settings.policy.testBehavior, roundOf(run, plan), tasks);
+    const due = consumersDue(plan, rows, run.settings.policy.testBehavior, round, tasks);
     await startConsumers(run, due, deps);
   }
+  if (!isWord) return;
   const waits = run.state === "running" ? await withoutOpenTests(run, plan, rows, deps) : openWaits(rows);
   const known = new Set(rows.map(({ uniqueId }) => uniqueId));
   const near = waits.flatMap(({ uniqueId }) => rowsOfConsumer(plan, uniqueId)).filter((id) => !known.has(id));

@@ -32,7 +32,8 @@ export type ConsumerWaits = "patiently" | "closely";
  * redrives it asks by that for another try of its node (F14).
  *
  * A state that can be woken is answered by whoever sees the word (functions/answer-consumers.ts): the turn's token is
- * noted on the node's row, and then the ledger is read once more, so that a word which came in between is not missed.
+ * noted on the node's row, and then the ledger is read, so that a word which came in between is not missed. Of a redriven
+ * one the round that it waits for has to be read before.
  * @param redrives how often this execution has been redriven
  * @param waits how its state waits; without it, it polls
  * @throws RowMissing
@@ -45,14 +46,19 @@ export async function watchNode(
   waits: ConsumerWaits | null = null,
 ): Promise<ConsumerAnswer["state"]> {
   const atMs = deps.nowMs();
+  const { uniqueId, part } = consumer;
+  const note = (round: number) =>
+    deps.ledger.keepConsumerWait(consumer, uniqueId, part, { token: taskToken, round, redrives, atMs });
+  if (waits === "patiently" && redrives === 0) {
+    await note(consumer.round);
+    return (await look(taskToken, consumer, deps, redrives)).state;
+  }
   const seen = await look(taskToken, consumer, deps, redrives);
   if (seen.state !== "waiting" || waits === null) return seen.state;
   if (seen.needs === "closely" && waits === "patiently") return await change(taskToken, CLOSELY, deps);
   if (seen.needs === "closely") return "waiting";
   if (waits === "closely") return await change(taskToken, PATIENTLY, deps);
-  const { uniqueId, part } = consumer;
-  const wait = { token: taskToken, round: seen.sinceRound, redrives, atMs };
-  await deps.ledger.keepConsumerWait(consumer, uniqueId, part, wait);
+  await note(seen.sinceRound);
   const again = await look(taskToken, consumer, deps, redrives);
   if (again.state === "waiting" && again.needs === "closely") return await change(taskToken, CLOSELY, deps);
   return again.state;
@@ -76,21 +82,20 @@ async function look(
   deps: WatchNodeDeps,
   redrives: number,
 ): Promise<Look> {
-  const [node] = await deps.ledger.readSomeVertices(consumer, [consumer.uniqueId]);
+  const { run, row: node } = await deps.ledger.glanceAtVertex(consumer, consumer.uniqueId);
   const asked = consumer.part === "node" ? node?.redriven : node?.testsRedriven;
   const isAsked = redrives === 0 || (asked?.redrives ?? 0) >= redrives;
   const sinceRound = redrives === 0 ? consumer.round : (asked?.round ?? consumer.round) + 1;
   const waiting = (needs: ConsumerWaits = "patiently"): Look => ({ state: "waiting", needs, sinceRound });
   const given = node && isAsked && givenBefore(node, consumer.part, sinceRound);
   if (given) return told(taskToken, consumer, given, deps);
-  const run = await deps.ledger.readRun(consumer);
   if (!run)
     throw new RowMissing(
       `The ledger has no run ${consumer.runId} of project ${consumer.project}: it has expired or never began.`,
     );
   if (run.state === "running" && deps.nowMs() > run.deadlineAtMs + LONG_AFTER_DEADLINE_MS)
     return answerWith(taskToken, consumer, { state: "red", status: "none", tries: 0, message: NOBODY_SETTLED }, deps);
-  if (run.state === "running" && node !== undefined && waitsByItsRow(node)) return waiting();
+  if (run.state === "running" && node !== null && waitsByItsRow(node)) return waiting();
   const plan = run.planKey ? await deps.readPlan(run.planKey) : null;
   if (!plan) {
     if (run.state === "running") return waiting();

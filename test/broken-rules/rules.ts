@@ -714,7 +714,29 @@ const IMAGE: readonly BrokenRule[] = [
 /** Waits, and who ends them. */
 const WAKES: readonly BrokenRule[] = [
   {
-    rule: "a word between a consumer's look and the noting of its token is missed",
+    rule: "a consumer looks at its node, and notes its token then",
+    file: "functions/watch-node/watch-node.ts",
+    text: "    await note(consumer.round);\n    return (await look(taskToken, consumer, deps, redrives)).state;",
+    broken:
+      "    const { state } = await look(taskToken, consumer, deps, redrives);\n    await note(consumer.round);\n    return state;",
+    tests: ["test/functions/wake.test.ts"],
+  },
+  {
+    rule: "what has only begun answers consumers, without the run's tasks",
+    file: "functions/wake/wake.ts",
+    text: "  if (!isWord) return;\n",
+    broken: "",
+    tests: ["test/functions/wake.test.ts"],
+  },
+  {
+    rule: "a retry comes up to a second late, since states wait whole seconds",
+    file: "core/run/watching/next-look.ts",
+    text: "return { waitSeconds: seconds - 1, afterMs: beyondMs };",
+    broken: "return { waitSeconds: seconds };",
+    tests: ["test/scenarios/machines.test.ts"],
+  },
+  {
+    rule: "the end of its run between a redriven consumer's look and the noting of its token is missed",
     file: "functions/watch-node/watch-node.ts",
     text: "const again = await look(taskToken, consumer, deps, redrives);",
     broken: "const again = seen;",

@@ -684,6 +684,23 @@ export function ledgerContract(name: string, open: () => Promise<Ledger>): void 
         await expect(ledger.markConsumerStarted(unknown, ORDERS, "node", 3)).rejects.toThrow(RowMissing);
       });
 
+      it("F17: one glance at a node says the same of it and its run as two reads, whoever owns it", async () => {
+        expect(await ledger.glanceAtVertex(key, ORDERS)).toEqual({ run: await ledger.readRun(key), row: null });
+        await ledger.writeVertex(key, 1, started);
+        const glance = async () =>
+          expect(await ledger.glanceAtVertex(key, ORDERS)).toEqual({
+            run: await ledger.readRun(key),
+            row: await vertex(),
+          });
+        await glance();
+        await ledger.writeVertex(key, 1, failed);
+        await ledger.claimVertex(key, 2, { uniqueId: ORDERS, from: 1 });
+        await glance();
+        await ledger.writeVertex(key, 2, started);
+        await glance();
+        expect(await ledger.glanceAtVertex({ ...key, runId: "unknown" }, ORDERS)).toEqual({ run: null, row: null });
+      });
+
       it("F13: notes how each consumer of a node waits, whatever its builds say", async () => {
         await ledger.writeVertex(key, 1, started);
         const [first, second] = [
@@ -704,6 +721,15 @@ export function ledgerContract(name: string, open: () => Promise<Ledger>): void 
         await ledger.keepConsumerWait(key, ORDERS, "tests", { ...wait("of tests"), atMs: 5 });
         await ledger.keepConsumerWait(key, ORDERS, "node", { ...wait("earlier"), atMs: 10 });
         expect(await vertex()).toMatchObject({ wait: wait("later"), testsWait: wait("of tests") });
+      });
+
+      it("F13 G8: nor does a consumer of an earlier round note its wait over the present one's", async () => {
+        await ledger.writeVertex(key, 1, started);
+        const wait = (token: string, round: number) => ({ token, round, redrives: 0 });
+        await ledger.keepConsumerWait(key, ORDERS, "node", { ...wait("of the present", 2), atMs: 10 });
+        await ledger.keepConsumerWait(key, ORDERS, "node", { ...wait("of the first", 1), atMs: 20 });
+        await ledger.keepConsumerWait(key, ORDERS, "tests", { ...wait("of tests", 1), atMs: 20 });
+        expect(await vertex()).toMatchObject({ wait: wait("of the present", 2), testsWait: wait("of tests", 1) });
       });
 
       it("G25: the run's row counts what a person marks and takes back: no task moves by it", async () => {

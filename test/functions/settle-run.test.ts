@@ -107,6 +107,17 @@ describe("a run that ends", () => {
     expect((await ledger.readRun(key))?.tally).not.toHaveProperty("savedMs");
   });
 
+  it("F13: a consumer that notes its token while the verdict is given is answered too", async () => {
+    await built("error");
+    await ledger.markConsumerStarted({ ...key, round: 1 }, "a", "node", 1);
+    const endRun: Ledger["endRun"] = async (...given) => {
+      await ledger.keepConsumerWait(key, "a", "node", { token: "late", round: 1, redrives: 0, atMs: 9 });
+      return ledger.endRun(...given);
+    };
+    await expect(settle({}, { ledger: { ...ledger, endRun } })).rejects.toThrow(RunFailed);
+    expect(executions.answered).toMatchObject([{ taskToken: "late", error: { name: "NodeFailed" } }]);
+  });
+
   it("A25: what its builds have shown of the project's silences is kept for the next run", async () => {
     nowMs = 1_700_000_000_000 + 90 * 60_000;
     const longestQuietMs = 45 * 60_000;

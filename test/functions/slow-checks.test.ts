@@ -57,7 +57,7 @@ class Loop {
   async #check(payload: CheckRunPayload): Promise<void> {
     this.atOnce += 1;
     this.mostAtOnce = Math.max(this.mostAtOnce, this.atOnce);
-    const deps = { ...this.#deps, seen: new Map() };
+    const deps = { ...this.#deps, seen: new Map(), pause: this.#clock.sleep };
     const late = (answer: RunReference) => tellLaterTurn(payload, answer, deps);
     await answerTurn(deps.executions, payload.taskToken, () => checkTurn(payload, deps), late);
     this.atOnce -= 1;

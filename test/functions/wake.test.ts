@@ -108,7 +108,7 @@ describe("wake: consumers", () => {
     expect((await ledger.readSomeVertices(key, ["a"]))[0]?.outcome).toBe("green");
   });
 
-  it("F12: whichever comes second wakes: a word that lands between the look and the noting of the token is not missed", async () => {
+  it("F12: whichever comes second wakes: a word that lands before the token is noted is not missed", async () => {
     await say("a", "success");
     await say("test.a", "pass");
     await say("test.ab", "started");
@@ -122,6 +122,44 @@ describe("wake: consumers", () => {
     const turn = { ledger: slow, executions, readPlan: async () => plan, nowMs: () => 9 };
     expect(await watchNode("late token", consumer("a"), turn, 0, "patiently")).toBe("green");
     expect(answers()).toEqual([["late token", expect.objectContaining({ outcome: "green" })]]);
+  });
+
+  it("F12 F14: nor does a redriven consumer miss the end of its run that comes in between", async () => {
+    await say("a", "error");
+    await ledger.setFinal(key, 1, { uniqueId: "a", final: "dead", finalReason: "no tries are left" });
+    await ledger.markRedrivenConsumer(key, "a", "node", { redrives: 1, round: 1 });
+    const slow = {
+      ...ledger,
+      keepConsumerWait: async (...given: Parameters<Ledger["keepConsumerWait"]>) => {
+        await ledger.endRun(key, { state: "stopped", verdict: "enough", summaryKey: null, endedAtMs: 5 });
+        await ledger.keepConsumerWait(...given);
+      },
+    };
+    const turn = { ledger: slow, executions, readPlan: async () => plan, nowMs: () => 9 };
+    expect(await watchNode("late token", consumer("a"), turn, 1, "patiently")).toBe("red");
+    expect(answers()).toEqual([["late token", expect.objectContaining({ name: "NodeFailed" })]]);
+  });
+
+  it("F17: what has only begun is no word on a consumer: neither tasks nor rows around it are read, and none is answered", async () => {
+    await say("a", "started");
+    await waits("a");
+    for (const id of ["a", "test.a"]) await say(id, "success");
+    await say("test.ab", "pass");
+    await say("b", "started");
+    const reads: string[][] = [];
+    const blind: Ledger = {
+      ...ledger,
+      readTasks: () => Promise.reject(new Error("read")),
+      readSomeVertices: (of, ids) => {
+        reads.push([...ids]);
+        return ledger.readSomeVertices(of, ids);
+      },
+    };
+    await wake([told("b", "started")], deps({ ledger: blind }));
+    await wake([told("test.ab", "started")], deps({ ledger: blind }));
+    expect(reads).toEqual([["b"], ["test.ab", "a", "b"]]);
+    expect(answers()).toEqual([]);
+    expect(executions.started.map(({ input }) => (input as { uniqueId: string }).uniqueId)).toEqual(["b", "a"]);
   });
 
   it("F5 F3: a failure alone says nothing; the decision maker's last word does", async () => {

@@ -97,12 +97,28 @@ describe("one turn of a consumer", () => {
     await ledger.setFinal(key, 1, { uniqueId: "a", final: "dead", finalReason: "Its tries are used up: 2 of 2." });
     executions.close("late");
     expect(await watch("late")).toBe("red");
-    const blind = { ...ledger, readRun: () => Promise.reject(new Error("read")) };
+    const blind = { ...ledger, readTasks: () => Promise.reject(new Error("read")) };
     const deps = { ledger: blind, executions, readPlan: async () => null, nowMs: () => 9 };
     expect(await watchNode("next", consumer, deps)).toBe("red");
     expect(executions.answered).toMatchObject([
       { taskToken: "next", error: { name: "NodeFailed", cause: "a: Its tries are used up: 2 of 2." } },
     ]);
+  });
+
+  it("F17: a turn whose node is being built notes its token and looks once: neither plan, tasks nor other rows are read", async () => {
+    await say("a", "started");
+    const calls: string[] = [];
+    const counted = new Proxy(ledger, {
+      get(of, name: keyof Ledger) {
+        calls.push(name);
+        return of[name];
+      },
+    });
+    const deps = { ledger: counted, executions, readPlan: () => Promise.reject(new Error("read")), nowMs: () => 9 };
+    expect(await watchNode("token", consumer, deps, 0, "patiently")).toBe("waiting");
+    expect(calls).toEqual(["keepConsumerWait", "glanceAtVertex"]);
+    expect(await watchNode("token", consumer, deps)).toBe("waiting");
+    expect(calls.slice(2)).toEqual(["glanceAtVertex"]);
   });
 
   it("F11: an answer that was refused is given by the next turn", async () => {

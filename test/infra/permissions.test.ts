@@ -111,9 +111,7 @@ describe("what each function may do", () => {
     const role = roleOf("stepwatch-watch-node");
     expect(allowed(role)).toEqual([
       ...LOG.map((action) => `${action} on Functionswatchnode`),
-      ...["GetItem", "BatchGetItem", "Query", "UpdateItem", "BatchGetItem", "Query"].map(
-        (action) => `dynamodb:${action} on ledger`,
-      ),
+      ...["GetItem", "UpdateItem", "BatchGetItem", "Query"].map((action) => `dynamodb:${action} on ledger`),
       "s3:GetObject on artefacts/runs/*",
       "s3:ListBucket on artefacts",
       "states:SendTaskSuccess on states:stateMachine:stepwatch-consumer",
@@ -122,7 +120,7 @@ describe("what each function may do", () => {
       "states:RedriveExecution on states:execution:stepwatch-run:*",
     ]);
     expect(conditionOf(role, "LedgerRows")).toEqual(rowsOf("RUN#*"));
-    expect(conditionOf(role, "ReadBuilds")).toEqual(rowsOf("BUILD#*"));
+    expect(conditionOf(role, "ReadRuns")).toEqual(rowsOf("RUN#*", "BUILD#*"));
   });
 
   test("settle-run: the ledger, the artefacts, events of our own source, the end of tasks, and the wait for the lock; no launch and no execution", () => {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
+import type { VertexWrite } from "#core/contracts/vertex-write.ts";
 import { NET_SECONDS, TURN_BUDGET } from "../../infra/state-machines/turns.ts";
 import type { Execution } from "../support/asl-interpreter.ts";
 import { dataTest, vertex } from "../support/run-builders.ts";
-import { SimulatedAws } from "../support/simulated-aws.ts";
+import { type ClientsOf, SimulatedAws } from "../support/simulated-aws.ts";
 import type { SimulatedVertex } from "../support/simulated-dbt.ts";
 import { projectOf } from "../support/simulated-project.ts";
 
@@ -27,8 +28,9 @@ async function run(
   behaviour: Record<string, Partial<SimulatedVertex>>,
   meanwhile: (aws: SimulatedAws) => void = () => undefined,
   aws = new SimulatedAws(shop(behaviour), 7),
+  policy: Readonly<Record<string, unknown>> = {},
 ) {
-  const execution = await aws.start("run-1");
+  const execution = await aws.start("run-1", policy);
   meanwhile(aws);
   await aws.clock.advance(4 * HOUR, () => execution.status !== "RUNNING");
   await aws.clock.advance(60_000);
@@ -66,6 +68,34 @@ describe("the rendered machines, turn by turn", () => {
     for (const [id, consumer] of aws.consumers()) expect(turnsOf(consumer), id).toBe(1);
     expect(turnsOf(execution)).toBeLessThan(20);
   });
+
+  it.each([1, 2, 3])(
+    "F13: a retry is launched within a quarter of a second of its moment, though states wait whole seconds (seed %s)",
+    async (seed) => {
+      const failedAtMs: number[] = [];
+      const listening: ClientsOf = (caller, service, shared) =>
+        caller !== "container" || service !== "ledger"
+          ? shared
+          : new Proxy(shared, {
+              get(of, name) {
+                const call = Reflect.get(of, name) as (...given: unknown[]) => unknown;
+                return (...given: unknown[]) => {
+                  const told = name === "writeVertex" ? [given[2]] : name === "writeEnds" ? given[2] : [];
+                  for (const { status, endedAtMs } of told as VertexWrite[])
+                    if (status === "error") failedAtMs.push(endedAtMs!);
+                  return call.apply(of, given);
+                };
+              },
+            });
+      const retryDelaySeconds = 20;
+      const aws = new SimulatedAws(shop({ model_a: once }), seed, listening);
+      await run({ model_a: once }, undefined, aws, { retryDelaySeconds });
+      const [, fallback] = await aws.ledger.readTasks({ project: "shop", runId: "run-1" });
+      const lateMs = fallback!.claimedAtMs - (failedAtMs[0]! + retryDelaySeconds * 1_000);
+      expect(lateMs).toBeGreaterThanOrEqual(0);
+      expect(lateMs).toBeLessThanOrEqual(250);
+    },
+  );
 
   it("F13: with the stream taken away the run and each consumer end the same, and no later than the net's turns make it", async () => {
     const behaviour = { model_a: once, model_b: always };

@@ -32,9 +32,8 @@ class Redriven {
     this.aws = new SimulatedAws(shop(behaviour), 7);
   }
 
-  async begin(policy: Record<string, unknown>): Promise<Execution> {
-    const { executionArn } = await this.aws.machines.start(RUN_MACHINE.arn, "run-1", { project: "shop", policy });
-    return this.aws.machines.executions.get(executionArn)!;
+  begin(policy: Record<string, unknown>): Promise<Execution> {
+    return this.aws.start("run-1", policy);
   }
 
   async start(runId = "run-1"): Promise<Execution> {

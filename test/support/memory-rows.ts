@@ -159,6 +159,9 @@ export function vertices(find: Find): VertexRows {
       const rows = [...new Set(uniqueIds)].map((uniqueId) => joined(key, uniqueId));
       return copy(rows.filter((row) => row !== null));
     },
+    async glanceAtVertex(key, uniqueId) {
+      return copy({ run: find(key)?.run ?? null, row: joined(key, uniqueId) });
+    },
     async claimVertex(key, task, { uniqueId, from, lostTask, forget }) {
       const decided = held(find, key).vertices.get(uniqueId) ?? null;
       const row = joined(key, uniqueId);
@@ -209,8 +212,10 @@ export function vertices(find: Find): VertexRows {
     async keepConsumerWait(key, uniqueId, part, { atMs, ...wait }) {
       const row = held(find, key).vertices.get(uniqueId);
       const before = part === "node" ? row?.waitAtMs : row?.testsWaitAtMs;
-      if ((before ?? 0) <= atMs)
-        mark(key, uniqueId, part === "node" ? { wait, waitAtMs: atMs } : { testsWait: wait, testsWaitAtMs: atMs });
+      const of = part === "node" ? row?.waitRound : row?.testsWaitRound;
+      if ((before ?? 0) > atMs || (of ?? 0) > wait.round) return;
+      const ofTests = { testsWait: wait, testsWaitAtMs: atMs, testsWaitRound: wait.round };
+      mark(key, uniqueId, part === "node" ? { wait, waitAtMs: atMs, waitRound: wait.round } : ofTests);
     },
     async markRedrivenConsumer(key, uniqueId, part, redriven) {
       mark(key, uniqueId, part === "node" ? { redriven } : { testsRedriven: redriven });

@@ -90,8 +90,8 @@ export class SimulatedAws {
     });
   }
 
-  async start(runId: string): Promise<Execution> {
-    const { executionArn } = await this.machines.start(RUN_MACHINE.arn, runId, { project: "shop" });
+  async start(runId: string, policy: Readonly<Record<string, unknown>> = {}): Promise<Execution> {
+    const { executionArn } = await this.machines.start(RUN_MACHINE.arn, runId, { project: "shop", policy });
     return this.machines.executions.get(executionArn)!;
   }
 
@@ -129,7 +129,7 @@ export class SimulatedAws {
           "check-run",
           payload.taskToken,
           () => {
-            const more = { consumerMachineArn: CONSUMER_MACHINE.arn, seen: this.#seen };
+            const more = { consumerMachineArn: CONSUMER_MACHINE.arn, seen: this.#seen, pause: this.clock.sleep };
             return checkTurn(payload, { ...as("check-run"), ...more });
           },
           (answer) => tellLaterTurn(payload, answer, as("check-run")),

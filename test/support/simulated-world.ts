@@ -309,6 +309,7 @@ export class SimulatedWorld {
       else {
         const said = (await turn)?.said ?? "waiting";
         if (said === "settle" || !this.#goesOn(runId)) return;
+        if (typeof said === "object") await this.schedule.pause(said.afterMs ?? 0);
         if (typeof said === "object" && !wait.isOver()) {
           ({ waitSeconds } = said);
           continue;

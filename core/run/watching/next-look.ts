@@ -28,6 +28,10 @@ const START_LOOK_MS = 15_000;
  */
 const SILENT_LOOK_MS = 15_000;
 
+/** What time decides is found so exactly; of more vertices to the second, since each step over 23,000 takes a quarter of one. */
+const EXACT_MS = 100;
+const EXACT_UP_TO_VERTICES = 5_000;
+
 /** A state waits whole seconds. */
 const SECOND_MS = 1_000;
 
@@ -49,7 +53,8 @@ export function nextLook(looked: Looked): NextLook {
   const launches = live.flatMap((task) =>
     task.state === "launching" && task.taskArn === undefined ? [task.nextLaunchAtMs ?? nowMs] : [],
   );
-  const bySteps = asked === null ? null : nextMomentMs(asked, horizonMs, SECOND_MS);
+  const exactnessMs = (asked?.plan?.vertices.length ?? 0) > EXACT_UP_TO_VERTICES ? SECOND_MS : EXACT_MS;
+  const bySteps = asked === null ? null : nextMomentMs(asked, horizonMs, exactnessMs);
   // Once it is obeyed, the ends of what it stops wake the run; one that came after the look had its reasons still counts.
   const isObeyed = run.deadlineAtMs <= nowMs && asked !== null && asked.stopReason !== null;
   const deadline = isObeyed ? [] : [run.deadlineAtMs];
@@ -102,4 +107,21 @@ export function otherWait(
   const wanted = Math.min(exact, roughly);
   if (waitSeconds < leastSeconds || exact < waitSeconds || roughly < waitSeconds / 2) return wanted;
   return wanted > waitSeconds && wanted >= Math.min(netSeconds, 2 * waitSeconds) ? wanted : null;
+}
+
+/**
+ * How a wait until a moment between two whole seconds is waited: what is beyond them passes before the turn is answered,
+ * while its own state still waits, and the rest in the next one. Without it a retry would come up to a second late.
+ * @param seconds the wait in whole seconds, rounded up ({@link otherWait})
+ * @param turnEndsMs when the present turn's wait is over by itself. Milliseconds
+ */
+export function toTheMoment(
+  { seconds, exactMs }: { readonly seconds: number; readonly exactMs: number | null },
+  { leastSeconds, turnEndsMs }: { readonly leastSeconds: number; readonly turnEndsMs: number },
+  nowMs: number,
+): { readonly waitSeconds: number; readonly afterMs?: number } {
+  const beyondMs = exactMs === null ? 0 : (exactMs - nowMs) % SECOND_MS;
+  const isForIt = exactMs !== null && Math.ceil((exactMs - nowMs) / SECOND_MS) === seconds && beyondMs > 0;
+  if (!isForIt || seconds <= leastSeconds || nowMs + beyondMs + SECOND_MS > turnEndsMs) return { waitSeconds: seconds };
+  return { waitSeconds: seconds - 1, afterMs: beyondMs };
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import { policySchema } from "#core/contracts/settings.ts";
 import type { StepInput } from "#core/run/deciding/decision.ts";
-import { nextLook, otherWait } from "#core/run/watching/next-look.ts";
+import { nextLook, otherWait, toTheMoment } from "#core/run/watching/next-look.ts";
 import { hasTurnsToSpare, SPARE_TURNS } from "#core/run/watching/spent-turns.ts";
 import { buildEnd, runRow, taskRow } from "../../support/ledger-rows.ts";
 import { planOf, vertex } from "../../support/run-builders.ts";
@@ -50,6 +50,18 @@ describe("when a run's loop looks next by itself", () => {
   it("F13: a retry is looked for when it is due, not with the net's next turn", () => {
     const { exactMs } = look(runOf({ retryDelaySeconds: 20 }), [over], failed(T0 - 5_000));
     expect(inSeconds(exactMs)).toBeCloseTo(15, 0);
+  });
+
+  it("F13: a moment is found to a tenth of a second, and of a large plan to the second", () => {
+    const due = (of: typeof plan) => {
+      const { policy } = runOf({ retryDelaySeconds: 20 }).settings;
+      const rest = { maxTasks: 4, stopReason: null, heldSinceMs: null, nowMs: T0 };
+      const asked = { plan: of, rows: failed(T0 - 5_360), tasks: [over], policy, ...rest };
+      return inSeconds(nextLook({ run: runOf(), tasks: [over], asked, nowMs: T0, horizonMs: MINUTE }).exactMs);
+    };
+    expect(due(plan)).toBe(14.7);
+    const others = Array.from({ length: 5_000 }, (_, at) => vertex(`other_${at}`, ["b"]));
+    expect(due(planOf([...plan.vertices, ...others]))).toBe(15);
   });
 
   it("a launch that ECS refused, when its back-off is over", () => {
@@ -112,6 +124,24 @@ describe("whether the wait is another one then", () => {
     const present = { waitSeconds, netSeconds: 60, averageSeconds: 7, leastSeconds: 1 };
     expect(otherWait({ exactMs: at(exact), roughlyMs: at(roughly) }, present, runOf(), T0)).toBe(expected);
   });
+
+  it.each([
+    // whole seconds, the moment, the least wait, the turn's own end, and how it is waited
+    [5, 4.3, 1, 60, { waitSeconds: 4, afterMs: 300 }],
+    [5, 5, 1, 60, { waitSeconds: 5 }],
+    [15, 24.3, 1, 60, { waitSeconds: 15 }],
+    [15, null, 1, 60, { waitSeconds: 15 }],
+    [1, 0.3, 1, 60, { waitSeconds: 1 }],
+    [5, 4.3, 5, 60, { waitSeconds: 5 }],
+    [5, 4.3, 1, 1.2, { waitSeconds: 5 }],
+    [5, 4.3, 1, 1.3, { waitSeconds: 4, afterMs: 300 }],
+  ])(
+    "of %s s until a moment in %s s, at least %s s, in a turn that lasts %s s: %o",
+    (seconds, exact, least, ends, how) => {
+      const turn = { leastSeconds: least, turnEndsMs: at(ends)! };
+      expect(toTheMoment({ seconds, exactMs: at(exact) }, turn, T0)).toEqual(how);
+    },
+  );
 
   it("a wait that is shorter than a check may have is drawn out, and none is cut below that", () => {
     const present = { netSeconds: 60, averageSeconds: 7, leastSeconds: 8 };
