@@ -37,7 +37,7 @@ export function priceTable(rows: readonly Overhead[]): Table {
       "states, Lambda, DynamoDB, S3, logs: together the orchestration, counted from histories and from every call on the wire.",
       `Lambda: calls are counted, their time is assumed: ${ASSUMED_LAMBDA.callMs} ms, ${ASSUMED_LAMBDA.serviceCallMs} ms for each call of a service, and by what was read.`,
       "Fargate, address: 1 vCPU and 2 GiB with a public address, a minute at least: what dbt there costs without us as well.",
-      `goals: 185 nodes in 330 s ≤ ${dollars(GOALS.orchestrationDollars)}; 1,000 nodes in 30 min with shared tests ≤ ${dollars(GOALS.orchestrationDollarsOfThousand)} (\`--only scale\`).`,
+      `goals: 185 nodes in 330 s ≤ ${dollars(GOALS.orchestrationDollars)}; 1,000 nodes in 30 min with shared tests ≤ ${dollars(GOALS.orchestrationDollarsOfThousand)} (\`--only model\`).`,
     ],
   };
 }

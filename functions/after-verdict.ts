@@ -75,6 +75,8 @@ async function answerRest(run: RunRow, read: ReadRun, deps: AfterVerdictDeps): P
   const { plan, rows, tasks } = await read();
   if (plan === null) return;
   await answerConsumers({ run, plan, rows, tasks }, deps);
+  // A consumer that polls notes nothing, and looks again in seconds.
+  if (run.wait === undefined) return;
   const unheard = rows.filter(isUnheard).map(({ uniqueId }) => uniqueId);
   if (unheard.length === 0) return;
   const since = await deps.ledger.readSomeVertices(run, unheard);
@@ -82,10 +84,26 @@ async function answerRest(run: RunRow, read: ReadRun, deps: AfterVerdictDeps): P
   await answerConsumers({ run, plan, rows: [...now.values()], tasks }, deps, openWaits(since));
 }
 
-/** One of its consumers was started, and has neither noted how it waits nor ended. */
-const isUnheard = (row: VertexRow): boolean =>
-  (row.consumerStartedAtMs !== undefined && (row.wait ?? row.outcome) === undefined) ||
-  (row.testsConsumerStartedAtMs !== undefined && (row.testsWait ?? row.testsOutcome) === undefined);
+/** One of its consumers was started, and has in its round neither noted how it waits nor ended. */
+function isUnheard(row: VertexRow): boolean {
+  const { consumerStartedAtMs, consumerRound, wait, outcome, outcomeRound } = row;
+  const { testsConsumerStartedAtMs, testsConsumerRound, testsWait, testsOutcome, testsOutcomeRound } = row;
+  return (
+    isSilent([consumerStartedAtMs, consumerRound], [wait, wait?.round], [outcome, outcomeRound]) ||
+    isSilent(
+      [testsConsumerStartedAtMs, testsConsumerRound],
+      [testsWait, testsWait?.round],
+      [testsOutcome, testsOutcomeRound],
+    )
+  );
+}
+
+/** Something that a row may have, and of which round; rounds are 1 where none is named. */
+type OfRound = readonly [thing: unknown, round: number | undefined];
+
+function isSilent([started, startedIn = 1]: OfRound, ...heard: readonly OfRound[]): boolean {
+  return started !== undefined && heard.every(([thing, round = 1]) => thing === undefined || round < startedIn);
+}
 
 async function readEvents(read: ReadRun): Promise<WarningEvent[]> {
   const all = await read();

@@ -179,7 +179,7 @@ export const taskRowSchema = z.object({
   /** S3 key of the set of vertices; absent for the producer, who owns what it plans. */
   setKey: z.string().optional(),
   setSize: z.int().optional(),
-  /** The first few ids of the set, for people. */
+  /** The first few ids of the set: all of a small one. For people, and for wake to know when a small one is done. */
   setSample: z.array(z.string()).default([]),
   size: z.enum(["producer", "queue"]),
   /** Of a command: which step of its run it is (core/run/deciding/steps). */

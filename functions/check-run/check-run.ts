@@ -129,9 +129,10 @@ export async function checkRun(
   await tellQuiet(run, tasks, deps);
   const signature = `${signatureOf(tasks, run.planKey)} ${run.marks ?? 0}${stop === null ? "" : " stop"}`;
   const last = deps.seen.get(run.runId);
-  // A failure that woke it moves no task yet, and is decided about at once.
-  const mayHaveFailed = wait !== null && run.settings.policy.recovery === "early";
-  const isAlike = stop?.afterCurrent !== false && !mayHaveFailed && last?.signature === signature;
+  // A failure that woke it moves no task yet, nor does what a fallback has made good; both are decided about at once.
+  const hasFallbacks = tasks.some(({ kind, state }) => kind === "fallback" && state === "running");
+  const mayHaveMoved = wait !== null && (run.settings.policy.recovery === "early" || hasFallbacks);
+  const isAlike = stop?.afterCurrent !== false && !mayHaveMoved && last?.signature === signature;
   const isSeen = isAlike && stillHolds(last, tasks, deps.nowMs());
   const decided = isSeen ? { answer: "waiting" as const, asked: null } : await decideRun(run, tasks, stop, deps);
   if (decided.answer === "settle") return "settle";

@@ -1,9 +1,10 @@
 import type { Executions } from "#clients/executions.ts";
 import type { Ledger } from "#clients/ledger.ts";
-import type { RunRow, VertexRow } from "#core/contracts/ledger.ts";
+import type { RunRow, TaskRow, VertexRow } from "#core/contracts/ledger.ts";
 import { WOKEN } from "#core/contracts/payloads.ts";
 import { classOfStatus } from "#core/dbt/status.ts";
 import { eachLimited } from "#core/limit.ts";
+import { mayFollowAtOnce } from "#core/run/deciding/early-refusal.ts";
 import { roundOf } from "#core/run/judging/rounds.ts";
 import type { Plan } from "#core/run/planning/plan.ts";
 import {
@@ -18,7 +19,7 @@ import {
 } from "#core/run/watching/consumer.ts";
 import type { LedgerChange } from "#core/run/watching/ledger-change.ts";
 import { hasTurnsToSpare } from "#core/run/watching/spent-turns.ts";
-import { type AnswerDeps, answerConsumers } from "../answer-consumers.ts";
+import { type AnswerDeps, answerConsumers, type ReadRun } from "../answer-consumers.ts";
 import { type About, aboutNothing, eachRun } from "../each-run.ts";
 import { type StartConsumersDeps, startConsumers } from "../start-consumers.ts";
 
@@ -50,12 +51,48 @@ async function wakeRun(changes: readonly LedgerChange[], deps: WakeDeps): Promis
 
 const ALWAYS: ReadonlySet<LedgerChange["kind"]> = new Set(["task over", "plan told", "stop", "marked"]);
 
+type VertexChange = Extract<LedgerChange, { kind: "vertex" }>;
+
 /** What the run's loop may decide about. A failure alone only where it is repaired beside the build (`recovery: early`). */
 function concernsRun(change: LedgerChange, { settings }: RunRow): boolean {
   if (ALWAYS.has(change.kind)) return true;
   if (change.kind !== "vertex" || change.is !== "ended" || settings.policy.recovery !== "early") return false;
   return classOfStatus(change.status ?? "") !== "good";
 }
+
+/**
+ * Whether the last word is among these that was missing of a fallback which has made all of its vertices good: it is
+ * done, whatever its dbt has to do yet, and what it gates need not wait for its end.
+ */
+async function isFallbackDone(
+  changes: readonly VertexChange[],
+  { run, plan, rows, tasks }: ReadRun,
+  { ledger }: WakeDeps,
+): Promise<boolean> {
+  const running = tasks.filter(({ kind, state }) => kind === "fallback" && state === "running").filter(isNamedWhole);
+  if (running.length === 0 || !mayFollowAtOnce(plan, run.settings.policy)) return false;
+  const rowOf = new Map(rows.map((row) => [row.uniqueId, row]));
+  for (const { task, setSample } of running) {
+    const told = changes.filter(({ uniqueId }) => setSample.includes(uniqueId));
+    if (!told.some(({ is }) => is === "ended") || !gatesOthers(plan, setSample)) continue;
+    const others = setSample.filter((id) => !rowOf.has(id));
+    const read = others.length === 0 ? [] : await ledger.readSomeVertices(run, others);
+    for (const row of read) rowOf.set(row.uniqueId, row);
+    const set = setSample.map((id) => rowOf.get(id));
+    if (!set.every((row) => row?.statusTask === task && classOfStatus(row.status ?? "") === "good")) continue;
+    const lastMs = Math.max(...set.map((row) => row?.endedAtMs ?? 0));
+    if (told.some(({ uniqueId }) => rowOf.get(uniqueId)?.endedAtMs === lastMs)) return true;
+  }
+  return false;
+}
+
+/** The task's row names all of its vertices: of a large set it names the first. */
+const isNamedWhole = ({ setSize, setSample }: TaskRow): boolean => setSize === setSample.length;
+
+const gatesOthers = (plan: Plan, set: readonly string[]): boolean =>
+  plan.vertices.some(
+    ({ uniqueId, gateParents }) => !set.includes(uniqueId) && gateParents.some((id) => set.includes(id)),
+  );
 
 /** The loop looks again at once; a wait that is over by itself is none. */
 async function endWait(run: RunRow, wait: NonNullable<RunRow["wait"]>, deps: WakeDeps): Promise<void> {
@@ -79,6 +116,8 @@ async function tellConsumers(run: RunRow, changes: readonly LedgerChange[], deps
   const concerned = consumersOf(plan, vertices);
   const ids = [...new Set([...vertices.map(({ uniqueId }) => uniqueId), ...concerned])];
   const rows = planned ? await deps.ledger.readVertices(run) : await deps.ledger.readSomeVertices(run, ids);
+  if (run.wait && (await isFallbackDone(vertices, { run, plan, rows, tasks }, deps)))
+    await endWait(run, run.wait, deps);
   if (run.state === "running") {
     const due = consumersDue(plan, rows, run.settings.policy.testBehavior, round, tasks);
     await startConsumers(run, due, deps);

@@ -729,6 +729,20 @@ const WAKES: readonly BrokenRule[] = [
     tests: ["test/functions/wake.test.ts"],
   },
   {
+    rule: "a run that goes on with another takes over how its consumers waited",
+    file: "core/run/judging/adoption.ts",
+    text: '["wait", "waitAtMs", "waitRound", "testsWait", "testsWaitAtMs", "testsWaitRound"],',
+    broken: "[],",
+    tests: ["test/scenarios/rounds.test.ts"],
+  },
+  {
+    rule: "what a fallback's vertices gate waits for the fallback's end",
+    file: "functions/wake/wake.ts",
+    text: "if (told.some(({ uniqueId }) => rowOf.get(uniqueId)?.endedAtMs === lastMs)) return true;",
+    broken: "",
+    tests: ["test/scenarios/machines.test.ts"],
+  },
+  {
     rule: "a retry comes up to a second late, since states wait whole seconds",
     file: "core/run/watching/next-look.ts",
     text: "return { waitSeconds: seconds - 1, afterMs: beyondMs };",

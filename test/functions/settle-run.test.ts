@@ -107,11 +107,15 @@ describe("a run that ends", () => {
     expect((await ledger.readRun(key))?.tally).not.toHaveProperty("savedMs");
   });
 
-  it("F13: a consumer that notes its token while the verdict is given is answered too", async () => {
+  it("F13: a consumer that notes its token while the verdict is given is answered too, whatever stands there of earlier rounds", async () => {
     await built("error");
+    const wait = (token: string, round: number) => ({ token, round, redrives: 0, atMs: 9 });
+    await ledger.keepRunWait(key, { token: "run token", averageSeconds: 7 });
+    await ledger.keepConsumerWait(key, "a", "node", wait("of an earlier round", 0));
+    await ledger.setOutcome({ ...key, round: 0 }, "a", "node", { outcome: "red", atMs: 9 });
     await ledger.markConsumerStarted({ ...key, round: 1 }, "a", "node", 1);
     const endRun: Ledger["endRun"] = async (...given) => {
-      await ledger.keepConsumerWait(key, "a", "node", { token: "late", round: 1, redrives: 0, atMs: 9 });
+      await ledger.keepConsumerWait(key, "a", "node", wait("late", 1));
       return ledger.endRun(...given);
     };
     await expect(settle({}, { ledger: { ...ledger, endRun } })).rejects.toThrow(RunFailed);

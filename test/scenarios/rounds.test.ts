@@ -406,6 +406,19 @@ describe("a run that goes on with another", () => {
     ]);
   });
 
+  it("G8 F13: its consumers hear of their nodes at once, though those of a later round of that one waited on the same rows", async () => {
+    const it = new Redriven({ model_a: { failures: 4, message: "Database Error" } });
+    const before = await it.start();
+    await it.redrive(before.arn);
+    await it.over(before);
+    expect(await it.aws.ledger.readRun(KEY)).toMatchObject({ round: 2, state: "red" });
+    expect(await resumed(it, {})).toMatchObject({ status: "SUCCEEDED", output: { state: "green" } });
+    const ends = [...it.aws.machines.executions.values()]
+      .filter(({ input }) => (input as { runId?: string; uniqueId?: string }).runId === "run-2")
+      .flatMap(({ input, status }) => ((input as { uniqueId?: string }).uniqueId ? [status] : []));
+    expect(ends).toEqual(["SUCCEEDED", "SUCCEEDED", "SUCCEEDED"]);
+  });
+
   it("G8: is refused where rows of that one may have expired: what is good would be taken for not built", async () => {
     const it = new Redriven({ model_a: thrice });
     await it.start();

@@ -32,8 +32,25 @@ export function earlyHeldBack(
 ): string | null {
   if (policy.recovery !== "early") return null;
   if (takesOneWriter(plan)) return `policy.recovery = early had no effect: ${oneWriter(plan.adapterType ?? "")}`;
-  const hooksRunAgain = policy.hooks === "each" || !isDbt1(plan.dbtVersion);
-  if (hooksRunAgain && !policy.concurrentHooks && (plan.hookCount > 0 || plan.endHooks))
+  if (hooksMeet(plan, policy))
     return `policy.recovery = early had no effect: the project has on-run hooks, which would run in a recovery build while the producer still builds; ${isDbt1(plan.dbtVersion) ? "policy.hooks = once keeps them out of it, " : ""}policy.concurrentHooks = true allows that.`;
   return null;
 }
+
+/** Whether on-run hooks of two builds would run at once where one begins before the other's dbt has ended. */
+function hooksMeet(
+  plan: Pick<Plan, "dbtVersion" | "hookCount" | "endHooks">,
+  policy: Pick<Policy, "concurrentHooks" | "hooks">,
+): boolean {
+  const runAgain = policy.hooks === "each" || !isDbt1(plan.dbtVersion);
+  return runAgain && !policy.concurrentHooks && (plan.hookCount > 0 || plan.endHooks);
+}
+
+/**
+ * Whether it is worth a look, and safe, to build what a fallback's vertices gate before its dbt has ended. dbt 2 may take
+ * a good word back as long as it runs; with `backup: end` words and end come together.
+ */
+export const mayFollowAtOnce = (
+  plan: Pick<Plan, "adapterType" | "manyWriters" | "dbtVersion" | "hookCount" | "endHooks">,
+  policy: Pick<Policy, "backup" | "concurrentHooks" | "hooks">,
+): boolean => isDbt1(plan.dbtVersion) && !takesOneWriter(plan) && policy.backup === "eager" && !hooksMeet(plan, policy);

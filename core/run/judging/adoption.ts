@@ -44,24 +44,18 @@ export function adopt(
 
 const ofRoundZero = (task: TaskRow): TaskRow => ({ ...task, round: 0 });
 
-/** What was marked in a round, without what dbt said or a person did. */
+/** What was marked in a round, and how its consumers waited: of another run, whose executions they are. */
+const OF_ANOTHER_RUN = [
+  ...["final", "finalReason", "finalRound", "rootCause"],
+  ...["consumerStartedAtMs", "consumerRound", "outcome", "outcomeAtMs", "outcomeRound"],
+  ...["testsConsumerStartedAtMs", "testsConsumerRound", "testsOutcome", "testsOutcomeAtMs", "testsOutcomeRound"],
+  ...["wait", "waitAtMs", "waitRound", "testsWait", "testsWaitAtMs", "testsWaitRound"],
+  ...["redriven", "testsRedriven"],
+] as const satisfies readonly (keyof VertexRow)[];
+
+/** What dbt said and a person did. */
 function withoutMarks(row: VertexRow): VertexRow {
-  const { final: _f, finalReason: _fr, finalRound: _fo, rootCause: _rc, ...open } = row;
-  const {
-    consumerStartedAtMs: _c,
-    consumerRound: _cr,
-    outcome: _o,
-    outcomeAtMs: _oa,
-    outcomeRound: _or,
-    ...node
-  } = open;
-  const {
-    testsConsumerStartedAtMs: _t,
-    testsConsumerRound: _tr,
-    testsOutcome: _to,
-    testsOutcomeAtMs: _ta,
-    ...rest
-  } = node;
-  const { testsOutcomeRound: _tor, redriven: _r, testsRedriven: _rt, ...told } = rest;
-  return told;
+  const kept = { ...row };
+  for (const name of OF_ANOTHER_RUN) delete kept[name];
+  return kept;
 }
