@@ -659,7 +659,7 @@ const BESIDE: readonly BrokenRule[] = [
   {
     rule: "early: on-run hooks run beside the producer",
     file: "core/run/deciding/early-refusal.ts",
-    text: "if (hooksRunAgain && !policy.concurrentHooks && (plan.hookCount > 0 || plan.endHooks))",
+    text: "if (hooksMeet(plan, policy))",
     broken: "if (false)",
     tests: ["test/core/run/early-recovery.test.ts"],
   },
