@@ -9,6 +9,7 @@ import { sfnExecutions } from "#clients/sfn-executions.ts";
 import { functionEnvironmentSchema, parseEnvironment } from "#core/contracts/environment.ts";
 import { checkRunPayloadSchema, type RunReference } from "#core/contracts/payloads.ts";
 import { answerTurn } from "../answer-turn.ts";
+import { newestCall } from "../newest-call.ts";
 import { type CheckRunDeps, checkTurn, tellLaterTurn } from "./check-run.ts";
 
 const environment = parseEnvironment(
@@ -31,31 +32,13 @@ const deps: CheckRunDeps = {
   seen: new Map(),
 };
 
-/**
- * Runs whose check is under way in this process. A Lambda instance has one call at a time; the embedded AWS has all calls
- * of a function in one process. A call that comes meanwhile looks after it: what woke it may have come after the first
- * one's look. One such call stands for all.
- */
-const underWay = new Map<string, { readonly done: Promise<unknown>; waiting: boolean }>();
+/** Where one process has several checks of a run: what woke the second may have come after the first one's look. */
+const inTurn = newestCall();
 
 /** `Check run`. Triggered by each turn of the run's wait with a task token; twice at once, the run's version lets one decide. */
 export async function handler(event: unknown): Promise<void> {
   const payload = checkRunPayloadSchema.parse(event);
-  const { runId } = payload.run;
-  const before = underWay.get(runId);
-  if (before?.waiting) return;
-  if (before) {
-    before.waiting = true;
-    await before.done;
-  }
   const late = (answer: RunReference) => tellLaterTurn(payload, answer, deps);
   const turn = () => answerTurn(executions, payload.taskToken, () => checkTurn(payload, { ...deps, pause }), late);
-  const done = log.about(payload.run, turn);
-  const entry = { done: done.catch(() => undefined), waiting: false };
-  underWay.set(runId, entry);
-  try {
-    await done;
-  } finally {
-    if (underWay.get(runId) === entry) underWay.delete(runId);
-  }
+  await inTurn(payload.run.runId, () => log.about(payload.run, turn));
 }

@@ -6,6 +6,7 @@ import { sfnExecutions } from "#clients/sfn-executions.ts";
 import { functionEnvironmentSchema, parseEnvironment } from "#core/contracts/environment.ts";
 import { watchNodePayloadSchema } from "#core/contracts/payloads.ts";
 import { answerTurn } from "../answer-turn.ts";
+import { newestCall } from "../newest-call.ts";
 import { watchNode } from "./watch-node.ts";
 
 const environment = parseEnvironment(functionEnvironmentSchema, process.env);
@@ -14,27 +15,20 @@ const executions = sfnExecutions({});
 const log = functionLog("watch-node", environment.STEPWATCH_STACK);
 const readPlan = planReader(s3Artefacts({ bucket: environment.STEPWATCH_BUCKET }));
 
-/** Consumers with a turn under way in this process: as in check-run's handler, a slow turn is not joined by a second. */
-const underWay = new Set<string>();
+/** Where one process has several turns of a consumer: one that leads to another state is still under way when that begins. */
+const inTurn = newestCall();
 
 /** `Watch node`. Triggered by each turn of a consumer's wait with a task token; harmless when it runs twice. */
 export async function handler(event: unknown): Promise<void> {
-  const payload = watchNodePayloadSchema.parse(event);
-  const { runId, uniqueId, part } = payload.consumer;
-  const consumer = JSON.stringify([runId, uniqueId, part]);
-  if (underWay.has(consumer)) return;
-  underWay.add(consumer);
-  try {
-    const deps = { ledger, executions, readPlan, nowMs: Date.now };
-    // It answers its token itself, once it has noted the outcome.
-    const turn = async () => {
-      const { taskToken, consumer, execution, waits } = payload;
-      const state = await watchNode(taskToken, consumer, deps, execution.RedriveCount, waits);
-      if (state !== "waiting") tell("The consumer ends.", { outcome: state, part });
-      return null;
-    };
-    await log.about(payload.consumer, () => answerTurn(executions, payload.taskToken, turn));
-  } finally {
-    underWay.delete(consumer);
-  }
+  const { taskToken, consumer, execution, waits } = watchNodePayloadSchema.parse(event);
+  const { runId, uniqueId, part } = consumer;
+  const deps = { ledger, executions, readPlan, nowMs: Date.now };
+  // It answers its token itself, once it has noted the outcome.
+  const turn = async () => {
+    const state = await watchNode(taskToken, consumer, deps, execution.RedriveCount, waits);
+    if (state !== "waiting") tell("The consumer ends.", { outcome: state, part });
+    return null;
+  };
+  const call = () => log.about(consumer, () => answerTurn(executions, taskToken, turn));
+  await inTurn(JSON.stringify([runId, uniqueId, part]), call);
 }
