@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { join } from "node:path";
 import { cpuOf, memoryOf, type Usage } from "./process-usage.ts";
-import type { BenchProject } from "./projects.ts";
+import { type BenchProject, exitCodeOf } from "./projects.ts";
 
 export interface PlainBuild extends Usage {
   readonly wallMs: number;
@@ -63,8 +63,7 @@ async function dbt(command: "parse" | "build", project: BenchProject, place: Dbt
   const afterLastVertexMs = Number.isNaN(lastAtMs) ? undefined : performance.now() - lastAtMs;
   clearInterval(timer);
   output.end();
-  // dbt's word for a build in which tests found rows.
-  const asExpected = command === "build" && project.tests.failing > 0 ? 1 : 0;
+  const asExpected = command === "build" ? exitCodeOf(project) : 0;
   if (exitCode !== asExpected)
     throw new Error(`dbt ${command} of ${project.name} ended with exit code ${exitCode}: see ${log}.`);
   const cpuMs = (cpuOf("self")?.childrenMs ?? 0) - (before?.childrenMs ?? 0);

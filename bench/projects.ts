@@ -39,6 +39,9 @@ export interface DataTests {
   readonly failing: number;
 }
 
+/** dbt's exit code for a build of it: 1 is its word for tests that found rows. */
+export const exitCodeOf = ({ tests }: Pick<BenchProject, "tests">): number => (tests.failing > 0 ? 1 : 0);
+
 const NO_TESTS: DataTests = { count: 0, failing: 0 };
 
 const FOLDER = "projects";

@@ -1,11 +1,11 @@
 import type { Events } from "#clients/events.ts";
 import type { Executions } from "#clients/executions.ts";
 import type { WarningEvent } from "#core/contracts/events.ts";
-import type { RunRow, VertexRow } from "#core/contracts/ledger.ts";
+import type { RunRow } from "#core/contracts/ledger.ts";
 import type { NodeFacts } from "#core/run/planning/node-facts.ts";
 import { type SummaryInput, summarise } from "#core/run/reporting/summary.ts";
 import { warningEvents, withMeaning } from "#core/run/reporting/warning-events.ts";
-import { openWaits } from "#core/run/watching/consumer.ts";
+import { isUnheard, openWaits } from "#core/run/watching/consumer.ts";
 import { answerConsumers } from "./answer-consumers.ts";
 import { closeTasks } from "./close-tasks.ts";
 import { type GiveVerdictDeps, readAll, type Verdict } from "./give-verdict.ts";
@@ -82,27 +82,6 @@ async function answerRest(run: RunRow, read: ReadRun, deps: AfterVerdictDeps): P
   const since = await deps.ledger.readSomeVertices(run, unheard);
   const now = new Map([...rows, ...since].map((row) => [row.uniqueId, row]));
   await answerConsumers({ run, plan, rows: [...now.values()], tasks }, deps, openWaits(since));
-}
-
-/** One of its consumers was started, and has in its round neither noted how it waits nor ended. */
-function isUnheard(row: VertexRow): boolean {
-  const { consumerStartedAtMs, consumerRound, wait, outcome, outcomeRound } = row;
-  const { testsConsumerStartedAtMs, testsConsumerRound, testsWait, testsOutcome, testsOutcomeRound } = row;
-  return (
-    isSilent([consumerStartedAtMs, consumerRound], [wait, wait?.round], [outcome, outcomeRound]) ||
-    isSilent(
-      [testsConsumerStartedAtMs, testsConsumerRound],
-      [testsWait, testsWait?.round],
-      [testsOutcome, testsOutcomeRound],
-    )
-  );
-}
-
-/** Something that a row may have, and of which round; rounds are 1 where none is named. */
-type OfRound = readonly [thing: unknown, round: number | undefined];
-
-function isSilent([started, startedIn = 1]: OfRound, ...heard: readonly OfRound[]): boolean {
-  return started !== undefined && heard.every(([thing, round = 1]) => thing === undefined || round < startedIn);
 }
 
 async function readEvents(read: ReadRun): Promise<WarningEvent[]> {

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { dynamoLedger } from "#clients/dynamo-ledger.ts";
-import { policySchema } from "#core/contracts/settings.ts";
 import { bundle } from "../../infra/bundle.ts";
 import { RUNNER_FLAGS } from "../../infra/local-image.ts";
+import { runRow, taskRow } from "../../test/support/ledger-rows.ts";
 import { cpuOf, memoryOf } from "../process-usage.ts";
 import { type AnsweringAws, startAnsweringAws } from "./answering-aws.ts";
 
@@ -126,47 +126,11 @@ async function writeRows(endpoint: string, build: Readonly<Record<string, unknow
   const client = new DynamoDBClient({ endpoint, region: "us-east-1", credentials });
   const ledger = dynamoLedger({ table: "table", client });
   const nowMs = Date.now();
-  const target = {
-    cluster: "cluster",
-    taskDefinitionArn: "arn:aws:ecs:us-east-1:000000000000:task-definition/bench:1",
-    containerName: "dbt",
-    subnets: ["subnet-1"],
-    securityGroups: ["sg-1"],
-    assignPublicIp: true,
-  };
-  await ledger.createRun({
-    ...RUN,
-    executionArn: `arn:aws:states:us-east-1:000000000000:execution:run:${RUN.runId}`,
-    input: { project: RUN.project },
-    settings: {
-      project: RUN.project,
-      producer: target,
-      executionQueue: { ...target, maxTasks: 4 },
-      policy: policySchema.parse({}),
-      build,
-      defaultTarget: null,
-    },
-    lockKey: "default",
-    round: 1,
-    state: "running",
-    version: 0,
-    lastTask: 0,
-    startedAtMs: nowMs,
-    deadlineAtMs: nowMs + 3_600_000,
-  });
-  await ledger.createTask({ ...RUN }, 0, {
-    task: 1,
-    kind: "producer",
-    round: 1,
-    reason: "The run's first build.",
-    setSample: [],
-    size: "producer",
-    state: "launching",
-    claimedAtMs: nowMs,
-    clientToken: "token",
-    launchFailures: 0,
-    sequence: 0,
-  });
+  const plain = runRow(RUN);
+  const { threads: _, ...settings } = plain.settings;
+  const times = { startedAtMs: nowMs, deadlineAtMs: nowMs + 3_600_000 };
+  await ledger.createRun({ ...plain, ...times, input: { project: RUN.project }, settings: { ...settings, build } });
+  await ledger.createTask(RUN, 0, taskRow(1, { state: "launching", claimedAtMs: nowMs }));
   client.destroy();
 }
 

@@ -73,6 +73,19 @@ const waits = (uniqueId: string, token = `token of ${uniqueId}`) =>
     0,
     "patiently",
   );
+/** What a turn works with that notes its token a moment late: this happens before. */
+const notingAfter = (happens: () => Promise<unknown>) => ({
+  ledger: {
+    ...ledger,
+    keepConsumerWait: async (...given: Parameters<Ledger["keepConsumerWait"]>) => {
+      await happens();
+      await ledger.keepConsumerWait(...given);
+    },
+  },
+  executions,
+  readPlan: async () => plan,
+  nowMs: () => 9,
+});
 const answers = () => executions.answered.map(({ taskToken, output, error }) => [taskToken, output ?? error]);
 
 describe("wake: consumers", () => {
@@ -112,14 +125,7 @@ describe("wake: consumers", () => {
     await say("a", "success");
     await say("test.a", "pass");
     await say("test.ab", "started");
-    const slow = {
-      ...ledger,
-      keepConsumerWait: async (...given: Parameters<Ledger["keepConsumerWait"]>) => {
-        await heard("test.ab", "pass");
-        await ledger.keepConsumerWait(...given);
-      },
-    };
-    const turn = { ledger: slow, executions, readPlan: async () => plan, nowMs: () => 9 };
+    const turn = notingAfter(() => heard("test.ab", "pass"));
     expect(await watchNode("late token", consumer("a"), turn, 0, "patiently")).toBe("green");
     expect(answers()).toEqual([["late token", expect.objectContaining({ outcome: "green" })]]);
   });
@@ -128,14 +134,9 @@ describe("wake: consumers", () => {
     await say("a", "error");
     await ledger.setFinal(key, 1, { uniqueId: "a", final: "dead", finalReason: "no tries are left" });
     await ledger.markRedrivenConsumer(key, "a", "node", { redrives: 1, round: 1 });
-    const slow = {
-      ...ledger,
-      keepConsumerWait: async (...given: Parameters<Ledger["keepConsumerWait"]>) => {
-        await ledger.endRun(key, { state: "stopped", verdict: "enough", summaryKey: null, endedAtMs: 5 });
-        await ledger.keepConsumerWait(...given);
-      },
-    };
-    const turn = { ledger: slow, executions, readPlan: async () => plan, nowMs: () => 9 };
+    const turn = notingAfter(() =>
+      ledger.endRun(key, { state: "stopped", verdict: "enough", summaryKey: null, endedAtMs: 5 }),
+    );
     expect(await watchNode("late token", consumer("a"), turn, 1, "patiently")).toBe("red");
     expect(answers()).toEqual([["late token", expect.objectContaining({ name: "NodeFailed" })]]);
   });

@@ -142,6 +142,27 @@ export function openWaits(rows: readonly VertexRow[]): OpenWait[] {
   ]);
 }
 
+/** One of its consumers was started, and has in its round neither noted how it waits nor ended. */
+export function isUnheard(row: VertexRow): boolean {
+  const { consumerStartedAtMs, consumerRound, wait, outcome, outcomeRound } = row;
+  const { testsConsumerStartedAtMs, testsConsumerRound, testsWait, testsOutcome, testsOutcomeRound } = row;
+  return (
+    isSilent([consumerStartedAtMs, consumerRound], [wait, wait?.round], [outcome, outcomeRound]) ||
+    isSilent(
+      [testsConsumerStartedAtMs, testsConsumerRound],
+      [testsWait, testsWait?.round],
+      [testsOutcome, testsOutcomeRound],
+    )
+  );
+}
+
+/** Something that a row may have, and of which round; rounds are 1 where none is named. */
+type OfRound = readonly [thing: unknown, round: number | undefined];
+
+function isSilent([started, startedIn = 1]: OfRound, ...heard: readonly OfRound[]): boolean {
+  return started !== undefined && heard.every(([thing, round = 1]) => thing === undefined || round < startedIn);
+}
+
 /**
  * The consumer's mirror of the ledger: it decides nothing (behaviour F1, F2, C1, C3, F5, F7). Green when the node and
  * each test that counts for it are good, each test later than the node's last build; a test that can never run because
